@@ -1,0 +1,25 @@
+"""The two families of flags that charms see, and how they are brought in line.
+
+What lives here: flag names and charms.reactive. What must not: a rule.
+"""
+
+from typing import AbstractSet
+
+REQUESTED = 'coordinator.requested.'
+GRANTED = 'coordinator.granted.'
+
+
+def show(requested: AbstractSet[str], granted: AbstractSet[str]) -> None:
+    """Set and clear flags until exactly these locks are shown as requested and granted.
+
+    Only what differs is touched: every change makes charms.reactive log, and
+    test all handlers again.
+    """
+    from charms.reactive import flags  # not before a reactive hook needs it
+
+    wanted = {REQUESTED + lock for lock in requested} | {GRANTED + lock for lock in granted}
+    present = {flag for flag in flags.get_flags() if flag.startswith((REQUESTED, GRANTED))}
+    for flag in sorted(present - wanted):
+        flags.clear_flag(flag)
+    for flag in sorted(wanted - present):
+        flags.set_flag(flag)

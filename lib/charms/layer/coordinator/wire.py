@@ -1,0 +1,268 @@
+"""Text to values and back: what is written to Juju and to the local store.
+
+What lives here: the formats, their version, and what is refused and why. What
+must not: IO, a rule. Nothing here raises on bad text: whatever cannot be read
+comes back as a problem, a sentence for the log, and costs that entry alone.
+
+    claims    {"v": 1, "queues": {QUEUE: {"asked": 2, "done": 1, "locks": {LOCK: SINCE}}}}
+    ledger    {"v": 1, "token": 17, "tickets": [[TOKEN, QUEUE, UNIT, ASK, SLOTS], …]}
+"""
+
+import json
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
+
+from charms.layer.coordinator.rules import ALL_LOCKS, UNREADABLE, Claim, Ledger, Ticket
+
+VERSION = 1
+
+MAX_COUNT = 10**9
+"""Above this a count is not believed: a request a second for thirty years."""
+
+OwnClaims = Mapping[str, Claim]
+Problems = Tuple[str, ...]
+
+CLAIM_FORM = '{"asked": A, "done": D, "locks": {LOCK: SINCE}} with 0 <= D <= A <= 1000000000'
+TICKET_FORM = '[TOKEN, QUEUE, UNIT, ASK, SLOTS]'
+HEAD_FORM = 'version 1 {{"v": 1, {}}}'
+
+
+class Local(NamedTuple):
+    """What a unit remembers between hooks, written at once.
+
+    Args:
+        own: this unit's claims by queue: what it has asked and finished, also
+            where Juju has not heard of it yet.
+        committed: the same as Juju was last seen to have it.
+        peers: claims of other units by (unit, queue): the requests seen, and
+            the releases of tickets still in the ledger.
+        led: whether this unit led in its last hook.
+        departed: units whose relation-departed ran here.
+    """
+
+    own: Tuple[Tuple[str, Claim], ...] = ()
+    committed: Tuple[Tuple[str, Claim], ...] = ()
+    peers: Tuple[Tuple[Tuple[str, str], Claim], ...] = ()
+    led: bool = False
+    departed: Tuple[str, ...] = ()
+
+
+def shown(found: Any) -> str:
+    """Return a value as an error message shows it, cut at 80 characters."""
+    text = found if isinstance(found, str) else json.dumps(found, default=repr)
+    return repr(text if len(text) <= 80 else text[:77] + '...')
+
+
+def lock_name(name: Any) -> str:
+    """Return the lock name as it was given.
+
+    Raises:
+        ValueError: where it is not one. Braces would break charms.reactive's
+            `@when`, which formats flag names; blanks at an end and control
+            characters are mistakes that nobody would see in a log.
+    """
+    if isinstance(name, str) and name and name == name.strip() and not set(name) & {'{', '}'}:
+        if name.isprintable() and len(name) <= 200:
+            return name
+    raise ValueError(
+        'lock name: expected 1 to 200 printable characters without braces and without blanks '
+        'at either end, found {}; nothing was asked for or released'.format(shown(name))
+    )
+
+
+# Claims
+
+
+def claims_text(own: OwnClaims) -> str:
+    """Return a unit's claims as text; the same claims always give the same text."""
+    queues = {queue: _claim_entry(claim) for queue, claim in own.items()}
+    return json.dumps({'v': VERSION, 'queues': queues}, sort_keys=True, separators=(',', ':'))
+
+
+def _claim_entry(claim: Claim) -> Dict[str, Any]:
+    entry: Dict[str, Any] = {'asked': claim.asked, 'done': claim.done}
+    if claim.locks:
+        entry['locks'] = dict(claim.locks)
+    if claim.kept:
+        entry['kept'] = True
+    if claim.token:
+        entry['token'] = claim.token
+    return entry
+
+
+def claims(text: Optional[str], where: str) -> Tuple[Dict[str, Claim], Problems]:
+    """Return the claims by queue that a unit's databag tells, and what could not be read."""
+    if not text:
+        return {}, ()
+    consequence = 'ignored: what it holds stays held, and it is given nothing until it can be read'
+    found = _parsed(text)
+    queues = found.get('queues') if _is_ours(found) else None
+    if not isinstance(queues, dict):
+        head = HEAD_FORM.format('"queues": {...}')
+        return {}, (_problem(where, head, text, consequence),)
+    own, problems = {}, []  # type: Dict[str, Claim], List[str]
+    for queue, entry in sorted(queues.items()):
+        claim = _claim(entry)
+        if claim is None:
+            place = '{}, queue {}'.format(where, shown(queue))
+            problems.append(_problem(place, CLAIM_FORM, entry, consequence))
+        else:
+            own[queue] = claim
+    return own, tuple(problems)
+
+
+def _claim(entry: Any) -> Optional[Claim]:
+    if not isinstance(entry, dict):
+        return None
+    asked, done, token = entry.get('asked'), entry.get('done'), entry.get('token', 0)
+    locks, kept = entry.get('locks', {}), entry.get('kept', False)
+    if not (_is_count(asked) and _is_count(done) and _is_token(token) and done <= asked):
+        return None
+    if not (isinstance(kept, bool) and isinstance(locks, dict)):
+        return None
+    if not all(_is_name(name) and isinstance(since, str) and len(since) <= 40 for name, since in locks.items()):
+        return None
+    return Claim(asked, done, tuple(sorted(locks.items())), kept, token)
+
+
+# The ledger
+
+
+def ledger_text(ledger: Ledger) -> str:
+    """Return the ledger as text: about 25 bytes a ticket and the unit's name."""
+    tickets = [_ticket_entry(ticket) for ticket in ledger.tickets]
+    return json.dumps({'v': VERSION, 'token': ledger.token, 'tickets': tickets}, separators=(',', ':'))
+
+
+def _ticket_entry(ticket: Ticket) -> Any:
+    return json.loads(ticket.raw) if ticket.raw else list(ticket[:5])
+
+
+def ledger(text: Optional[str], where: str) -> Tuple[Optional[Ledger], Problems]:
+    """Return the ledger, and what could not be read in it. None where there is none.
+
+    A ticket that cannot be read may be somebody's turn, so it stays where it is
+    and is never finished: those behind it in its queue wait (in any queue,
+    where even that cannot be read) until its unit is gone or it is removed.
+    """
+    if not text:
+        return None, ()
+    found = _parsed(text)
+    entries = found.get('tickets') if _is_ours(found) else None
+    if not (isinstance(entries, list) and _is_token(found.get('token'))):
+        head = HEAD_FORM.format('"token": T, "tickets": [...]')
+        return UNREADABLE, (_problem(where, head, text, 'nobody is given a lock until it can be read'),)
+    tickets, problems = [], []  # type: List[Ticket], List[str]
+    for place, entry in enumerate(entries):
+        ticket = _ticket(entry)
+        tickets.append(ticket)
+        if ticket.raw:
+            entry_at = '{}, ticket {}'.format(where, place)
+            problems.append(_problem(entry_at, TICKET_FORM, entry, 'kept as it is; those behind it wait'))
+    token = max([found['token']] + [ticket.token for ticket in tickets])
+    return Ledger(token, tuple(tickets)), tuple(problems)
+
+
+def _ticket(entry: Any) -> Ticket:
+    fields = entry if isinstance(entry, list) else []
+    token, queue, unit, ask, slots = (fields + [None] * 5)[:5]
+    legible = len(fields) == 5 and _is_token(token) and _is_count(ask) and _is_count(slots)
+    if legible and token and ask and slots and isinstance(queue, str) and _is_name(unit):
+        return Ticket(token, queue, unit, ask, slots)
+    return Ticket(
+        token=0,
+        queue=queue if isinstance(queue, str) else ALL_LOCKS,
+        unit=unit if _is_name(unit) else '',
+        ask=0,
+        raw=json.dumps(entry),
+    )
+
+
+# The local store
+
+
+def local_text(local: Local) -> str:
+    """Return what a unit remembers as text."""
+    peers: Dict[str, Dict[str, Claim]] = {}
+    for (unit, queue), claim in local.peers:
+        peers.setdefault(unit, {})[queue] = claim
+    return json.dumps(
+        {
+            'own': claims_text(dict(local.own)),
+            'committed': claims_text(dict(local.committed)),
+            'peers': {unit: claims_text(own) for unit, own in peers.items()},
+            'led': local.led,
+            'departed': local.departed,
+        }
+    )
+
+
+def local(text: Optional[str], where: str) -> Tuple[Optional[Local], Problems]:
+    """Return what a unit remembers; None where nothing can be read, which is safe.
+
+    Then the unit begins anew from what Juju has of it: a request not yet
+    heard may be lost, a turn not yet published as finished may be repeated.
+    """
+    if not text:
+        return None, ()
+    consequence = 'this unit begins anew from what Juju has of it'
+    found = _parsed(text)
+    if not isinstance(found, dict):
+        return None, (_problem(where, 'an object', text, consequence),)
+    own, own_problems = claims(_text(found.get('own')), where + ', own')
+    committed, committed_problems = claims(_text(found.get('committed')), where + ', committed')
+    problems = own_problems + committed_problems
+    peers: List[Tuple[Tuple[str, str], Claim]] = []
+    for unit, said in sorted(_dict(found.get('peers')).items()):
+        theirs, their_problems = claims(_text(said), '{}, peer {}'.format(where, unit))
+        peers.extend(((unit, queue), claim) for queue, claim in theirs.items())
+        problems += their_problems
+    if problems:
+        return None, problems
+    remembered = Local(
+        own=tuple(sorted(own.items())),
+        committed=tuple(sorted(committed.items())),
+        peers=tuple(sorted(peers)),
+        led=found.get('led') is True,
+        departed=tuple(unit for unit in _list(found.get('departed')) if isinstance(unit, str)),
+    )
+    return remembered, ()
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_ours(found: Any) -> bool:
+    return isinstance(found, dict) and found.get('v') == VERSION and found.get('v') is not True
+
+
+def _is_count(found: Any) -> bool:
+    return isinstance(found, int) and not isinstance(found, bool) and 0 <= found <= MAX_COUNT
+
+
+def _is_token(found: Any) -> bool:
+    # Tokens count the turns of all units, so they may outgrow one unit's asks.
+    return isinstance(found, int) and not isinstance(found, bool) and 0 <= found <= 2**53
+
+
+def _is_name(found: Any) -> bool:
+    return isinstance(found, str) and 0 < len(found) <= 200
+
+
+def _text(found: Any) -> str:
+    return found if isinstance(found, str) else ''
+
+
+def _dict(found: Any) -> Dict[str, Any]:
+    return found if isinstance(found, dict) else {}
+
+
+def _list(found: Any) -> List[Any]:
+    return found if isinstance(found, list) else []
+
+
+def _problem(where: str, expected: str, found: Any, consequence: str) -> str:
+    return '{}: expected {}, found {}; {}'.format(where, expected, shown(found), consequence)
