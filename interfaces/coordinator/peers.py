@@ -6,7 +6,7 @@ relation's hooks: N calls a hook. And a name it answers to would be passed as
 an argument to every handler of a `coordinator.…` flag.
 """
 
-from charms.reactive import RelationFactory
+from charms.reactive.relations import RelationFactory
 
 
 class CoordinatorPeers(RelationFactory):

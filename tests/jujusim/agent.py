@@ -1,0 +1,298 @@
+"""A unit's agent: which operation comes next, and what one hook may see (R1, R2, R4-R8, R13, R17-R21, R26).
+
+There is no event queue: the agent compares what its watchers last delivered
+(`remote`) with what it has processed (`local`), and chooses in Juju's order.
+"""
+
+from dataclasses import dataclass, field
+from typing import Dict, List, NamedTuple, Optional, Tuple
+
+from jujusim.model import RELATION, RELATION_ID, Controller
+
+
+class Operation(NamedTuple):
+    """One hook or action to run, with the versions captured when it was chosen (R7)."""
+
+    name: str
+    remote_unit: str = ''
+    departing: str = ''
+    version: int = 0
+    action: str = ''
+    with_relation: bool = False
+
+
+@dataclass
+class Remote:
+    """What the watchers have delivered, each channel with its own delay (R3)."""
+
+    members: Dict[str, int] = field(default_factory=dict)
+    app_version: int = 0
+    leader_settings: int = 0
+    leads: bool = False
+    config: int = 0
+    dying: bool = False
+    actions: List[str] = field(default_factory=list)
+    upgrade: int = 0
+
+
+@dataclass
+class Local:
+    """What the agent has processed. Persisted over an agent restart unless said otherwise (R13)."""
+
+    installed: bool = False
+    created: bool = False
+    started: bool = False
+    queued_start: bool = False
+    stopped: bool = False
+    removed: bool = False
+    members: Dict[str, int] = field(default_factory=dict)
+    changed_pending: str = ''
+    app_version: int = 0
+    leads: bool = False
+    leader_settings: int = 0  # memory only: lost at restart
+    config: int = 0
+    upgrade: int = 0
+    pending: Optional[Operation] = None  # chosen and not yet done: a failed or interrupted hook
+    in_error: bool = False
+
+
+class Agent:
+    """One unit's sequential loop (R1)."""
+
+    def __init__(self, name: str, controller: Controller) -> None:
+        self.name, self.controller = name, controller
+        self.remote, self.local = Remote(), Local()
+        self.member_cache: Dict[str, Dict[str, str]] = {}  # R6: lives across hooks
+        self.update_status_due = False
+        self.failures = 0
+        self.fresh = True  # nothing runs before every watcher delivered once
+
+    def next_operation(self) -> Optional[Operation]:
+        """Return what runs next, None when idle. §5 of juju-semantics.md gives the order."""
+        local, remote = self.local, self.remote
+        if local.removed:
+            return None
+        if remote.actions and (local.in_error or not local.pending):
+            if local.in_error or not self._before_actions():
+                return Operation('', action=remote.actions[0])
+        if local.pending:
+            return local.pending if not local.in_error else None  # the retry timer brings it back
+        return self._before_actions() or self._after_actions()
+
+    def _before_actions(self) -> Optional[Operation]:
+        local, remote = self.local, self.remote
+        if not local.installed or local.pending or local.stopped:
+            return None
+        if remote.upgrade != local.upgrade and not remote.dying:
+            return Operation('upgrade-charm', version=remote.upgrade)
+        if not local.created and not remote.dying:
+            return Operation('coordinator-relation-created', with_relation=True)
+        if local.leads and not remote.leads:
+            local.leads = False  # R17: there is no leader-deposed hook
+        if remote.leads and not local.leads and not remote.dying:
+            return Operation('leader-elected')
+        if self._leader_settings_changed():
+            return Operation('leader-settings-changed', version=remote.leader_settings)
+        return None
+
+    def _leader_settings_changed(self) -> bool:
+        """R18."""
+        local, remote = self.local, self.remote
+        if self.controller.juju == 4 or remote.dying or local.leads:
+            return False
+        return local.leader_settings != remote.leader_settings
+
+    def _after_actions(self) -> Optional[Operation]:
+        local, remote = self.local, self.remote
+        if not local.installed:
+            return Operation('install')
+        if local.queued_start and not remote.dying:
+            return Operation('start')
+        if remote.dying:
+            return self._leaving()
+        if remote.config != local.config:
+            return Operation('config-changed', version=remote.config)
+        operation = self._relation_operation(remote.members)
+        if operation is None and self.update_status_due:
+            return Operation('update-status')  # R26: only when nothing else is pending
+        return operation
+
+    def _leaving(self) -> Operation:
+        """R21: departed for every peer known, each naming this unit; no broken; stop; remove."""
+        for peer in sorted(self.local.members):
+            return Operation('coordinator-relation-departed', peer, self.name, with_relation=True)
+        return Operation('remove' if self.local.stopped else 'stop')
+
+    def _relation_operation(self, members: Dict[str, int]) -> Optional[Operation]:
+        """R4: changed after joined, then departed, application, joined, changed; names sort as text."""
+        local, remote = self.local, self.remote
+
+        def changed(unit: str) -> Operation:
+            version = members.get(unit, local.members[unit])
+            return Operation('coordinator-relation-changed', unit, version=version, with_relation=True)
+
+        if local.changed_pending:
+            return changed(local.changed_pending)
+        for unit in sorted(set(local.members) - set(members)):
+            return Operation('coordinator-relation-departed', unit, unit, with_relation=True)
+        if remote.app_version != local.app_version:  # R24: on the leader too
+            version = remote.app_version
+            return Operation('coordinator-relation-changed', version=version, with_relation=True)
+        for unit in sorted(set(members) - set(local.members)):
+            return Operation('coordinator-relation-joined', unit, version=members[unit], with_relation=True)
+        for unit in sorted(members):
+            if members[unit] != local.members[unit]:
+                return changed(unit)
+        return None
+
+    # What a hook sees
+
+    def context(self, operation: Operation) -> 'Context':
+        """R6: building a context drops the member's cache whose own joined or changed this is."""
+        if operation.name.endswith(('-joined', '-changed')):
+            self.member_cache.pop(operation.remote_unit, None)
+        members = set(self.local.members)
+        if operation.name.endswith('-departed'):
+            members.discard(operation.remote_unit)
+            self.member_cache.pop(operation.remote_unit, None)
+        elif operation.remote_unit:
+            members.add(operation.remote_unit)
+        return Context(self, operation, tuple(sorted(members)))
+
+    def done(self, operation: Operation) -> None:
+        """Record that the operation is over and committed."""
+        local = self.local
+        local.pending, local.in_error, self.failures = None, False, 0
+        self.update_status_due = False  # R26: any hook absorbs a due update-status
+        name, unit = operation.name, operation.remote_unit
+        if name == 'install':
+            local.installed = True
+        elif name == 'coordinator-relation-created':
+            local.created = True
+        elif name == 'leader-elected':
+            local.leads = True
+        elif name == 'leader-settings-changed':
+            local.leader_settings = operation.version
+        elif name == 'upgrade-charm':
+            local.upgrade, local.config = operation.version, 0  # config-changed follows
+            self.remote.leader_settings += 1  # R18: watchers are rebuilt
+        elif name == 'config-changed':
+            local.config = operation.version
+            local.queued_start = not local.started
+        elif name == 'start':
+            local.started, local.queued_start = True, False
+        elif name == 'stop':
+            local.stopped = True
+        elif name == 'remove':
+            local.removed = True
+        elif name.endswith('-joined'):
+            local.members[unit], local.changed_pending = operation.version, unit
+        elif name.endswith('-departed'):
+            local.members.pop(unit, None)
+            local.changed_pending = '' if local.changed_pending == unit else local.changed_pending
+        elif name.endswith('-changed') and unit:
+            local.members[unit] = operation.version
+            local.changed_pending = '' if local.changed_pending == unit else local.changed_pending
+        elif name.endswith('-relation-changed'):
+            local.app_version = operation.version
+
+    def restart(self) -> None:
+        """R13: the agent process starts anew: caches are gone, what was persisted stays."""
+        self.member_cache.clear()
+        self.local.leader_settings = 0
+        self.remote.leader_settings += 1
+
+
+class Context:
+    """What one hook reads and writes; thrown away when it ends (R6-R10, R15)."""
+
+    def __init__(self, agent: Agent, operation: Operation, members: Tuple[str, ...]) -> None:
+        self.agent, self.operation, self.members = agent, operation, members
+        self.controller = agent.controller
+        self._others: Dict[str, Dict[str, str]] = {}
+        self._own: Optional[Dict[str, str]] = None
+        self._app: Optional[Dict[str, str]] = None
+        self.app_written = False
+        self._leader_settings: Optional[Dict[str, str]] = None
+        self.minion = False
+        self.cached: Dict[str, object] = {}  # config-get and status-get: first read of the hook
+        self.action_results: Dict[str, str] = {}
+        self.action_failed: Optional[str] = None
+
+    @property
+    def knows_relation(self) -> bool:
+        return self.controller.units[self.agent.name].entered_scope
+
+    def is_leader(self) -> bool:
+        """R15: asks each time while True; one False lasts for the hook."""
+        unit = self.controller.units[self.agent.name]
+        if self.controller.leader != self.agent.name or not unit.connected:
+            self.minion = True
+        return not self.minion
+
+    def settings_of(self, unit: str) -> Optional[Dict[str, str]]:
+        """Return a unit's databag as this hook sees it, None where there is none (R5-R8, R22)."""
+        if unit == self.agent.name:
+            return self.own_settings()
+        known = self.controller.units.get(unit)
+        if known is None or not known.entered_scope:
+            return None
+        cache = self.agent.member_cache if unit in self.members else self._others
+        if unit not in cache:
+            cache[unit] = dict(known.settings)
+        return cache[unit]
+
+    def own_settings(self) -> Dict[str, str]:
+        if self._own is None:
+            self._own = dict(self.controller.units[self.agent.name].settings)
+        return self._own
+
+    def app_settings(self) -> Dict[str, str]:
+        """The leader reads its local copy with its own writes; others the controller, once a hook."""
+        if self._app is None:
+            self._app = dict(self.controller.app_settings)
+        return self._app
+
+    def leader_settings(self) -> Dict[str, str]:
+        if self._leader_settings is None:
+            self._leader_settings = dict(self.controller.leader_settings)
+        return self._leader_settings
+
+    def forget_leader_settings(self) -> None:
+        """R9: one's own leader-set refreshes one's own leader-get."""
+        self._leader_settings = None
+
+    def commit(self) -> None:
+        """R8: everything buffered, in one batch. Raises model.NotLeader (R10)."""
+        self.controller.commit(self.agent.name, self._own, self._app if self.app_written else None)
+
+
+def environment(agent: Agent, operation: Operation, charm_dir: str, version: str) -> Dict[str, str]:
+    """R29: the environment is made, not inherited."""
+    context = 'action' if operation.action else operation.name
+    env = {
+        'CHARM_DIR': charm_dir,
+        'JUJU_CHARM_DIR': charm_dir,
+        'JUJU_CONTEXT_ID': '{}-{}-0'.format(agent.name.replace('/', '-'), context),
+        'JUJU_AGENT_SOCKET_ADDRESS': '@jujusim',
+        'JUJU_AGENT_SOCKET_NETWORK': 'unix',
+        'JUJU_HOOK_NAME': operation.name,  # R27: present but empty in an action
+        'JUJU_UNIT_NAME': agent.name,
+        'JUJU_MODEL_NAME': 'sim',
+        'JUJU_MODEL_UUID': '00000000-0000-4000-8000-000000000000',
+        'JUJU_PRINCIPAL_UNIT': '',
+        'JUJU_VERSION': version,
+        'JUJU_DISPATCH_PATH': 'actions/' + operation.action if operation.action else 'hooks/' + operation.name,
+        'PATH': '/usr/bin:/bin',
+        'LANG': 'C.UTF-8',
+    }
+    if operation.with_relation:
+        env['JUJU_RELATION'], env['JUJU_RELATION_ID'] = RELATION, RELATION_ID
+        env['JUJU_REMOTE_UNIT'] = operation.remote_unit
+        env['JUJU_REMOTE_APP'] = agent.name.split('/')[0]
+        if operation.departing:
+            env['JUJU_DEPARTING_UNIT'] = operation.departing
+    if operation.action:
+        env['JUJU_ACTION_NAME'] = operation.action
+        env['JUJU_ACTION_UUID'] = env['JUJU_ACTION_TAG'] = '1'
+    return env

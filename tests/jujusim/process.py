@@ -1,0 +1,225 @@
+"""One process per hook: real charm code in a forked child, which asks the model for everything.
+
+In the child, `subprocess` starts no program, and time, sleep and the wall
+clock are the model's. All else is real: charms.reactive.main(), charmhelpers,
+the charm's own files and databases.
+
+Kinder than Juju: the hook's file is run by a forked Python that has already
+imported charms.reactive, instead of being executed (tests/test_build.py
+executes one), and tools cost virtual time only.
+"""
+
+import datetime
+import gc
+import os
+import pickle
+import platform
+import runpy
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+import traceback
+from typing import Any, Dict, List, NoReturn, Optional, Tuple
+
+LAYER_PATH = os.path.join('charms', 'layer', 'coordinator')
+
+# charmhelpers 1.2.1 knows Ubuntu by name and refuses Debian, where these tests may run.
+if not hasattr(platform, 'linux_distribution'):
+    platform.linux_distribution = lambda *_: ('Ubuntu', '22.04', 'jammy')  # type: ignore[attr-defined]
+
+
+def warm_up() -> None:
+    """Import once what every hook imports, so that a fork finds it there."""
+    import charms.reactive  # noqa: F401
+    from charmhelpers.core import hookenv, unitdata  # noqa: F401
+
+    gc.collect()
+
+
+class Child:
+    """A hook's process, as the model sees it: a message, then it waits for the answer."""
+
+    def __init__(self, script: str, env: Dict[str, str], now: float, log_path: str) -> None:
+        ours, theirs = socket.socketpair()
+        self.pid = os.fork()
+        if self.pid == 0:
+            ours.close()
+            _run(script, env, _Line(theirs), now, log_path)
+        theirs.close()
+        self._line = _Line(ours)
+
+    def message(self) -> Tuple[Any, ...]:
+        """Return ('tools', argv, by_layer), ('sleep', seconds) or ('exit', code, why)."""
+        try:
+            message = self._line.receive()
+        except EOFError:
+            message = ('exit', 1, 'the process died without a word')
+        if message[0] == 'exit':
+            self._reap()
+        return message
+
+    def answer(self, *parts: Any) -> None:
+        self._line.send(parts)
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+        self._reap()
+
+    def _reap(self) -> None:
+        os.waitpid(self.pid, 0)
+        self._line.close()
+
+
+class _Line:
+    """Length-prefixed messages over a socket."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def send(self, message: Tuple[Any, ...]) -> None:
+        body = pickle.dumps(message)
+        self._sock.sendall(struct.pack('!I', len(body)) + body)
+
+    def receive(self) -> Tuple[Any, ...]:
+        return pickle.loads(self._exactly(struct.unpack('!I', self._exactly(4))[0]))
+
+    def _exactly(self, size: int) -> bytes:
+        body = b''
+        while len(body) < size:
+            part = self._sock.recv(size - len(body))
+            if not part:
+                raise EOFError
+            body += part
+        return body
+
+    def close(self) -> None:
+        self._sock.close()
+
+
+# In the child
+
+
+class _World:
+    """What the child believes about time, and its line to the model."""
+
+    line: _Line
+    now: float
+
+
+def _ask(*message: Any) -> Tuple[Any, ...]:
+    _World.line.send(message)
+    answer = _World.line.receive()
+    _World.now = answer[0]
+    return answer[1:]
+
+
+class Popen:
+    """Stands for subprocess.Popen: the model answers; nothing is started."""
+
+    def __init__(self, args: Any, **options: Any) -> None:
+        self.args = [args] if isinstance(args, str) else [str(word) for word in args]
+        found, code, out, err = _ask('call', self.args, _by_layer())
+        if not found:
+            raise FileNotFoundError(2, 'No such file or directory', self.args[0])
+        self.returncode: int = code
+        self.pid = 0
+        text = options.get('universal_newlines') or options.get('text') or options.get('encoding')
+        self._out = _output(out, options.get('stdout'), sys.stdout, bool(text))
+        self._err = _output(err, options.get('stderr'), sys.stderr, bool(text))
+        self.stdin = self.stdout = self.stderr = None
+
+    def __enter__(self) -> 'Popen':
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        pass
+
+    def communicate(self, input: Any = None, timeout: Optional[float] = None) -> Tuple[Any, Any]:
+        return self._out, self._err
+
+    def wait(self, timeout: Optional[float] = None) -> int:
+        return self.returncode
+
+    def poll(self) -> int:
+        return self.returncode
+
+    def kill(self) -> None:
+        pass
+
+
+def _output(said: str, where: Any, otherwise: Any, text: bool) -> Any:
+    if where == subprocess.PIPE:
+        return said if text else said.encode()
+    otherwise.write(said)
+    return None
+
+
+def _by_layer() -> bool:
+    """Whether the layer's own code made this call: the cost of a hook is counted so."""
+    frame = sys._getframe(2)
+    while frame is not None:
+        if LAYER_PATH in frame.f_code.co_filename:
+            return True
+        frame = frame.f_back  # type: ignore[assignment]
+    return False
+
+
+class _Datetime(datetime.datetime):
+    @classmethod
+    def now(cls, tz: Any = None) -> Any:
+        return cls.fromtimestamp(_World.now, tz)
+
+    @classmethod
+    def utcnow(cls) -> Any:
+        return cls.fromtimestamp(_World.now, datetime.timezone.utc).replace(tzinfo=None)
+
+
+def _run(script: str, env: Dict[str, str], line: _Line, now: float, log_path: str) -> NoReturn:
+    """Be the hook. Never returns into the parent's code."""
+    code, why = 1, ''
+    try:
+        gc.disable()
+        _World.line, _World.now = line, now
+        log = os.open(log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        sys.stdout = sys.stderr = os.fdopen(log, 'w', buffering=1)
+        os.environ.clear()
+        os.environ.update(env)
+        os.chdir(env['CHARM_DIR'])
+        _replace_the_world(env['CHARM_DIR'])
+        sys.argv = [script]
+        runpy.run_path(script, run_name='__main__')
+        code = 0
+    except SystemExit as ended:
+        code = 0 if ended.code is None else ended.code if isinstance(ended.code, int) else 1
+    except BaseException:
+        why = traceback.format_exc()
+    finally:
+        sys.stdout.flush()
+        line.send(('exit', code, why))
+        os._exit(0)
+
+
+def _replace_the_world(charm_dir: str) -> None:
+    subprocess.Popen = Popen  # type: ignore[misc,assignment]
+    time.time = lambda: _World.now
+    time.monotonic = lambda: _World.now
+    time.sleep = lambda seconds: _ask('sleep', seconds) and None  # type: ignore[assignment]
+    datetime.datetime = _Datetime  # type: ignore[misc]
+    mine = ('charms.layer', 'reactive', 'relations', 'charmhelpers.coordinator')
+    for name in [name for name in sys.modules if name in mine or name.startswith(tuple(m + '.' for m in mine))]:
+        del sys.modules[name]
+    lib = os.path.join(charm_dir, 'lib')
+    sys.path[:] = [lib] + [place for place in sys.path if not os.path.isdir(os.path.join(place, 'charms', 'layer'))]
+    import charms
+
+    # charms.reactive brought the package `charms` before lib/ was on the path.
+    charms.__dict__.pop('layer', None)
+    own = os.path.join(lib, 'charms')
+    charms.__path__ = [own] + [place for place in charms.__path__ if 'layer' not in _names(place)]
+
+
+def _names(place: str) -> List[str]:
+    return os.listdir(place) if os.path.isdir(place) else []

@@ -1,0 +1,284 @@
+"""The hook tools, answered from the model (R28, §1 of juju-semantics.md).
+
+A tool or an argument that is not told of here is an error of the simulator,
+never an answer: `Untold` stops the run.
+"""
+
+import json
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+
+import yaml
+
+from jujusim.agent import Context
+from jujusim.model import RELATION, RELATION_ID, NotLeader
+
+
+class Untold(Exception):
+    """Raised where a hook asks for something this Juju was not told about."""
+
+
+class Answer(NamedTuple):
+    code: int = 0
+    out: str = ''
+    err: str = ''
+
+
+class Misuse(Exception):
+    """A flag or argument error: exit code 2."""
+
+
+class Refused(Exception):
+    """An error while running: exit code 1."""
+
+
+Tool = Callable[[Context, List[str]], str]
+
+
+def answer(context: Context, argv: List[str], log: Callable[[str, str], None]) -> Optional[Answer]:
+    """Return what a hook tool answers, None where Juju has no such tool in this version."""
+    name, arguments = argv[0], list(argv[1:])
+    if name in ('leader-get', 'leader-set') and context.controller.juju == 4:
+        return None  # the executables do not exist there
+    if name == 'juju-log':
+        return _juju_log(arguments, log)
+    unit = context.controller.units[context.agent.name]
+    if not unit.connected:
+        return Answer(1, '', 'ERROR connection is shut down\n') if name != 'is-leader' else _dump(False)
+    try:
+        return Answer(0, _TOOLS[name](context, arguments))
+    except KeyError as missing:
+        if missing.args == (name,):
+            raise Untold('no answer for {}'.format(' '.join(argv))) from None
+        raise
+    except Misuse as misuse:
+        return Answer(2, '', 'ERROR {}\n'.format(misuse))
+    except Refused as refused:
+        return Answer(1, '', 'ERROR {}\n'.format(refused))
+
+
+def is_tool(name: str) -> bool:
+    return name in _TOOLS or name == 'juju-log'
+
+
+def _dump(found: Any) -> Answer:
+    return Answer(0, _json(found))
+
+
+def _json(found: Any) -> str:
+    return json.dumps(found, separators=(',', ':')) + '\n'
+
+
+def _options(tool: str, arguments: List[str], known: Dict[str, bool]) -> Tuple[Dict[str, str], List[str]]:
+    """Return the flags given and the rest. `known` says of each flag whether it takes a value."""
+    flags: Dict[str, str] = {}
+    rest: List[str] = []
+    waiting = list(arguments)
+    while waiting:
+        word = waiting.pop(0)
+        if word.startswith('--') and '=' in word and known.get(word.split('=')[0]):
+            flags[word.split('=')[0]] = word.split('=', 1)[1]
+        elif word in known:
+            flags[word] = waiting.pop(0) if known[word] else 'true'
+        elif word.startswith('-') and word != '-':
+            raise Untold('{}: flag {}'.format(tool, word))
+        else:
+            rest.append(word)
+    return flags, rest
+
+
+def _reading(tool: str, arguments: List[str], **more: bool) -> Tuple[Dict[str, str], List[str]]:
+    known = {'--format': True, **{'--' + flag.replace('_', '-'): takes for flag, takes in more.items()}}
+    if tool.startswith('relation-'):
+        known['-r'] = True
+    flags, rest = _options(tool, arguments, known)
+    if flags.get('--format') != 'json':
+        raise Untold('{}: only --format=json is answered, found {}'.format(tool, arguments))
+    return flags, rest
+
+
+def _pairs(words: List[str]) -> Dict[str, Optional[str]]:
+    pairs: Dict[str, Optional[str]] = {}
+    for word in words:
+        if '=' not in word:
+            raise Misuse('expected "key=value", got "{}"'.format(word))
+        key, value = word.split('=', 1)
+        pairs[key] = value or None
+    return pairs
+
+
+def _relation(context: Context, flags: Dict[str, str]) -> None:
+    given = flags.get('-r')
+    if given is None:
+        if not context.operation.with_relation:
+            raise Misuse('no relation id specified')
+        return
+    if given.split(':')[-1] != RELATION_ID.split(':')[-1] or not context.knows_relation:
+        raise Misuse('invalid value "{}" for option -r: relation not found'.format(given))
+
+
+def _relation_ids(context: Context, arguments: List[str]) -> str:
+    _, rest = _reading('relation-ids', arguments)
+    if not rest:
+        raise Untold('relation-ids without a name')
+    return _json([RELATION_ID] if rest == [RELATION] and context.knows_relation else [])
+
+
+def _relation_list(context: Context, arguments: List[str]) -> str:
+    flags, _ = _reading('relation-list', arguments)
+    _relation(context, flags)
+    return _json(list(context.members))
+
+
+def _relation_get(context: Context, arguments: List[str]) -> str:
+    flags, rest = _reading('relation-get', arguments, app=False)
+    _relation(context, flags)
+    key, target = (rest + [None, None])[:2]  # type: ignore[list-item]
+    app = context.controller.app
+    if '--app' in flags:
+        if target != app:
+            raise Untold('relation-get --app of {}'.format(target))
+        settings = context.app_settings()
+    else:
+        unit = target or context.operation.remote_unit
+        if not unit:
+            raise Misuse('no unit or application specified')
+        if unit == app:
+            raise Misuse('expected unit name, got application name "{}"'.format(unit))
+        found = context.settings_of(unit)
+        if found is None:  # R22
+            raise Refused(_no_settings(context, unit))
+        settings = found
+    return _json(settings if key in (None, '-') else settings.get(str(key)))
+
+
+def _no_settings(context: Context, unit: str) -> str:
+    if context.controller.juju == 4:
+        return 'relation unit not found'
+    form = 'cannot read settings for unit "{0}" in relation "{1}": unit "{0}": settings not found'
+    return form.format(unit, RELATION_ID)
+
+
+def _relation_set(context: Context, arguments: List[str]) -> str:
+    if arguments == ['--help']:
+        return 'Usage: relation-set [options] key=value [key=value ...]\n--file (= "")\n'
+    flags, rest = _options('relation-set', arguments, {'-r': True, '--app': False, '--file': True})
+    _relation(context, flags)
+    changes: Dict[str, Optional[str]] = {}
+    if '--file' in flags:
+        with open(flags['--file']) as given:
+            found = yaml.safe_load(given) or {}
+        changes.update({str(key): None if value is None else str(value) for key, value in found.items()})
+    changes.update(_pairs(rest))
+    if '--app' in flags:
+        if not context.is_leader():
+            raise Refused('cannot write relation settings')
+        settings, context.app_written = context.app_settings(), True
+    else:
+        settings = context.own_settings()
+    for key, value in changes.items():
+        if value:
+            settings[key] = value
+        else:
+            settings.pop(key, None)
+    return ''
+
+
+def _is_leader(context: Context, arguments: List[str]) -> str:
+    _reading('is-leader', arguments)
+    return _json(context.is_leader())
+
+
+def _leader_get(context: Context, arguments: List[str]) -> str:
+    _, rest = _reading('leader-get', arguments)
+    key = rest[0] if rest else '-'
+    if '=' in key:
+        raise Misuse('invalid key "{}"'.format(key))
+    settings = context.leader_settings()
+    return _json(settings if key == '-' else settings.get(key))
+
+
+def _leader_set(context: Context, arguments: List[str]) -> str:
+    _, rest = _options('leader-set', arguments, {})
+    if max(len(word) for word in rest + ['']) >= 131072:
+        raise OSError(7, 'Argument list too long')  # Linux: one argument of a command line
+    if not context.is_leader():
+        raise Refused('cannot write leadership settings: cannot write settings: not the leader')
+    try:
+        context.controller.write_leader_settings(context.agent.name, _pairs(rest))
+    except NotLeader as refused:
+        raise Refused('failed to merge leadership settings: {}'.format(refused)) from None
+    context.forget_leader_settings()
+    return ''
+
+
+def _goal_state(context: Context, arguments: List[str]) -> str:
+    _reading('goal-state', arguments)
+    if context.cached.get('subordinate'):
+        return _json({'units': {}, 'relations': {}})  # §6.4
+    units = {
+        name: {'status': 'dying' if unit.life == 'dying' else unit.status, 'since': '2026-01-01 00:00:00Z'}
+        for name, unit in context.controller.goal_units().items()
+    }
+    return _json({'units': units, 'relations': {}})
+
+
+def _juju_log(arguments: List[str], log: Callable[[str, str], None]) -> Answer:
+    flags, rest = _options('juju-log', arguments, {'-l': True, '--debug': False})
+    if not rest:
+        return Answer(2, '', 'ERROR no message specified\n')
+    log(flags.get('-l', 'INFO'), ' '.join(rest))
+    return Answer()
+
+
+def _status_set(context: Context, arguments: List[str]) -> str:
+    if len(arguments) != 2 or arguments[0] not in ('maintenance', 'blocked', 'waiting', 'active'):
+        raise Untold('status-set {}'.format(arguments))
+    unit = context.controller.units[context.agent.name]
+    unit.status, unit.status_message = arguments
+    return ''
+
+
+def _status_get(context: Context, arguments: List[str]) -> str:
+    _reading('status-get', arguments, include_data=False)
+    unit = context.controller.units[context.agent.name]
+    first = {'status': unit.status, 'message': unit.status_message, 'status-data': {}}
+    return _json(context.cached.setdefault('status', first))
+
+
+def _config_get(context: Context, arguments: List[str]) -> str:
+    flags, rest = _reading('config-get', arguments, all=False)
+    config = context.cached.setdefault('config', dict(context.controller.config))
+    return _json(config if '--all' in flags or not rest else config.get(rest[0]))  # type: ignore[attr-defined]
+
+
+def _action_get(context: Context, arguments: List[str]) -> str:
+    _reading('action-get', arguments)
+    return _json({})
+
+
+def _action_set(context: Context, arguments: List[str]) -> str:
+    context.action_results.update({key: value or '' for key, value in _pairs(arguments).items()})
+    return ''
+
+
+def _action_fail(context: Context, arguments: List[str]) -> str:
+    context.action_failed = ' '.join(arguments)
+    return ''
+
+
+_TOOLS: Dict[str, Tool] = {
+    'relation-ids': _relation_ids,
+    'relation-list': _relation_list,
+    'relation-get': _relation_get,
+    'relation-set': _relation_set,
+    'is-leader': _is_leader,
+    'leader-get': _leader_get,
+    'leader-set': _leader_set,
+    'goal-state': _goal_state,
+    'status-set': _status_set,
+    'status-get': _status_get,
+    'config-get': _config_get,
+    'action-get': _action_get,
+    'action-set': _action_set,
+    'action-fail': _action_fail,
+}
