@@ -18,28 +18,27 @@ ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / 'examples' / 'rolling-db'
 CACHES = ('.git', '.hypothesis', '.mypy_cache', '.pytest_cache', '.ruff_cache', '.venv', '__pycache__')
 
-SHIPPED = set(
-    """
-    copyright.layer-coordinator hooks/relations/coordinator/interface.yaml hooks/relations/coordinator/peers.py
-    lib/charms/layer/coordinator/__init__.py lib/charms/layer/coordinator/flags.py
-    lib/charms/layer/coordinator/juju.py lib/charms/layer/coordinator/policy.py
-    lib/charms/layer/coordinator/protocol.py lib/charms/layer/coordinator/rules.py
-    lib/charms/layer/coordinator/wire.py reactive/coordinator.py
-    """.split()
-)
+MODULES = ('__init__', 'flags', 'juju', 'policy', 'protocol', 'rules', 'wire')
+SHIPPED = {'lib/charms/layer/coordinator/{}.py'.format(module) for module in MODULES} | {
+    'copyright.layer-coordinator',
+    'hooks/relations/coordinator/interface.yaml',
+    'hooks/relations/coordinator/peers.py',
+    'reactive/coordinator.py',
+}
 """All files that a charm gets from this layer; layer.yaml and metadata.yaml are merged."""
 
 RUBBISH = """
-    .ci/x .gitignore .hypothesis/x .mypy_cache/x .pytest_cache/x .ruff_cache/x .venv/x CHANGES.md HACKING.md LICENSE
-    Makefile README.md build/x docs/x examples/x pyproject.toml requirements/x tests/x tests/__pycache__/x.pyc
-    interfaces/coordinator/__pycache__/x.pyc lib/charms/layer/coordinator/__pycache__/x.pyc reactive/__pycache__/x.pyc
+    .ci/x .gitignore .hypothesis/x .mypy_cache/x .pytest_cache/x .ruff_cache/x .venv/x CHANGES.md HACKING.md
+    LICENSE Makefile README.md build/x docs/x examples/x pyproject.toml requirements/x tests/x
+    interfaces/coordinator/__pycache__/x.pyc lib/charms/layer/coordinator/__pycache__/x.pyc
+    reactive/__pycache__/x.pyc
 """.split()
 
-TOOL = '''#!/usr/bin/env python3
+TOOL = """#!/usr/bin/env python3
 import json, pathlib, sys
 import yaml
 
-tool, args = pathlib.Path(sys.argv[0]).name, sys.argv[1:]
+tool, args, unit = pathlib.Path(sys.argv[0]).name, sys.argv[1:], 'rolling-db/0'
 state = pathlib.Path(sys.argv[0]).parent.parent / 'state'
 
 def kept(name):
@@ -56,7 +55,7 @@ command = ' '.join([tool] + args)
 answers = {
     'is-leader --format=json': True,
     'config-get --all --format=json': kept('config'),
-    'goal-state --format=json': {'units': {'rolling-db/0': {'status': 'active'}}, 'relations': {}},
+    'goal-state --format=json': {'units': {unit: {'status': 'active'}}, 'relations': {}},
     'relation-ids --format=json coordinator': ['coordinator:0'],
     'relation-list --format=json -r coordinator:0': [],
     'relation-set --help': 'relation-set [--file path]',
@@ -69,14 +68,14 @@ elif tool == 'leader-get' and args[0] == '--format=json' and len(args) == 2:
     print(json.dumps(kept('leader').get(args[1]) or None))
 elif tool == 'leader-set' and all('=' in setting for setting in args):
     keep('leader', dict(setting.split('=', 1) for setting in args))
-elif tool == 'relation-get' and args[:3] + args[4:] == ['--format=json', '-r', 'coordinator:0', 'rolling-db/0']:
+elif tool == 'relation-get' and args[:3] == ['--format=json', '-r', 'coordinator:0'] and args[4:] == [unit]:
     print(json.dumps(kept('databag').get(args[3])))
 elif tool == 'relation-set' and args[:3] == ['-r', 'coordinator:0', '--file'] and len(args) == 4:
     keep('databag', yaml.safe_load(pathlib.Path(args[3]).read_text()))
 else:
     record('refused', command)
     sys.exit('{}: expected a call this fake was told about, found: {}'.format(tool, command))
-'''
+"""
 TOOLS = """
     config-get goal-state is-leader juju-log leader-get leader-set relation-get relation-ids relation-list
     relation-set status-set systemctl action-get action-set application-version-set juju-reboot network-get
@@ -112,7 +111,7 @@ def charm_tools(tmp_path_factory):
 
     def call(tool, *args):
         command = [str(tools / tool)] + [str(arg) for arg in args]
-        return run(command, env=env, stdout=PIPE, stderr=STDOUT, universal_newlines=True)
+        return run(command, env=env, stdout=PIPE, stderr=STDOUT, text=True)
 
     return call
 
@@ -160,7 +159,7 @@ def test_a_charm_gets_exactly_these_files_from_the_layer(charm_tools, tmp_path):
 def test_every_file_of_the_built_charm_is_a_real_one_and_no_directory_is_empty(charm):
     found = list(charm.rglob('*'))
 
-    odd = [path for path in found if path.is_symlink() or path.is_dir() and not list(path.iterdir())]
+    odd = [path for path in found if path.is_symlink() or (path.is_dir() and not list(path.iterdir()))]
     assert odd == []
     assert {str(path.relative_to(charm)) for path in found if path.is_file()} == set(origins(charm))
 
@@ -203,7 +202,7 @@ def test_slots_may_be_a_percentage_and_queues_per_lock(charm_tools, tmp_path):
 
 
 @pytest.mark.parametrize(
-    'options, refusal',
+    ('options', 'refusal'),
     [
         ({'queues': 'two'}, "coordinator.queues: 'two' is not one of ['one', 'per-lock']"),
         ({'slots': [1]}, "coordinator.slots: [1] is not of type 'integer', 'string'"),
@@ -259,7 +258,7 @@ def config_changed(unit, memory):
         'PYTHONPATH': str(unit / 'site'),
     }
     command = [str(unit / 'charm' / 'hooks' / 'config-changed')]
-    hook = run(command, cwd=str(unit / 'charm'), env=env, stdout=PIPE, stderr=STDOUT, universal_newlines=True)
+    hook = run(command, cwd=str(unit / 'charm'), env=env, stdout=PIPE, stderr=STDOUT, text=True)
     assert hook.returncode == 0, hook.stdout
     assert not (unit / 'state' / 'refused').exists(), (unit / 'state' / 'refused').read_text()
     return (unit / 'state' / 'systemctl').read_text().splitlines()

@@ -12,6 +12,7 @@ hook goes on), `fail_hook`, `fail_command`, `crash_hook`, `lose_commit`,
 What is checked here is only that Juju's own rules hold; it knows no lock.
 """
 
+import compileall
 import heapq
 import os
 import random
@@ -76,7 +77,7 @@ class Juju:
         tool_s: float = 0.02,
     ) -> None:
         process.warm_up()
-        self.charm, self.seed, self.subordinate = charm, seed, subordinate
+        self.seed, self.subordinate = seed, subordinate
         self.random = random.Random(seed)
         self.now = 0.0
         self.machine: Machine = machine or (lambda unit, argv: None)
@@ -102,6 +103,7 @@ class Juju:
         self.controller.config.update(config or {})
         memory = '/dev/shm' if os.path.isdir('/dev/shm') else None
         self.home = Path(tempfile.mkdtemp(prefix='jujusim-', dir=memory))
+        self.charm = _compiled(charm, self.home / 'charm')
         self._config_version = 1
         for _ in range(units):
             self.add_unit()
@@ -158,7 +160,8 @@ class Juju:
 
     def upgrade(self, unit: str, charm: Optional[Path] = None) -> None:
         """Refresh one unit to a charm (its own again by default); files that no charm brought stay."""
-        shutil.copytree(str(charm or self.charm), str(self._charm_dir(unit)), dirs_exist_ok=True)
+        source = _compiled(charm, self.home / 'charm-{}'.format(len(self.history))) if charm else self.charm
+        shutil.copytree(str(source), str(self._charm_dir(unit)), dirs_exist_ok=True)
         self.agents[unit].remote.upgrade += 1
         self._wake(unit)
 
@@ -388,15 +391,18 @@ class Juju:
     def _listen(self, execution: Execution) -> None:
         """Take the process's next word; the answer comes when its time has passed."""
         assert execution.child is not None
-        message = execution.child.message()
-        if message[0] == 'exit':
-            self._soon(0.05, lambda: self._finish(execution, message[1], message[2]))
-        elif message[0] == 'sleep':
-            self._soon(message[1], lambda: self._answer(execution))
-        elif tools.is_tool(os.path.basename(message[1][0])):
-            self._soon(self.tool_s, lambda: self._answer_tool(execution, message[1], message[2]))
+        logged, kind, *about = execution.child.message()
+        for argv in logged:
+            self._log(execution.unit, *tools.juju_log(argv[1:]))
+        spent = self.tool_s * len(logged)
+        if kind == 'exit':
+            self._soon(spent + 0.05, lambda: self._finish(execution, *about))
+        elif kind == 'sleep':
+            self._soon(spent + about[0], lambda: self._answer(execution))
+        elif tools.is_tool(os.path.basename(about[0][0])):
+            self._soon(spent + self.tool_s, lambda: self._answer_tool(execution, *about))
         else:
-            self._run_program(execution, message[1])
+            self._soon(spent, lambda: self._run_program(execution, about[0]))
 
     def _answer(self, execution: Execution, *parts: Any) -> None:
         if not execution.killed:
@@ -417,10 +423,12 @@ class Juju:
             self.calls_everywhere(execution, argv)
             if execution.killed:
                 return
-        found = tools.answer(execution.context, argv, lambda level, text: self._log(execution.unit, level, text))
+        found = tools.answer(execution.context, argv)
         self._answer(execution, found is not None, *(found or tools.Answer()))
 
     def _run_program(self, execution: Execution, argv: List[str]) -> None:
+        if execution.killed:
+            return
         found = self.machine(execution.unit, argv)
         if found is None:
             raise tools.Untold('{}: no such program: {}'.format(execution.unit, ' '.join(argv)))
@@ -597,6 +605,13 @@ class Juju:
         """Return the history as text, a line an event; the last so many lines only, if asked."""
         lines = ['{:9.2f}  {:10} {} {}'.format(*event).rstrip() for event in self.history]
         return '\n'.join(lines[-last:])
+
+
+def _compiled(charm: Path, copy: Path) -> Path:
+    """Copy a charm and compile it, so that its hooks need not, one by one."""
+    shutil.copytree(str(charm), str(copy))
+    compileall.compile_dir(str(copy), quiet=1)
+    return copy
 
 
 def _title(operation: Operation) -> str:

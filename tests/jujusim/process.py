@@ -6,7 +6,8 @@ the charm's own files and databases.
 
 Kinder than Juju: the hook's file is run by a forked Python that has already
 imported charms.reactive, instead of being executed (tests/test_build.py
-executes one), and tools cost virtual time only.
+executes one), and tools cost virtual time only; what a hook logs arrives
+with its next call, and cannot be where it is killed.
 """
 
 import datetime
@@ -52,12 +53,13 @@ class Child:
         self._line = _Line(ours)
 
     def message(self) -> Tuple[Any, ...]:
-        """Return ('tools', argv, by_layer), ('sleep', seconds) or ('exit', code, why)."""
+        """Return a list of juju-log calls made meanwhile, and then one of
+        'call', argv, by_layer; 'sleep', seconds; 'exit', code, why."""
         try:
             message = self._line.receive()
         except EOFError:
-            message = ('exit', 1, 'the process died without a word')
-        if message[0] == 'exit':
+            message = ([], 'exit', 1, 'the process died without a word')
+        if message[1] == 'exit':
             self._reap()
         return message
 
@@ -107,10 +109,16 @@ class _World:
 
     line: _Line
     now: float
+    logged: List[List[str]] = []
+
+
+def _send(*message: Any) -> None:
+    _World.line.send((_World.logged, *message))
+    _World.logged = []
 
 
 def _ask(*message: Any) -> Tuple[Any, ...]:
-    _World.line.send(message)
+    _send(*message)
     answer = _World.line.receive()
     _World.now = answer[0]
     return answer[1:]
@@ -121,7 +129,11 @@ class Popen:
 
     def __init__(self, args: Any, **options: Any) -> None:
         self.args = [args] if isinstance(args, str) else [str(word) for word in args]
-        found, code, out, err = _ask('call', self.args, _by_layer())
+        found, code, out, err = True, 0, '', ''
+        if self.args[0] == 'juju-log':
+            _World.logged.append(self.args)
+        else:
+            found, code, out, err = _ask('call', self.args, _by_layer())
         if not found:
             raise FileNotFoundError(2, 'No such file or directory', self.args[0])
         self.returncode: int = code
@@ -198,7 +210,7 @@ def _run(script: str, env: Dict[str, str], line: _Line, now: float, log_path: st
         why = traceback.format_exc()
     finally:
         sys.stdout.flush()
-        line.send(('exit', code, why))
+        _send('exit', code, why)
         os._exit(0)
 
 

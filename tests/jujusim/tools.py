@@ -34,13 +34,11 @@ class Refused(Exception):
 Tool = Callable[[Context, List[str]], str]
 
 
-def answer(context: Context, argv: List[str], log: Callable[[str, str], None]) -> Optional[Answer]:
+def answer(context: Context, argv: List[str]) -> Optional[Answer]:
     """Return what a hook tool answers, None where Juju has no such tool in this version."""
     name, arguments = argv[0], list(argv[1:])
     if name in ('leader-get', 'leader-set') and context.controller.juju == 4:
         return None  # the executables do not exist there
-    if name == 'juju-log':
-        return _juju_log(arguments, log)
     unit = context.controller.units[context.agent.name]
     if not unit.connected:
         return Answer(1, '', 'ERROR connection is shut down\n') if name != 'is-leader' else _dump(False)
@@ -57,7 +55,7 @@ def answer(context: Context, argv: List[str], log: Callable[[str, str], None]) -
 
 
 def is_tool(name: str) -> bool:
-    return name in _TOOLS or name == 'juju-log'
+    return name in _TOOLS
 
 
 def _dump(found: Any) -> Answer:
@@ -222,12 +220,12 @@ def _goal_state(context: Context, arguments: List[str]) -> str:
     return _json({'units': units, 'relations': {}})
 
 
-def _juju_log(arguments: List[str], log: Callable[[str, str], None]) -> Answer:
+def juju_log(arguments: List[str]) -> Tuple[str, str]:
+    """Return the level and the text of a juju-log call."""
     flags, rest = _options('juju-log', arguments, {'-l': True, '--debug': False})
     if not rest:
-        return Answer(2, '', 'ERROR no message specified\n')
-    log(flags.get('-l', 'INFO'), ' '.join(rest))
-    return Answer()
+        raise Untold('juju-log without a message')
+    return flags.get('-l', 'INFO'), ' '.join(rest)
 
 
 def _status_set(context: Context, arguments: List[str]) -> str:

@@ -69,7 +69,7 @@ class _Here:
         news = [ticket for ticket in hook.given + hook.dropped if ticket not in self._told]
         for ticket in news:
             verb = 'is gone, its ticket is dropped' if ticket in hook.dropped else 'is given a ticket'
-            juju.log('{}: {}, token {}'.format(ticket.unit, verb, ticket.token))
+            juju.log('{} {}, token {}'.format(ticket.unit, verb, ticket.token))
         self._told |= frozenset(news)
         if self.shows_flags:
             granted = frozenset() if self.ended else self.granted
