@@ -4,30 +4,36 @@ What is real here: `protocol.begin/request/release/end`, `rules`, `policy`, the
 local store's value. What is modelled: Juju, as tests/jujusim/README.md tells it,
 cut down to what can matter for a lock:
 
-    a hook begins, with or without one peer's news · asks · works · ends ·
+    a hook begins, with or without one peer's news · asks · works · succeeds ·
     fails · is flushed and run again · is not flushed · leadership moves between
     any two steps · a unit forgets its local store
 
 A peer's databag is read as it was at the last news of that peer (R6). In a
 `fine` world another unit may come between the steps of a leader's write: the
 protocol function is stopped there and later run again with the same answers.
+
+What one unit may do next depends on its own standing, on whether it leads, on
+the ledger and on what its peers have published, and on nothing else. So that is
+worked out once for each such case, and a world is a tuple of small numbers.
 """
 
 from collections import deque
 from typing import Any, Callable, Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Tuple
 
-from charms.layer.coordinator import protocol, rules
+from charms.layer.coordinator import protocol
 from charms.layer.coordinator.policy import Policy
 from charms.layer.coordinator.rules import Claim, Ledger
 from charms.layer.coordinator.wire import Local
 
 Bag = Tuple[Tuple[str, Claim], ...]
+World = Tuple[int, ...]
+"""The unit that leads, the ledger's number, then the number of each unit's standing."""
+
 UNREAD: Any = ('unread',)
-LOCKS = ('a', 'b')
 
 
 class U(NamedTuple):
-    """One unit: what outlives a hook, then what a hook under way has so far."""
+    """One unit's standing: what outlives a hook, then what a hook under way has so far."""
 
     store: Optional[Local] = None
     bag: Bag = ()
@@ -45,10 +51,27 @@ class U(NamedTuple):
     stopped: Tuple[Any, ...] = ()  # a protocol function half way: its name, arguments, answers so far
 
 
-class World(NamedTuple):
-    leader: int
+class Around(NamedTuple):
+    """What a unit's next step depends on beside its own standing."""
+
+    leads: bool
     ledger: Optional[Ledger]
-    units: Tuple[U, ...]
+    bags: Tuple[Bag, ...]
+
+
+class Option(NamedTuple):
+    """Something one unit may do next, and what comes of it.
+
+    `wrote`: the ledger changed, which wakes others. `told`: the databag did.
+    `calm`: this is what happens where nothing goes wrong.
+    """
+
+    said: str
+    after: U
+    ledger: Optional[Ledger]
+    wrote: bool = False
+    told: bool = False
+    calm: bool = False
 
 
 class Rules(NamedTuple):
@@ -72,12 +95,24 @@ def name(unit: int) -> str:
     return 'app/{}'.format(unit)
 
 
-class SmallPort:
-    """A port on one unit of a world. Answers given once are given again when a function is rerun."""
+def _put(items: Tuple[Any, ...], place: int, item: Any) -> Tuple[Any, ...]:
+    return items[:place] + (item,) + items[place + 1 :]
 
-    def __init__(self, kind: Rules, world: World, unit: int, answers: Tuple[Any, ...]) -> None:
-        self.kind, self.world, self.unit = kind, world, unit
-        self.me = world.units[unit]
+
+def _without_tokens(ledger: Ledger) -> Ledger:
+    """Return the ledger with every token 0: a world in which leaders gave more tickets is not another one.
+
+    Nobody decides by a token; tests/test_rules.py has what is promised of them.
+    """
+    return Ledger(0, tuple(ticket._replace(token=0) for ticket in ledger.tickets))
+
+
+class SmallPort:
+    """A port on one unit of a small world. Answers given once are given again when a function is rerun."""
+
+    def __init__(self, kind: Rules, unit: int, me: U, around: Around, answers: Tuple[Any, ...]) -> None:
+        self.kind, self.unit, self.me, self.around = kind, unit, me, around
+        self.ledger_now, self.wrote = around.ledger, False
         self.durable_at_once = kind.juju == 3
         self._given, self.answers = list(answers), list(answers)
         self._may_stop = False
@@ -92,16 +127,19 @@ class SmallPort:
             try:
                 found = does()
             except protocol.LedgerClosed as closed:
-                found = closed
+                found = str(closed)
             self.answers.append(found)
-        if isinstance(found, Exception):
-            raise found
+        if isinstance(found, str):
+            raise protocol.LedgerClosed(found)
         return found
+
+    def _now(self, **changed: Any) -> None:
+        self.me = self.me._replace(**changed)
 
     def is_leader(self) -> bool:
         def does() -> bool:
-            if self.world.leader != self.unit:
-                self.me = self.me._replace(minion=True)
+            if not self.around.leads:
+                self._now(minion=True)
             return not self.me.minion
 
         return self._step(does, stops=True)
@@ -110,110 +148,81 @@ class SmallPort:
         return self._step(lambda: self.me.store)
 
     def save(self, local: Local) -> None:
-        def does() -> None:
-            self.me = self.me._replace(store=local)
-
-        self._step(does)
+        self._step(lambda: self._now(store=local))
 
     def published(self) -> Dict[str, Claim]:
-        return self._step(lambda: dict(self.me.bag if self.me.out is None else self.me.out))
+        return dict(self._step(lambda: self.me.bag if self.me.out is None else self.me.out))
 
     def publish(self, own: Any) -> None:
-        def does() -> None:
-            self.me = self.me._replace(out=tuple(sorted(own.items())))
-
-        self._step(does)
+        self._step(lambda: self._now(out=tuple(sorted(own.items()))))
 
     def claims_of(self, unit: str) -> Dict[str, Claim]:
-        def does() -> Dict[str, Claim]:
+        def does() -> Bag:
             peer = int(unit.split('/')[1])
-            seen = self.me.seen[peer]
-            if seen is None:
-                seen = self.world.units[peer].bag
-                self.me = self.me._replace(seen=_put(self.me.seen, peer, seen))
-            return dict(seen)
+            if self.me.seen[peer] is None:
+                self._now(seen=_put(self.me.seen, peer, self.around.bags[peer]))
+            return self.me.seen[peer] or ()
 
-        return self._step(does)
+        return dict(self._step(does))
 
     def everybody(self) -> FrozenSet[str]:
-        return frozenset(name(peer) for peer in range(len(self.world.units)) if peer != self.unit)
+        return frozenset(name(peer) for peer in range(len(self.around.bags)) if peer != self.unit)
 
     def living(self) -> FrozenSet[str]:
-        return frozenset(name(peer) for peer in range(len(self.world.units)))
+        return frozenset(name(peer) for peer in range(len(self.around.bags)))
 
     def unit_count(self) -> int:
-        return len(self.world.units)
+        return len(self.around.bags)
 
     def ledger(self) -> Optional[Ledger]:
-        def does() -> Optional[Ledger]:
-            if self.me.out_ledger is not UNREAD and self.me.out_ledger != UNREAD:
-                return self.me.out_ledger
-            if self.me.read == UNREAD:
-                self.me = self.me._replace(read=self.world.ledger)
-            return self.me.read
+        return self._step(self._as_read)
 
-        return self._step(does)
+    def _as_read(self) -> Optional[Ledger]:
+        """First read of the hook; on Juju 4 a leader then reads its own uncommitted write."""
+        if self.me.out_ledger != UNREAD:
+            return self.me.out_ledger
+        if self.me.read == UNREAD:
+            self._now(read=self.ledger_now)
+        return self.me.read
 
     def fresh_ledger(self) -> Optional[Ledger]:
         def does() -> Optional[Ledger]:
             self._must_lead()
             if self.durable_at_once:
-                self.me = self.me._replace(read=self.world.ledger)
-                return self.world.ledger
-            if self.me.out_ledger != UNREAD:
-                return self.me.out_ledger
-            if self.me.read == UNREAD:
-                self.me = self.me._replace(read=self.world.ledger)
-            return self.me.read
+                self._now(read=UNREAD)
+            return self._as_read()
 
         return self._step(does, stops=True)
 
-    def write_ledger(self, ledger: Ledger) -> None:
+    def write_ledger(self, decided: Ledger) -> None:
         def does() -> None:
             self._must_lead()
-            if not self.durable_at_once:
-                self.me = self.me._replace(out_ledger=ledger)
-                return
-            units = tuple(
-                unit._replace(due=True) if other != self.unit else unit
-                for other, unit in enumerate(self.world.units)
-            )
-            self.world = self.world._replace(ledger=ledger, units=units)
-            self.me = self.me._replace(read=UNREAD)
+            ledger = _without_tokens(decided)
+            if self.durable_at_once:
+                self.ledger_now, self.wrote = ledger, True
+                self._now(read=UNREAD)
+            else:
+                self._now(out_ledger=ledger)
 
         self._step(does, stops=True)
 
     def _must_lead(self) -> None:
-        if self.world.leader != self.unit or self.me.minion:
+        if not self.around.leads or self.me.minion:
             raise protocol.LedgerClosed('another leads')
 
 
-def _put(items: Tuple[Any, ...], place: int, item: Any) -> Tuple[Any, ...]:
-    return items[:place] + (item,) + items[place + 1 :]
+# What one unit may do
 
 
-def _with(world: World, unit: int, me: U) -> World:
-    return world._replace(units=_put(world.units, unit, me))
-
-
-def new_world(units: int, asks: int) -> World:
-    fresh = U(seen=(None,) * units, asks=asks)
-    return World(0, None, (fresh,) * units)
-
-
-# Steps
-
-
-def _call(kind: Rules, world: World, unit: int, task: Tuple[Any, ...], answers: Tuple[Any, ...]) -> World:
+def _call(kind: Rules, unit: int, me: U, around: Around, task: Tuple[Any, ...], answers: Tuple[Any, ...] = ()) -> Option:
     """Run a protocol function, to its end or to where another unit may come between."""
-    port = SmallPort(kind, world, unit, answers)
-    me = world.units[unit]
+    port = SmallPort(kind, unit, me, around, answers)
     try:
-        hook = _TASKS[task[0]](port, kind, me, *task[1:])
+        hook = _TASKS[task[0]](port, kind, me, unit, *task[1:])
     except Stopped:
-        return _with(port.world, unit, port.me._replace(stopped=(task, tuple(port.answers))))
+        return Option('', port.me._replace(stopped=(task, tuple(port.answers))), port.ledger_now, port.wrote)
     hook = hook._replace(given=(), dropped=())
-    return _with(port.world, unit, port.me._replace(hook=hook, stopped=()))
+    return Option('', port.me._replace(hook=hook, stopped=()), port.ledger_now, port.wrote)
 
 
 def _begin(port: SmallPort, kind: Rules, me: U, unit: int, about: int) -> protocol.Hook:
@@ -221,18 +230,20 @@ def _begin(port: SmallPort, kind: Rules, me: U, unit: int, about: int) -> protoc
     return protocol.begin(port, protocol.Occasion(unit=name(unit), news=news), kind.policy)
 
 
-def _ask(port: SmallPort, kind: Rules, me: U, lock: str) -> protocol.Hook:
+def _ask(port: SmallPort, kind: Rules, me: U, unit: int, lock: str) -> protocol.Hook:
+    assert me.hook is not None
     return protocol.request(port, me.hook, lock, '')
 
 
-def _release(port: SmallPort, kind: Rules, me: U, lock: str) -> protocol.Hook:
+def _release(port: SmallPort, kind: Rules, me: U, unit: int, lock: str) -> protocol.Hook:
+    assert me.hook is not None
     return protocol.release(port, me.hook, lock)
 
 
-def _end(port: SmallPort, kind: Rules, me: U, keep: bool, again: bool) -> protocol.Hook:
+def _end(port: SmallPort, kind: Rules, me: U, unit: int, keep: bool, again: bool) -> protocol.Hook:
+    assert me.hook is not None
     held = frozenset(lock for lock in kind.locks if me.hook.turn(lock))
-    kept, asked = (held if keep else frozenset()), (held if again else frozenset())
-    return protocol.end(port, me.hook, kept, asked, '')
+    return protocol.end(port, me.hook, held if keep else frozenset(), held if again else frozenset(), '')
 
 
 _TASKS: Dict[str, Callable[..., protocol.Hook]] = {
@@ -252,177 +263,240 @@ def _over(me: U, retry: bool) -> U:
     )  # fmt: skip
 
 
-def _flush(kind: Rules, world: World, unit: int, again: bool) -> World:
+def _flushed(me: U, around: Around, said: str, again: bool = False) -> Option:
     """Commit one hook: all of it, or where it wrote the ledger and leads no more, nothing (R8, R10)."""
-    me = world.units[unit]
-    if me.out_ledger != UNREAD and world.leader != unit:
-        return _with(world, unit, _over(me, retry=True))
+    if me.out_ledger != UNREAD and not around.leads:
+        return Option(said, _over(me, retry=True), around.ledger, calm=True)
     bag = me.bag if me.out is None else me.out
-    ledger_changed = me.out_ledger != UNREAD and me.out_ledger != world.ledger
-    ledger = me.out_ledger if ledger_changed else world.ledger
-    done = _over(me, retry=again)._replace(bag=bag, critical=False, due=me.due or again or ledger_changed)
-    units = []
-    for peer, other in enumerate(world.units):
-        if peer != unit:
-            news = other.news | {unit} if bag != me.bag else other.news
-            units.append(other._replace(news=news, due=other.due or ledger_changed))
-        else:
-            units.append(done)
-    return World(world.leader, ledger, tuple(units))
+    wrote = me.out_ledger != UNREAD and me.out_ledger != around.ledger
+    done = _over(me, retry=again)._replace(bag=bag, critical=False)
+    done = done._replace(due=done.due or wrote)  # R24: the application's databag wakes its writer too
+    ledger = me.out_ledger if wrote else around.ledger
+    return Option(said, done, ledger, wrote, told=bag != me.bag, calm=not again)
 
 
-def steps(kind: Rules, world: World) -> Iterator[Tuple[str, World]]:
-    """Yield everything that may happen next, each with the world after it."""
-    for unit, me in enumerate(world.units):
-        who = name(unit)
-        if me.stopped:
-            task, answers = me.stopped
-            yield 'go on {}'.format(who), _call(kind, world, unit, task, answers)
-            yield 'crash {}'.format(who), _with(world, unit, _over(me, retry=True))
-        elif me.hook is None:
-            for about in [-1] + sorted(me.news):
-                yield _begins(kind, world, unit, about)
-            if kind.forgets and me.store is not None:
-                yield 'forget {}'.format(who), _with(world, unit, me._replace(store=None))
-        else:
-            yield from _handlers(kind, world, unit, me)
-    for unit in range(len(world.units)):
-        busy = any(me.hook is not None and rule for me, rule in zip(world.units, _leading_hooks(world)))
-        if unit != world.leader and (kind.aba or not busy or not _returns(world, unit)):
-            units = _put(world.units, unit, world.units[unit]._replace(due=True))
-            yield 'elect {}'.format(name(unit)), World(unit, world.ledger, units)
-
-
-def _leading_hooks(world: World) -> Tuple[bool, ...]:
-    return tuple(bool(me.hook and me.hook.leading) or bool(me.stopped) for me in world.units)
-
-
-def _returns(world: World, unit: int) -> bool:
-    """Whether leadership would come back to a hook that has believed to lead all the while."""
-    me = world.units[unit]
-    return (me.hook is not None and me.hook.leading and not me.minion) or bool(me.stopped)
-
-
-def _begins(kind: Rules, world: World, unit: int, about: int) -> Tuple[str, World]:
-    me = world.units[unit]
-    if about >= 0:
-        bag = world.units[about].bag
-        me = me._replace(news=me.news - {about}, seen=_put(me.seen, about, bag), about=about)
-        said = 'begin {} news of {}'.format(name(unit), name(about))
-    else:
-        me, said = me._replace(due=False), 'begin {}'.format(name(unit))
-    return said, _call(kind, _with(world, unit, me), unit, ('begin', unit, about), ())
-
-
-def _handlers(kind: Rules, world: World, unit: int, me: U) -> Iterator[Tuple[str, World]]:
-    who, hook = name(unit), me.hook
-    assert hook is not None
-    for lock in kind.locks:
-        if me.asks and not hook.claim(lock).names.count(lock) and hook.serving:
-            asked = _with(world, unit, me._replace(asks=me.asks - 1))
-            yield 'ask {} {}'.format(who, lock), _call(kind, asked, unit, ('ask', lock), ())
-    held = [lock for lock in kind.locks if hook.turn(lock)]
-    if hook.serving:
-        if held and not me.critical:
-            yield 'work {}'.format(who), _with(world, unit, me._replace(critical=True))
-        if kind.releases and held:
-            yield 'release {}'.format(who), _call(kind, world, unit, ('release', held[0]), ())
-        yield 'fail {}'.format(who), _with(world, unit, _over(me, retry=True))
-        yield 'succeed {}'.format(who), _call(kind, world, unit, ('end', False, False), ())
-        if held and kind.again:
-            yield 'succeed and keep {}'.format(who), _call(kind, world, unit, ('end', True, False), ())
-            if me.asks:
-                asked = _with(world, unit, me._replace(asks=me.asks - 1))
-                yield 'succeed and ask again {}'.format(who), _call(kind, asked, unit, ('end', False, True), ())
-    else:
-        yield 'flush {}'.format(who), _flush(kind, world, unit, again=False)
-        yield 'flush and repeat {}'.format(who), _flush(kind, world, unit, again=True)
-        yield 'lose flush {}'.format(who), _with(world, unit, _over(me, retry=True))
-
-
-# Promises
-
-
-def fault(kind: Rules, world: World) -> str:
-    """Return which promise this world breaks, '' for none."""
-    working = [name(unit) for unit, me in enumerate(world.units) if me.critical]
-    if len(working) > kind.policy.slots_among(len(world.units)):
-        return '{} hold one lock'.format(' and '.join(working))
-    return ''
-
-
-def calm(kind: Rules, world: World) -> Optional[World]:
-    """Let nothing more go wrong: every hook under way ends, every hook due runs, and no other.
-
-    Returns the world at rest, None where it finds none.
-    """
-    for _ in range(200):
-        unit = next((place for place, me in enumerate(world.units) if me.hook or me.stopped), None)
-        if unit is not None:
-            world = _carry_on(kind, world, unit)
-            continue
-        unit = next((place for place, me in enumerate(world.units) if me.due or me.news), None)
-        if unit is None:
-            return world
-        me = world.units[unit]
-        world = _begins(kind, world, unit, -1 if me.due else min(me.news))[1]
-    return None
-
-
-def _carry_on(kind: Rules, world: World, unit: int) -> World:
-    me = world.units[unit]
+def options(kind: Rules, unit: int, me: U, around: Around) -> Iterator[Option]:
+    """Yield everything that one unit may do next."""
+    who = name(unit)
     if me.stopped:
-        return _call(kind, world, unit, *me.stopped)
-    assert me.hook is not None
-    if not me.hook.serving:
-        return _flush(kind, world, unit, again=False)
-    return _call(kind, world, unit, ('end', False, False), ())
+        yield _call(kind, unit, me, around, *me.stopped)._replace(said='go on ' + who, calm=True)
+        yield Option('crash ' + who, _over(me, retry=True), around.ledger)
+    elif me.hook is not None and not me.hook.serving:
+        yield from _endings(me, around, who)
+    elif me.hook is not None:
+        yield from _handlers(kind, unit, me, around, me.hook)
+    else:
+        yield from _beginnings(kind, unit, me, around)
 
 
-def unserved(kind: Rules, world: World) -> str:
-    """Return whose request calm weather never serves from here, '' if all are served."""
-    rest = calm(kind, world)
-    if rest is None:
-        return 'no rest is found in calm weather'
-    for unit, me in enumerate(rest.units):
-        for queue, claim in me.store.own if me.store else ():
-            if claim.outstanding:
-                return '{} waits for ever: {}'.format(name(unit), claim)
-    return ''
+def _beginnings(kind: Rules, unit: int, me: U, around: Around) -> Iterator[Option]:
+    who = name(unit)
+    if me.due or not _idle(me, around):
+        option = _call(kind, unit, me._replace(due=False), around, ('begin', -1))
+        yield option._replace(said='begin ' + who, calm=me.due)
+    for about in sorted(me.news):
+        seen = _put(me.seen, about, around.bags[about])
+        news = me._replace(news=me.news - {about}, seen=seen, about=about)
+        option = _call(kind, unit, news, around, ('begin', about))
+        said = 'begin {} with news of {}'.format(who, name(about))
+        yield option._replace(said=said, calm=not me.due and about == min(me.news))
+    if kind.forgets and me.store is not None:
+        # It is read again from Juju in the next hook; nothing else brings that hook.
+        yield Option('forget ' + who, me._replace(store=None, due=True), around.ledger)
+
+
+def _idle(me: U, around: Around) -> bool:
+    """Whether a hook that nothing brings could change nothing at all."""
+    if me.asks or around.leads or me.store is None or me.store.led:
+        return False
+    return me.store.own == me.store.committed and not any(claim.outstanding for _, claim in me.store.own)
+
+
+def _handlers(kind: Rules, unit: int, me: U, around: Around, hook: protocol.Hook) -> Iterator[Option]:
+    who = name(unit)
+
+    def call(said: str, *task: Any, **spent: Any) -> Option:
+        return _call(kind, unit, me._replace(**spent), around, task)._replace(said=said)
+
+    for lock in kind.locks:
+        if me.asks and lock not in hook.claim(lock).names:
+            yield call('ask {} {}'.format(who, lock), 'ask', lock, asks=me.asks - 1)
+    held = [lock for lock in kind.locks if hook.turn(lock)]
+    if held and not me.critical:
+        yield Option('work ' + who, me._replace(critical=True), around.ledger)
+    if held and kind.releases:
+        yield call('release {}'.format(who), 'release', held[0])
+    yield Option('fail ' + who, _over(me, retry=True), around.ledger)
+    if held and kind.again:
+        yield call('end {} and keep'.format(who), 'end', True, False)
+        if me.asks:
+            yield call('end {} and ask again'.format(who), 'end', False, True, asks=me.asks - 1)
+    end = call('end ' + who, 'end', False, False)
+    if end.after.stopped:
+        yield end._replace(calm=True)
+    else:
+        # Nothing that others see lies between the end of the handlers and the flush.
+        yield from _endings(end.after, around, who)
+
+
+def _endings(me: U, around: Around, who: str) -> Iterator[Option]:
+    yield _flushed(me, around, 'succeed ' + who)
+    yield _flushed(me, around, 'succeed {}, and run the hook again'.format(who), again=True)
+    yield Option('lose the flush of ' + who, _over(me, retry=True), around.ledger)
+
+
+# The search
 
 
 class Found(NamedTuple):
+    """What a search found: how many worlds it visited, and the shortest way to a fault if any."""
+
     worlds: int
     fault: str
     history: Tuple[str, ...]
 
     def __str__(self) -> str:
-        told = '\n'.join('  {:2}  {}'.format(place, step) for place, step in enumerate(self.history, 1))
-        return '{} worlds; {}\n{}'.format(self.worlds, self.fault or 'no fault', told)
+        told = ''.join('\n  {:2}  {}'.format(place, step) for place, step in enumerate(self.history, 1))
+        return '{} worlds; {}{}'.format(self.worlds, self.fault or 'no fault', told)
 
 
-def search(kind: Rules, start: World, most: int = 10**9, liveness: bool = True) -> Found:
-    """Visit every world that can be reached, nearest first; stop at the first that breaks a promise."""
-    past: Dict[World, Optional[Tuple[World, str]]] = {start: None}
-    waiting = deque([start])
-    while waiting:
-        world = waiting.popleft()
-        broken = fault(kind, world) or (unserved(kind, world) if liveness else '')
-        if broken:
-            return Found(len(past), broken, _history(past, world))
-        if len(past) >= most:
-            continue
-        for said, after in steps(kind, world):
-            if after not in past:
-                past[after] = (world, said)
-                waiting.append(after)
-    return Found(len(past), '', ())
+class Search:
+    """Worlds of one kind, each standing and ledger kept once under a number."""
+
+    def __init__(self, kind: Rules, units: int, asks: int) -> None:
+        self.kind, self.count = kind, units
+        self._numbers: Dict[Any, int] = {}
+        self._things: List[Any] = []
+        self._steps: Dict[Tuple[int, ...], List[Tuple[str, int, int, bool, bool, bool]]] = {}
+        self._affected: Dict[Tuple[int, int, bool, bool], int] = {}
+        self._served: Dict[World, str] = {}
+        fresh = self._number(U(seen=(None,) * units, asks=asks))
+        self.start: World = (0, self._number(('ledger', None))) + (fresh,) * units
+
+    def _number(self, thing: Any) -> int:
+        number = self._numbers.setdefault(thing, len(self._things))
+        if number == len(self._things):
+            self._things.append(thing)
+        return number
+
+    def unit(self, world: World, unit: int) -> U:
+        return self._things[world[2 + unit]]
+
+    def _options(self, world: World, unit: int) -> List[Tuple[str, int, int, bool, bool, bool]]:
+        bags = tuple(self._bag(number) for number in world[2:])
+        key = (unit, world[2 + unit], world[0] == unit, world[1]) + bags
+        if key not in self._steps:
+            bag_values = tuple(self._things[number][1] for number in bags)
+            around = Around(world[0] == unit, self._things[world[1]][1], bag_values)
+            self._steps[key] = [
+                (o.said, self._number(o.after), self._number(('ledger', o.ledger)), o.wrote, o.told, o.calm)
+                for o in options(self.kind, unit, self._things[world[2 + unit]], around)
+            ]
+        return self._steps[key]
+
+    def _bag(self, number: int) -> int:
+        return self._number(('bag', self._things[number].bag))
+
+    def _after(self, world: World, unit: int, option: Tuple[str, int, int, bool, bool, bool]) -> World:
+        _, after, ledger, wrote, told, _ = option
+        numbers = list(world)
+        numbers[1], numbers[2 + unit] = ledger, after
+        if wrote or told:
+            for peer in range(self.count):
+                if peer != unit:
+                    numbers[2 + peer] = self._affect(numbers[2 + peer], unit, wrote, told)
+        return tuple(numbers)
+
+    def _affect(self, number: int, unit: int, wrote: bool, told: bool) -> int:
+        key = (number, unit, wrote, told)
+        if key not in self._affected:
+            me: U = self._things[number]
+            news = me.news | {unit} if told else me.news
+            self._affected[key] = self._number(me._replace(news=news, due=me.due or wrote))
+        return self._affected[key]
+
+    def steps(self, world: World) -> Iterator[Tuple[str, World]]:
+        """Yield everything that may happen next, each with the world after it."""
+        for unit in range(self.count):
+            for option in self._options(world, unit):
+                yield option[0], self._after(world, unit, option)
+            if unit != world[0] and (self.kind.aba or not self._believes(world, unit)):
+                leader_now_due = self._affect(world[2 + unit], unit, True, False)
+                elected = list(world)
+                elected[0], elected[2 + unit] = unit, leader_now_due
+                yield 'elect {}'.format(name(unit)), tuple(elected)
+
+    def _believes(self, world: World, unit: int) -> bool:
+        """Whether a hook of this unit still believes to lead, as it did before another was elected."""
+        me = self.unit(world, unit)
+        if me.stopped:
+            return not me.minion
+        return me.hook is not None and me.hook.leading and not me.minion
+
+    def fault(self, world: World) -> str:
+        """Return which promise this world breaks, '' for none."""
+        working = [name(unit) for unit in range(self.count) if self.unit(world, unit).critical]
+        if len(working) > self.kind.policy.slots_among(self.count):
+            return '{} hold one lock'.format(' and '.join(working))
+        return ''
+
+    def unserved(self, world: World) -> str:
+        """Return whose request calm weather never serves from here, '' if all are served.
+
+        Calm weather: hooks under way end, hooks that are due run, and no other.
+        """
+        path: List[World] = []
+        while world not in self._served:
+            path.append(world)
+            after = self._calm(world)
+            if after is None:
+                self._served[world] = self._waiting(world)
+            elif len(path) > 500:
+                self._served[world] = 'calm weather finds no rest'
+            else:
+                world = after
+        for passed in path:
+            self._served[passed] = self._served[world]
+        return self._served[world]
+
+    def _calm(self, world: World) -> Optional[World]:
+        for unit in range(self.count):
+            for option in self._options(world, unit):
+                if option[5]:
+                    return self._after(world, unit, option)
+        return None
+
+    def _waiting(self, world: World) -> str:
+        for unit in range(self.count):
+            store = self.unit(world, unit).store
+            for _, claim in store.own if store else ():
+                if claim.outstanding:
+                    return '{} waits for ever: {}'.format(name(unit), claim)
+        return ''
+
+    def run(self, most: int = 10**9, tell: Callable[[int, int], None] = lambda worlds, left: None) -> Found:
+        """Visit every world that can be reached, nearest first; stop at the first that breaks a promise."""
+        past: Dict[World, Tuple[World, str]] = {self.start: ((), '')}
+        waiting = deque([self.start])
+        while waiting:
+            world = waiting.popleft()
+            broken = self.fault(world) or self.unserved(world)
+            if broken:
+                return Found(len(past), broken, _history(past, world))
+            if len(past) > most:
+                return Found(len(past), '', ('stopped after so many worlds',))
+            for said, after in self.steps(world):
+                if after not in past:
+                    past[after] = (world, said)
+                    waiting.append(after)
+                    if len(past) % 100000 == 0:
+                        tell(len(past), len(waiting))
+        return Found(len(past), '', ())
 
 
-def _history(past: Dict[World, Optional[Tuple[World, str]]], world: World) -> Tuple[str, ...]:
+def _history(past: Dict[World, Tuple[World, str]], world: World) -> Tuple[str, ...]:
     said: List[str] = []
-    step = past[world]
-    while step:
-        said.append(step[1])
-        step = past[step[0]]
+    while past[world][1]:
+        said.append(past[world][1])
+        world = past[world][0]
     return tuple(reversed(said))

@@ -1,0 +1,67 @@
+"""What is promised, watched from outside: who works when, and whether two ever do.
+
+A unit is at work from the moment it starts its program until the hook in which
+it did so has succeeded; a hook that fails, or is killed, leaves it at work.
+"""
+
+from typing import Dict, List, NamedTuple, Set
+
+from jujusim.juju import Event, Juju
+
+
+class Turn(NamedTuple):
+    unit: str
+    begins: float
+    ends: float
+
+
+class Watch:
+    """Watches one model from now on."""
+
+    def __init__(self, juju: Juju, slots: int = 1) -> None:
+        self.juju, self.slots = juju, slots
+        self.at_work: Set[str] = set()
+        self.most_at_work = 0
+        self.turns: List[Turn] = []
+        self.faults: List[str] = []
+        self.since, self.hooks_before = juju.now, len(juju.costs)
+        self.ledger_writes_before = len(juju.controller.leader_writes)
+        self._began: Dict[str, float] = {}
+        juju.observers.append(self._see)
+
+    def _see(self, event: Event) -> None:
+        unit = event.unit
+        if event.what == 'works':
+            self.at_work.add(unit)
+            self._began.setdefault(unit, event.time)
+            self.most_at_work = max(self.most_at_work, len(self.at_work))
+            if len(self.at_work) > self.slots:
+                self.faults.append('{} at work together at {:.2f}'.format(sorted(self.at_work), event.time))
+        elif event.what in ('ends', 'restarts', 'ran', 'is gone'):
+            self.at_work.discard(unit)
+            self._began.pop(unit, None)
+        elif event.what == 'worked':
+            self.turns.append(Turn(unit, self._began.pop(unit, event.time), event.time))
+
+    def served(self, unit: str) -> int:
+        return sum(turn.unit == unit for turn in self.turns)
+
+    @property
+    def duration_s(self) -> float:
+        """From the first turn's beginning to the last one's end."""
+        return max(turn.ends for turn in self.turns) - min(turn.begins for turn in self.turns)
+
+    @property
+    def hooks(self) -> int:
+        return len(self.juju.costs) - self.hooks_before
+
+    @property
+    def calls(self) -> int:
+        return sum(len(calls) for _, _, calls in self.juju.costs[self.hooks_before :])
+
+    @property
+    def ledger_writes(self) -> int:
+        return len(self.juju.controller.leader_writes) - self.ledger_writes_before
+
+    def check(self) -> None:
+        assert not self.faults, '\n'.join(self.faults + [self.juju.story(60)])
