@@ -328,9 +328,10 @@ def _handlers(kind: Rules, unit: int, me: U, around: Around, hook: protocol.Hook
         yield call('release {}'.format(who), 'release', held[0])
     yield Option('fail ' + who, _over(me, retry=True), around.ledger)
     if held and kind.again:
-        yield call('end {} and keep'.format(who), 'end', True, False)
+        # Who keeps, or asks again, counts on its own next hook, update-status at the latest.
+        yield call('end {} and keep'.format(who), 'end', True, False, due=True)
         if me.asks:
-            yield call('end {} and ask again'.format(who), 'end', False, True, asks=me.asks - 1)
+            yield call('end {} and ask again'.format(who), 'end', False, True, asks=me.asks - 1, due=True)
     end = call('end ' + who, 'end', False, False)
     if end.after.stopped:
         yield end._replace(calm=True)
@@ -360,6 +361,17 @@ class Found(NamedTuple):
         return '{} worlds; {}{}'.format(self.worlds, self.fault or 'no fault', told)
 
 
+class Step(NamedTuple):
+    """An option with numbers for values."""
+
+    said: str
+    after: int
+    ledger: int
+    wrote: bool
+    told: bool
+    calm: bool
+
+
 class Search:
     """Worlds of one kind, each standing and ledger kept once under a number."""
 
@@ -367,8 +379,9 @@ class Search:
         self.kind, self.count = kind, units
         self._numbers: Dict[Any, int] = {}
         self._things: List[Any] = []
-        self._steps: Dict[Tuple[int, ...], List[Tuple[str, int, int, bool, bool, bool]]] = {}
+        self._steps: Dict[Tuple[int, ...], List[Step]] = {}
         self._affected: Dict[Tuple[int, int, bool, bool], int] = {}
+        self._bags: List[int] = []
         self._served: Dict[World, str] = {}
         fresh = self._number(U(seen=(None,) * units, asks=asks))
         self.start: World = (0, self._number(('ledger', None))) + (fresh,) * units
@@ -377,35 +390,34 @@ class Search:
         number = self._numbers.setdefault(thing, len(self._things))
         if number == len(self._things):
             self._things.append(thing)
+            self._bags.append(0)
+            if isinstance(thing, U):
+                self._bags[number] = self._number(('bag', thing.bag))
         return number
 
     def unit(self, world: World, unit: int) -> U:
         return self._things[world[2 + unit]]
 
-    def _options(self, world: World, unit: int) -> List[Tuple[str, int, int, bool, bool, bool]]:
-        bags = tuple(self._bag(number) for number in world[2:])
-        key = (unit, world[2 + unit], world[0] == unit, world[1]) + bags
-        if key not in self._steps:
-            bag_values = tuple(self._things[number][1] for number in bags)
-            around = Around(world[0] == unit, self._things[world[1]][1], bag_values)
-            self._steps[key] = [
-                (o.said, self._number(o.after), self._number(('ledger', o.ledger)), o.wrote, o.told, o.calm)
+    def _options(self, world: World, unit: int) -> List[Step]:
+        bags = self._bags
+        key = (unit, world[0] == unit, world[1], world[2 + unit], *[bags[number] for number in world[2:]])
+        found = self._steps.get(key)
+        if found is None:
+            values = tuple(self._things[bags[number]][1] for number in world[2:])
+            around = Around(world[0] == unit, self._things[world[1]][1], values)
+            found = self._steps[key] = [
+                Step(o.said, self._number(o.after), self._number(('ledger', o.ledger)), o.wrote, o.told, o.calm)
                 for o in options(self.kind, unit, self._things[world[2 + unit]], around)
             ]
-        return self._steps[key]
+        return found
 
-    def _bag(self, number: int) -> int:
-        return self._number(('bag', self._things[number].bag))
-
-    def _after(self, world: World, unit: int, option: Tuple[str, int, int, bool, bool, bool]) -> World:
-        _, after, ledger, wrote, told, _ = option
-        numbers = list(world)
-        numbers[1], numbers[2 + unit] = ledger, after
-        if wrote or told:
-            for peer in range(self.count):
-                if peer != unit:
-                    numbers[2 + peer] = self._affect(numbers[2 + peer], unit, wrote, told)
-        return tuple(numbers)
+    def _after(self, world: World, unit: int, step: Step) -> World:
+        _, after, ledger, wrote, told, _ = step
+        if not (wrote or told):
+            return (world[0], ledger, *world[2 : 2 + unit], after, *world[3 + unit :])
+        numbers = [self._affect(number, unit, wrote, told) for number in world[2:]]
+        numbers[unit] = after
+        return (world[0], ledger, *numbers)
 
     def _affect(self, number: int, unit: int, wrote: bool, told: bool) -> int:
         key = (number, unit, wrote, told)
@@ -419,19 +431,22 @@ class Search:
         """Yield everything that may happen next, each with the world after it."""
         for unit in range(self.count):
             for option in self._options(world, unit):
-                yield option[0], self._after(world, unit, option)
+                yield option.said, self._after(world, unit, option)
             if unit != world[0] and (self.kind.aba or not self._believes(world, unit)):
-                leader_now_due = self._affect(world[2 + unit], unit, True, False)
-                elected = list(world)
-                elected[0], elected[2 + unit] = unit, leader_now_due
-                yield 'elect {}'.format(name(unit)), tuple(elected)
+                due = self._affect(world[2 + unit], unit, True, False)
+                yield 'elect ' + name(unit), (unit, *world[1 : 2 + unit], due, *world[3 + unit :])
 
     def _believes(self, world: World, unit: int) -> bool:
-        """Whether a hook of this unit still believes to lead, as it did before another was elected."""
+        """Whether a hook of this unit goes on as if another had not led meanwhile.
+
+        It has not asked is-leader since, or on Juju 4 has written the ledger before.
+        Should leadership return to it within that hook, it could write over its
+        successor's ledger: the known limit, searched apart (`aba`).
+        """
         me = self.unit(world, unit)
-        if me.stopped:
-            return not me.minion
-        return me.hook is not None and me.hook.leading and not me.minion
+        if me.stopped or (me.hook is not None and me.hook.leading):
+            return not me.minion or me.out_ledger != UNREAD
+        return False
 
     def fault(self, world: World) -> str:
         """Return which promise this world breaks, '' for none."""
@@ -462,7 +477,7 @@ class Search:
     def _calm(self, world: World) -> Optional[World]:
         for unit in range(self.count):
             for option in self._options(world, unit):
-                if option[5]:
+                if option.calm:
                     return self._after(world, unit, option)
         return None
 
@@ -476,27 +491,27 @@ class Search:
 
     def run(self, most: int = 10**9, tell: Callable[[int, int], None] = lambda worlds, left: None) -> Found:
         """Visit every world that can be reached, nearest first; stop at the first that breaks a promise."""
-        past: Dict[World, Tuple[World, str]] = {self.start: ((), '')}
+        past: Dict[World, World] = {self.start: ()}
         waiting = deque([self.start])
         while waiting:
             world = waiting.popleft()
             broken = self.fault(world) or self.unserved(world)
             if broken:
-                return Found(len(past), broken, _history(past, world))
+                return Found(len(past), broken, self._history(past, world))
             if len(past) > most:
                 return Found(len(past), '', ('stopped after so many worlds',))
-            for said, after in self.steps(world):
+            for _, after in self.steps(world):
                 if after not in past:
-                    past[after] = (world, said)
+                    past[after] = world
                     waiting.append(after)
                     if len(past) % 100000 == 0:
                         tell(len(past), len(waiting))
         return Found(len(past), '', ())
 
-
-def _history(past: Dict[World, Tuple[World, str]], world: World) -> Tuple[str, ...]:
-    said: List[str] = []
-    while past[world][1]:
-        said.append(past[world][1])
-        world = past[world][0]
-    return tuple(reversed(said))
+    def _history(self, past: Dict[World, World], world: World) -> Tuple[str, ...]:
+        said: List[str] = []
+        while past[world]:
+            before = past[world]
+            said.append(next(told for told, after in self.steps(before) if after == world))
+            world = before
+        return tuple(reversed(said))
