@@ -444,9 +444,8 @@ class Search:
         successor's ledger: the known limit, searched apart (`aba`).
         """
         me = self.unit(world, unit)
-        if me.stopped or (me.hook is not None and me.hook.leading):
-            return not me.minion or me.out_ledger != UNREAD
-        return False
+        leading = bool(me.stopped) or (me.hook is not None and me.hook.leading)
+        return me.out_ledger != UNREAD or (leading and not me.minion)
 
     def fault(self, world: World) -> str:
         """Return which promise this world breaks, '' for none."""
