@@ -123,7 +123,9 @@ def work():
     watch.check()
     order = [turn.unit for turn in watch.turns]
     assert sorted(order) == sorted(made.units * 2)
-    assert all(one != other for one, other in zip(order, order[1:]))
+    # A leader alone in the ledger may come again before it has heard of the others.
+    heard = [unit for unit in order if unit != made.controller.leader]
+    assert all(one != other for one, other in zip(heard, heard[1:]))
 
 
 @both

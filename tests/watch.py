@@ -10,6 +10,8 @@ from jujusim.juju import Event, Juju
 
 
 class Turn(NamedTuple):
+    """A turn that was used: from the start of its program to the end of the hook that succeeded."""
+
     unit: str
     begins: float
     ends: float
@@ -27,6 +29,7 @@ class Watch:
         self.since, self.hooks_before = juju.now, len(juju.costs)
         self.ledger_writes_before = len(juju.controller.leader_writes)
         self._began: Dict[str, float] = {}
+        self._worked: Dict[str, int] = {}
         juju.observers.append(self._see)
 
     def _see(self, event: Event) -> None:
@@ -37,19 +40,20 @@ class Watch:
             self.most_at_work = max(self.most_at_work, len(self.at_work))
             if len(self.at_work) > self.slots:
                 self.faults.append('{} at work together at {:.2f}'.format(sorted(self.at_work), event.time))
+        elif event.what == 'worked':
+            self._worked[unit] = self._worked.get(unit, 0) + 1
         elif event.what in ('ends', 'restarts', 'ran', 'is gone'):
             self.at_work.discard(unit)
-            self._began.pop(unit, None)
-        elif event.what == 'worked':
-            self.turns.append(Turn(unit, self._began.pop(unit, event.time), event.time))
+            began = self._began.pop(unit, event.time)
+            self.turns += [Turn(unit, began, event.time)] * self._worked.pop(unit, 0)
 
     def served(self, unit: str) -> int:
         return sum(turn.unit == unit for turn in self.turns)
 
     @property
     def duration_s(self) -> float:
-        """From the first turn's beginning to the last one's end."""
-        return max(turn.ends for turn in self.turns) - min(turn.begins for turn in self.turns)
+        """From the beginning of the watch to the end of the last turn."""
+        return max((turn.ends for turn in self.turns), default=self.juju.now) - self.since
 
     @property
     def hooks(self) -> int:

@@ -410,10 +410,10 @@ class Juju:
             execution.child.answer(self._clock(execution.unit), *parts)
             self._listen(execution)
 
-    def _answer_tool(self, execution: Execution, argv: List[str], by_layer: bool) -> None:
+    def _answer_tool(self, execution: Execution, argv: List[str], by_lock: bool) -> None:
         if execution.killed:
             return
-        execution.tool_calls.append((argv[0], by_layer))
+        execution.tool_calls.append((argv[0], by_lock))
         if execution.crash_at is not None and len(execution.tool_calls) >= execution.crash_at:
             self._tell(execution.unit, 'is killed', 'at {}'.format(' '.join(argv)[:60]))
             self._kill(execution.unit)

@@ -25,7 +25,8 @@ import time
 import traceback
 from typing import Any, Dict, List, NoReturn, Optional, Tuple
 
-LAYER_PATH = os.path.join('charms', 'layer', 'coordinator')
+LOCKS = (os.path.join('charms', 'layer', 'coordinator'), os.path.join('charmhelpers', 'coordinator.py'))
+"""Code whose hook-tool calls are a lock's: the cost of a hook is counted so."""
 
 # charmhelpers 1.2.1 knows Ubuntu by name and refuses Debian, where these tests may run.
 if not hasattr(platform, 'linux_distribution'):
@@ -54,7 +55,7 @@ class Child:
 
     def message(self) -> Tuple[Any, ...]:
         """Return a list of juju-log calls made meanwhile, and then one of
-        'call', argv, by_layer; 'sleep', seconds; 'exit', code, why."""
+        'call', argv, by_lock; 'sleep', seconds; 'exit', code, why."""
         try:
             message = self._line.receive()
         except EOFError:
@@ -133,7 +134,7 @@ class Popen:
         if self.args[0] == 'juju-log':
             _World.logged.append(self.args)
         else:
-            found, code, out, err = _ask('call', self.args, _by_layer())
+            found, code, out, err = _ask('call', self.args, _by_lock())
         if not found:
             raise FileNotFoundError(2, 'No such file or directory', self.args[0])
         self.returncode: int = code
@@ -169,11 +170,10 @@ def _output(said: str, where: Any, otherwise: Any, text: bool) -> Any:
     return None
 
 
-def _by_layer() -> bool:
-    """Whether the layer's own code made this call: the cost of a hook is counted so."""
+def _by_lock() -> bool:
     frame = sys._getframe(2)
     while frame is not None:
-        if LAYER_PATH in frame.f_code.co_filename:
+        if any(path in frame.f_code.co_filename for path in LOCKS):
             return True
         frame = frame.f_back  # type: ignore[assignment]
     return False

@@ -1,0 +1,106 @@
+"""`make bench`: one rolling restart, ours beside charmhelpers.coordinator in the same run.
+
+Both charms restart the same service for as long, on the same local Juju with
+the same seed; only the lock differs. Counted in the model, so the figures are
+the same on every machine: no wall-clock time is in them.
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+from typing import Dict, List, NamedTuple, Optional
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / 'lib'), str(ROOT / 'tests')]
+
+from jujusim.charm import assemble  # noqa: E402
+from jujusim.juju import Juju  # noqa: E402
+from rich.console import Console  # noqa: E402
+from rich.table import Table  # noqa: E402
+from watch import Watch  # noqa: E402
+
+RESTART_S, HOOK_S = 60.0, 1.0
+CHARMS = {
+    'layer:coordinator': ROOT / 'examples' / 'rolling-db',
+    'charmhelpers.coordinator': ROOT / 'tests' / 'charms' / 'seed-db',
+}
+
+
+class Price(NamedTuple):
+    """What one rolling restart cost."""
+
+    hooks: int
+    calls: int
+    lock_calls: int
+    ledger_writes: int
+    duration_s: float
+    most_at_work: int
+    served: int
+
+
+def price(charm: Path, units: int, seed: int, juju: int = 3) -> Price:
+    """Deploy, roll once, and return what the roll cost until the model was at rest again."""
+    program = {'systemctl': (RESTART_S, 0)}
+    with Juju(
+        charm, units=units, juju=juju, seed=seed, config={'memory': 1},
+        machine=lambda unit, argv: program.get(argv[0]),
+    ) as model:  # fmt: skip
+        model.run()
+        if len(CHARMS) > 1 and not _settled(model, units):
+            model.run(seconds=RESTART_S * units * 3)
+        watch = Watch(model)
+        model.configure(memory=2)
+        model.run(until=lambda: len(watch.turns) >= units and model.quiet)
+        costs = model.costs[watch.hooks_before :]
+        return Price(
+            hooks=len(costs),
+            calls=watch.calls,
+            lock_calls=sum(by_lock for _, _, calls in costs for _, by_lock in calls),
+            ledger_writes=watch.ledger_writes,
+            duration_s=watch.duration_s,
+            most_at_work=watch.most_at_work,
+            served=len(watch.turns),
+        )
+
+
+def _settled(model: Juju, units: int) -> bool:
+    """Whether every unit has restarted once since it was installed."""
+    return sum(event.what == 'worked' for event in model.history) >= units
+
+
+def table(prices: Dict[int, Dict[str, Price]]) -> Table:
+    shown = Table(title='One rolling restart, {:.0f} s a unit, Juju 2.9-3.x'.format(RESTART_S), title_justify='left')
+    for heading in ('units', 'lock', 'hooks', 'hook-tool calls', 'of the lock', 'ledger writes', 'duration', '× least'):
+        shown.add_column(heading, justify='left' if heading == 'lock' else 'right')
+    for units, by_lock in prices.items():
+        for lock, cost in by_lock.items():
+            shown.add_row(
+                str(units), lock, str(cost.hooks), str(cost.calls), str(cost.lock_calls), str(cost.ledger_writes),
+                '{:.0f} s'.format(cost.duration_s), '{:.2f}'.format(cost.duration_s / (units * (RESTART_S + HOOK_S))),
+            )  # fmt: skip
+        ours, theirs = by_lock.values()
+        shown.add_row('', 'ratio', *['{:.1f}'.format(b / a) for a, b in zip(ours[:5], theirs[:5])], '', end_section=True)
+    return shown
+
+
+def main(words: Optional[List[str]] = None) -> int:
+    parser = argparse.ArgumentParser(prog='make bench', description=__doc__.splitlines()[0])
+    parser.add_argument('--units', type=int, nargs='+', default=[10, 30])
+    parser.add_argument('--seed', type=int, default=1)
+    options = parser.parse_args(words)
+    console = Console(width=None if sys.stdout.isatty() else 130)
+    prices: Dict[int, Dict[str, Price]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for lock, source in CHARMS.items():
+            charm = assemble(source, Path(folder) / source.name)
+            for units in options.units:
+                console.print('{} units with {} …'.format(units, lock), highlight=False)
+                prices.setdefault(units, {})[lock] = price(charm, units, options.seed)
+    console.print(table(prices))
+    console.print('hooks: 2·N·(N−1) = {} at least'.format(', '.join(str(2 * n * (n - 1)) for n in options.units)))
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
