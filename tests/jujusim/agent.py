@@ -65,30 +65,32 @@ class Agent:
         self.member_cache: Dict[str, Dict[str, str]] = {}  # R6: lives across hooks
         self.update_status_due = False
         self.failures = 0
-        self.fresh = True  # nothing runs before every watcher delivered once
 
     def next_operation(self) -> Optional[Operation]:
         """Return what runs next, None when idle. §5 of juju-semantics.md gives the order."""
         local, remote = self.local, self.remote
         if local.removed:
             return None
-        if remote.actions and (local.in_error or not local.pending):
-            if local.in_error or not self._before_actions():
-                return Operation('', action=remote.actions[0])
+        if local.leads and not remote.leads:
+            local.leads = False  # R17: in any state, in error too, and no leader-deposed hook
+        if local.in_error:  # the retry timer brings the hook back
+            return Operation('', action=remote.actions[0]) if remote.actions else None
         if local.pending:
-            return local.pending if not local.in_error else None  # the retry timer brings it back
+            return local.pending
+        if not local.installed:
+            return Operation('install')
+        if local.queued_start:
+            return Operation('start')  # queued by config-changed: runs even if the unit is dying by now
         return self._before_actions() or self._after_actions()
 
     def _before_actions(self) -> Optional[Operation]:
         local, remote = self.local, self.remote
-        if not local.installed or local.pending or local.stopped:
+        if local.stopped:
             return None
         if remote.upgrade != local.upgrade and not remote.dying:
             return Operation('upgrade-charm', version=remote.upgrade)
         if not local.created and not remote.dying:
             return Operation('coordinator-relation-created', with_relation=True)
-        if local.leads and not remote.leads:
-            local.leads = False  # R17: there is no leader-deposed hook
         if remote.leads and not local.leads and not remote.dying:
             return Operation('leader-elected')
         if self._leader_settings_changed():
@@ -104,10 +106,8 @@ class Agent:
 
     def _after_actions(self) -> Optional[Operation]:
         local, remote = self.local, self.remote
-        if not local.installed:
-            return Operation('install')
-        if local.queued_start and not remote.dying:
-            return Operation('start')
+        if remote.actions:
+            return Operation('', action=remote.actions[0])
         if remote.dying:
             return self._leaving()
         if remote.config != local.config:
@@ -119,6 +119,8 @@ class Agent:
 
     def _leaving(self) -> Operation:
         """R21: departed for every peer known, each naming this unit; no broken; stop; remove."""
+        if self.local.changed_pending:
+            return self._changed(self.local.changed_pending)
         for peer in sorted(self.local.members):
             return Operation('coordinator-relation-departed', peer, self.name, with_relation=True)
         return Operation('remove' if self.local.stopped else 'stop')
@@ -126,13 +128,8 @@ class Agent:
     def _relation_operation(self, members: Dict[str, int]) -> Optional[Operation]:
         """R4: changed after joined, then departed, application, joined, changed; names sort as text."""
         local, remote = self.local, self.remote
-
-        def changed(unit: str) -> Operation:
-            version = members.get(unit, local.members[unit])
-            return Operation('coordinator-relation-changed', unit, version=version, with_relation=True)
-
         if local.changed_pending:
-            return changed(local.changed_pending)
+            return self._changed(local.changed_pending)
         for unit in sorted(set(local.members) - set(members)):
             return Operation('coordinator-relation-departed', unit, unit, with_relation=True)
         if remote.app_version != local.app_version:  # R24: on the leader too
@@ -142,8 +139,12 @@ class Agent:
             return Operation('coordinator-relation-joined', unit, version=members[unit], with_relation=True)
         for unit in sorted(members):
             if members[unit] != local.members[unit]:
-                return changed(unit)
+                return self._changed(unit)
         return None
+
+    def _changed(self, unit: str) -> Operation:
+        version = self.remote.members.get(unit, self.local.members[unit])
+        return Operation('coordinator-relation-changed', unit, version=version, with_relation=True)
 
     # What a hook sees
 
@@ -199,6 +200,7 @@ class Agent:
     def restart(self) -> None:
         """R13: the agent process starts anew: caches are gone, what was persisted stays."""
         self.member_cache.clear()
+        self.update_status_due = False
         self.local.leader_settings = 0
         self.remote.leader_settings += 1
 
@@ -215,6 +217,7 @@ class Context:
         self.app_written = False
         self._leader_settings: Optional[Dict[str, str]] = None
         self.minion = False
+        self.cut_off = False  # the connection went while this hook ran: it stays so until the hook ends (R16)
         self.cached: Dict[str, object] = {}  # config-get and status-get: first read of the hook
         self.action_results: Dict[str, str] = {}
         self.action_failed: Optional[str] = None
@@ -223,10 +226,13 @@ class Context:
     def knows_relation(self) -> bool:
         return self.controller.units[self.agent.name].entered_scope
 
+    @property
+    def connected(self) -> bool:
+        return self.controller.units[self.agent.name].connected and not self.cut_off
+
     def is_leader(self) -> bool:
         """R15: asks each time while True; one False lasts for the hook."""
-        unit = self.controller.units[self.agent.name]
-        if self.controller.leader != self.agent.name or not unit.connected:
+        if self.controller.leader != self.agent.name or not self.connected:
             self.minion = True
         return not self.minion
 

@@ -97,17 +97,19 @@ class Juju:
         self._faults: Dict[Tuple[str, str], int] = {}
         self._crashes: Dict[str, int] = {}
         self._lost: Set[str] = set()
-        self._lease_until: Dict[str, float] = {}
-        self._renewed: float = 0.0
+        self._cut_until: Dict[str, float] = {}
+        self._renewals = 0
         self.controller = Controller(app, juju, self._notify)
         self.controller.config.update(config or {})
         memory = '/dev/shm' if os.path.isdir('/dev/shm') else None
         self.home = Path(tempfile.mkdtemp(prefix='jujusim-', dir=memory))
-        self.charm = _compiled(charm, self.home / 'charm')
-        self._config_version = 1
+        self._charms: Dict[Path, Path] = {}
+        self.charm = self._compiled(charm)
         for _ in range(units):
             self.add_unit()
-        self.elect('{}/0'.format(app))
+        if units:
+            self.elect('{}/0'.format(app))
+            self.agents['{}/0'.format(app)].remote.leads = True  # no agent begins before its claim is answered (§5)
 
     def close(self) -> None:
         """Kill what runs and remove what was written."""
@@ -125,6 +127,14 @@ class Juju:
 
     # What an operator does
 
+    def _compiled(self, charm: Path) -> Path:
+        """Copy a charm and compile it once, so that its hooks need not, one by one."""
+        if charm not in self._charms:
+            copy = self._charms[charm] = self.home / 'charm-{}'.format(len(self._charms))
+            shutil.copytree(str(charm), str(copy))
+            compileall.compile_dir(str(copy), quiet=1)
+        return self._charms[charm]
+
     @property
     def units(self) -> List[str]:
         """The units that are not dead, in the order in which they were added."""
@@ -135,21 +145,21 @@ class Juju:
         shutil.copytree(str(self.charm), str(self._charm_dir(name)))
         self.controller.units[name] = Unit(name)
         agent = self.agents[name] = Agent(name, self.controller)
-        agent.remote.config = self._config_version
+        agent.remote.config = self.controller.config_version()
         agent.remote.leader_settings = 1  # R18: the first delivery counts
         for peer in self.controller.units:
-            if peer != name and self.controller.in_scope(peer):
+            if peer != name and self.controller.in_scope(peer) and self.controller.units[peer].life != 'dead':
                 self._deliver(name, 'scope', peer)
         self._deliver(name, 'app', name)
         self._schedule_update_status(name)
         self._wake(name, self._delay())
         self._tell(name, 'added')
+        self._fill_vacancy()
         return name
 
     def configure(self, **config: Any) -> None:
-        """Change the charm's configuration: config-changed on every unit."""
+        """Change the charm's configuration: config-changed on every unit, if its hash differs (§4.6)."""
         self.controller.config.update(config)
-        self._config_version += 1
         for name in self.agents:
             self._deliver(name, 'config', name)
         self._tell('', 'configured', ', '.join('{}={}'.format(*pair) for pair in sorted(config.items())))
@@ -160,7 +170,7 @@ class Juju:
 
     def upgrade(self, unit: str, charm: Optional[Path] = None) -> None:
         """Refresh one unit to a charm (its own again by default); files that no charm brought stay."""
-        source = _compiled(charm, self.home / 'charm-{}'.format(len(self.history))) if charm else self.charm
+        source = self._compiled(charm) if charm else self.charm
         shutil.copytree(str(source), str(self._charm_dir(unit)), dirs_exist_ok=True)
         self.agents[unit].remote.upgrade += 1
         self._wake(unit)
@@ -172,7 +182,7 @@ class Juju:
             self._tell(unit, 'resolved', '' if retry else 'no retry')
             agent.local.in_error = False
             if not retry:
-                agent.done(agent.local.pending)
+                self._done(unit, agent.local.pending)
             self._wake(unit, 0.0)
 
     def remove_unit(self, unit: str) -> None:
@@ -202,7 +212,7 @@ class Juju:
             self.at(self.now + after_s, lambda: self.elect(unit))
             return
         chosen = unit or self.random.choice(self._candidates() or [''])
-        if chosen and self.controller.units[chosen].life != 'dead' and chosen != self.controller.leader:
+        if chosen and self._may_lead(chosen) and chosen != self.controller.leader:
             self.controller.set_leader(chosen)
             self._renew()
             self._tell(chosen, 'leads')
@@ -210,8 +220,11 @@ class Juju:
     def partition(self, unit: str, seconds: float) -> None:
         """R16: the agent loses the controller; tools fail, commits fail, the lease runs out."""
         self.controller.units[unit].connected = False
+        if unit in self.running:
+            self.running[unit].context.cut_off = True
+        self._cut_until[unit] = max(self.now + seconds, self._cut_until.get(unit, 0.0))
         self._tell(unit, 'is cut off')
-        self.at(self.now + seconds, lambda: self._reconnect(unit))
+        self._soon(seconds, lambda: self._reconnect(unit))
 
     def fail_hook(self, unit: str, hook: str = '', times: int = 1) -> None:
         """Let this unit's next hooks of that name (any, without a name) exit 1 after all they did."""
@@ -302,7 +315,8 @@ class Juju:
             if channel == 'leadership':
                 if name == unit:
                     self._deliver(name, channel, unit)
-            elif channel == 'app' or name != unit:  # R9, R24: only the application's bag wakes its writer
+            elif channel in ('app', 'leader-settings') or name != unit:
+                # R24: the application's bag wakes its writer; R18: leader settings do once it is deposed
                 self._deliver(name, channel, unit)
 
     def _deliver(self, name: str, channel: str, unit: str) -> None:
@@ -317,7 +331,8 @@ class Juju:
         agent = self.agents[name]
         if channel in ('unit', 'scope'):
             if self.controller.in_scope(unit):
-                agent.remote.members[unit] = self.controller.version(unit)
+                if unit in agent.remote.members or self.controller.units[unit].life != 'dead':
+                    agent.remote.members[unit] = self.controller.version(unit)
             else:
                 agent.remote.members.pop(unit, None)
         elif channel == 'app':
@@ -327,7 +342,7 @@ class Juju:
         elif channel == 'leadership':
             agent.remote.leads = self.controller.leader == name
         elif channel == 'config':
-            agent.remote.config = self._config_version
+            agent.remote.config = self.controller.config_version()
         elif channel == 'life':
             agent.remote.dying = True
         self._wake(name, 0.0)
@@ -349,7 +364,8 @@ class Juju:
         if operation is None:
             return
         if operation.name == 'leader-elected' and self.controller.leader != name:
-            agent.remote.leads = False  # R17: skipped if lost meanwhile
+            agent.done(operation)  # R17: skipped if lost meanwhile
+            agent.remote.leads = False
             self._wake(name)
             return
         if operation.action:
@@ -464,7 +480,7 @@ class Juju:
             code, why = 1, 'made to fail'
         if code == 0:
             try:
-                if self._take('lose', name) or not self.controller.units[name].connected:
+                if self._take('lose', name) or not execution.context.connected:
                     raise ConnectionError('connection is shut down')
                 execution.context.commit()
             except (NotLeader, ConnectionError) as refused:
@@ -481,22 +497,25 @@ class Juju:
             self._tell(name, 'restarts', 'before {} was noted as done'.format(_title(operation)))
             agent.restart()
         else:
-            agent.done(operation)
             self._tell(name, 'ends', _title(operation))
-            if operation.name == 'remove':
-                self._bury(name)
+            self._done(name, operation)
         self._wake(name)
+
+    def _done(self, name: str, operation: Operation) -> None:
+        self.agents[name].done(operation)
+        if operation.name == 'remove':
+            self._bury(name)
 
     def _into_error(self, name: str) -> None:
         agent = self.agents[name]
         agent.local.in_error = True
         wait = min(RETRY_FIRST_S * 2 ** min(agent.failures, 10), RETRY_MOST_S) * self.random.uniform(0.9, 1.1)
         agent.failures += 1
-        operation = agent.local.pending
+        operation, failures = agent.local.pending, agent.failures
         self._wake(name)  # actions run in error too
 
         def retry() -> None:
-            if agent.local.in_error and agent.local.pending is operation:
+            if agent.local.in_error and agent.local.pending is operation and agent.failures == failures:
                 if name in self.running:  # an action
                     self._soon(1.0, retry)
                     return
@@ -521,43 +540,61 @@ class Juju:
         self._tell(name, 'is gone')
         if self.controller.leader == name:
             self.controller.set_leader(None)
-            self._soon(self.random.uniform(0.1, 1.0), lambda: self.elect())
+            self._fill_vacancy()
 
     def _reconnect(self, name: str) -> None:
+        """R13, R16: the agent's workers start anew, the one that claims the lease too."""
+        if name in self._lost or self.now < self._cut_until[name]:
+            return
         self.controller.units[name].connected = True
+        self.agents[name].restart()
         self._tell(name, 'is back')
+        if self.controller.leader == name:
+            self._renew()
+        self._fill_vacancy()
         self._notify('leadership', name)
         self._wake(name)
 
     # Leases (R14) and update-status (R26), which go on for ever
 
+    def _may_lead(self, name: str) -> bool:
+        unit = self.controller.units[name]
+        return unit.connected and unit.life != 'dead'
+
     def _candidates(self) -> List[str]:
-        units = self.controller.units
-        return [name for name in self.units if units[name].connected and units[name].life == 'alive']
+        return [name for name in self.units if self._may_lead(name) and self.controller.units[name].life == 'alive']
+
+    def _fill_vacancy(self) -> None:
+        """Where nobody holds the lease, whoever is there claims it before long (§7.5)."""
+
+        def claim() -> None:
+            if self.controller.leader is None:
+                self.elect()
+
+        if self.controller.leader is None:
+            self._soon(self.random.uniform(0.1, 1.0), claim)
 
     def _renew(self) -> None:
-        self._renewed = self.now
-        holder, until = self.controller.leader, self.now
+        """The lease holds for LEASE_S from now; the holder's agent comes again after RENEW_S."""
+        self._renewals += 1
+        holder, renewal = self.controller.leader, self._renewals
 
         def due() -> None:
-            if self.controller.leader != holder or holder is None or self._renewed != until:
+            if holder is None or self.controller.leader != holder or self._renewals != renewal:
                 return
             if self.controller.units[holder].connected:
                 self._renew()
             else:
                 sweep = self.random.uniform(0.5, SWEEP_S[self.controller.juju]) + 1.0
-                self._soon(LEASE_S - RENEW_S + sweep, lambda: self._expire(holder))
+                self._soon(LEASE_S - RENEW_S + sweep, expire)
 
-        self.at(self.now + RENEW_S, due)
-
-    def _expire(self, holder: str) -> None:
-        if self.controller.leader == holder and self._candidates():
-            if not self.controller.units[holder].connected:
-                self._tell(holder, 'lost its lease')
+        def expire() -> None:
+            if self.controller.leader == holder and self._renewals == renewal:
+                self._tell(str(holder), 'lost its lease')
                 self.controller.set_leader(None)
                 self.elect()
-            else:
-                self._renew()
+
+        self.at(self.now + RENEW_S, due)
 
     def _schedule_update_status(self, name: str) -> None:
         spread = self.random.uniform(1 - UPDATE_STATUS_SPREAD, 1 + UPDATE_STATUS_SPREAD)
@@ -605,13 +642,6 @@ class Juju:
         """Return the history as text, a line an event; the last so many lines only, if asked."""
         lines = ['{:9.2f}  {:10} {} {}'.format(*event).rstrip() for event in self.history]
         return '\n'.join(lines[-last:])
-
-
-def _compiled(charm: Path, copy: Path) -> Path:
-    """Copy a charm and compile it, so that its hooks need not, one by one."""
-    shutil.copytree(str(charm), str(copy))
-    compileall.compile_dir(str(copy), quiet=1)
-    return copy
 
 
 def _title(operation: Operation) -> str:

@@ -7,7 +7,7 @@ Rules are those of "What a faithful simulator must do" in tests/jujusim/README.m
 import hashlib
 import json
 from dataclasses import dataclass, field
-from typing import Callable, Dict, List, Optional, Tuple
+from typing import Callable, Dict, List, Mapping, Optional, Tuple
 
 RELATION = 'coordinator'
 RELATION_ID = 'coordinator:0'
@@ -92,6 +92,9 @@ class Controller:
             self.leader_writes.append((unit, json.dumps(app)))
             self._notify('app', unit)
 
+    def config_version(self) -> int:
+        return _hash(self.config)
+
     # Leader settings, 2.9-3.x
 
     def write_leader_settings(self, unit: str, changes: Dict[str, Optional[str]]) -> None:
@@ -120,6 +123,6 @@ class Controller:
                 self._notify('leadership', name)
 
 
-def _hash(settings: Dict[str, str]) -> int:
+def _hash(settings: Mapping[str, object]) -> int:
     text = json.dumps(settings, sort_keys=True)
     return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16)

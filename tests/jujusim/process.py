@@ -209,9 +209,11 @@ def _run(script: str, env: Dict[str, str], line: _Line, now: float, log_path: st
     except BaseException:
         why = traceback.format_exc()
     finally:
-        sys.stdout.flush()
-        _send('exit', code, why)
-        os._exit(0)
+        try:
+            sys.stdout.flush()
+            _send('exit', code, why)
+        finally:
+            os._exit(0)  # whatever happens, even with the model gone: this is a copy of the test run
 
 
 def _replace_the_world(charm_dir: str) -> None:

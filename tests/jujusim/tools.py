@@ -39,8 +39,7 @@ def answer(context: Context, argv: List[str]) -> Optional[Answer]:
     name, arguments = argv[0], list(argv[1:])
     if name in ('leader-get', 'leader-set') and context.controller.juju == 4:
         return None  # the executables do not exist there
-    unit = context.controller.units[context.agent.name]
-    if not unit.connected:
+    if not context.connected:
         return Answer(1, '', 'ERROR connection is shut down\n') if name != 'is-leader' else _dump(False)
     try:
         return Answer(0, _TOOLS[name](context, arguments))
@@ -84,13 +83,15 @@ def _options(tool: str, arguments: List[str], known: Dict[str, bool]) -> Tuple[D
     return flags, rest
 
 
-def _reading(tool: str, arguments: List[str], **more: bool) -> Tuple[Dict[str, str], List[str]]:
+def _reading(tool: str, arguments: List[str], words: int = 0, **more: bool) -> Tuple[Dict[str, str], List[str]]:
     known = {'--format': True, **{'--' + flag.replace('_', '-'): takes for flag, takes in more.items()}}
     if tool.startswith('relation-'):
         known['-r'] = True
     flags, rest = _options(tool, arguments, known)
     if flags.get('--format') != 'json':
         raise Untold('{}: only --format=json is answered, found {}'.format(tool, arguments))
+    if len(rest) > words:
+        raise Untold('{}: at most {} words beside flags, found {}'.format(tool, words, rest))
     return flags, rest
 
 
@@ -115,7 +116,7 @@ def _relation(context: Context, flags: Dict[str, str]) -> None:
 
 
 def _relation_ids(context: Context, arguments: List[str]) -> str:
-    _, rest = _reading('relation-ids', arguments)
+    _, rest = _reading('relation-ids', arguments, 1)
     if not rest:
         raise Untold('relation-ids without a name')
     return _json([RELATION_ID] if rest == [RELATION] and context.knows_relation else [])
@@ -128,7 +129,7 @@ def _relation_list(context: Context, arguments: List[str]) -> str:
 
 
 def _relation_get(context: Context, arguments: List[str]) -> str:
-    flags, rest = _reading('relation-get', arguments, app=False)
+    flags, rest = _reading('relation-get', arguments, 2, app=False)
     _relation(context, flags)
     key, target = (rest + [None, None])[:2]  # type: ignore[list-item]
     app = context.controller.app
@@ -187,7 +188,7 @@ def _is_leader(context: Context, arguments: List[str]) -> str:
 
 
 def _leader_get(context: Context, arguments: List[str]) -> str:
-    _, rest = _reading('leader-get', arguments)
+    _, rest = _reading('leader-get', arguments, 1)
     key = rest[0] if rest else '-'
     if '=' in key:
         raise Misuse('invalid key "{}"'.format(key))
@@ -244,22 +245,32 @@ def _status_get(context: Context, arguments: List[str]) -> str:
 
 
 def _config_get(context: Context, arguments: List[str]) -> str:
-    flags, rest = _reading('config-get', arguments, all=False)
+    flags, rest = _reading('config-get', arguments, 1, all=False)
+    if '--all' in flags and rest:
+        raise Untold('config-get --all {}'.format(rest[0]))
     config = context.cached.setdefault('config', dict(context.controller.config))
     return _json(config if '--all' in flags or not rest else config.get(rest[0]))  # type: ignore[attr-defined]
 
 
+def _in_action(context: Context) -> None:
+    if not context.operation.action:
+        raise Refused('not running an action')
+
+
 def _action_get(context: Context, arguments: List[str]) -> str:
-    _reading('action-get', arguments)
-    return _json({})
+    _, rest = _reading('action-get', arguments, 1)
+    _in_action(context)
+    return _json(None if rest and rest != ['-'] else {})
 
 
 def _action_set(context: Context, arguments: List[str]) -> str:
+    _in_action(context)
     context.action_results.update({key: value or '' for key, value in _pairs(arguments).items()})
     return ''
 
 
 def _action_fail(context: Context, arguments: List[str]) -> str:
+    _in_action(context)
     context.action_failed = ' '.join(arguments)
     return ''
 

@@ -258,7 +258,8 @@ def _gone(port: Port, hook: Hook) -> FrozenSet[str]:
     the next update-status, since on Juju 2.9-3.x that hook runs while the
     leaver may still be inside its critical one.
     """
-    blocking = set(rules.blocked_by(hook.ledger, hook.claims)) - {hook.occasion.unit}
+    unnamed = ''  # in a ticket that cannot be read: nobody knows whose turn that is
+    blocking = set(rules.blocked_by(hook.ledger, hook.claims)) - {hook.occasion.unit, unnamed}
     if not blocking:
         return frozenset()
     living = port.living()

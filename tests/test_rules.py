@@ -1,0 +1,240 @@
+"""The rules, one by one and as laws: claims, tickets, whose turn it is, what the leader appends."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charms.layer.coordinator import rules
+from charms.layer.coordinator.policy import DEFAULTS, Policy, from_options
+from charms.layer.coordinator.rules import Claim, Ledger, Ticket
+
+pytestmark = pytest.mark.every_python
+
+UNITS = ['app/{}'.format(number) for number in range(4)]
+LOCKS = (('restart', '2026-01-01'),)
+
+
+def asking(*asks, since='2026-01-01'):
+    """Return claims of app/0, app/1 …, each (asked, done) in the queue of all locks."""
+    return {
+        (unit, ''): Claim(asked, done, ((('restart', since),) if asked > done else ()))
+        for unit, (asked, done) in zip(UNITS, asks)
+    }
+
+
+counts = st.tuples(st.integers(0, 4), st.integers(0, 4)).map(lambda pair: (max(pair), min(pair)))
+claims = st.lists(counts, min_size=1, max_size=4).map(lambda pairs: asking(*pairs))
+both_claims = st.builds(
+    lambda pair, token: Claim(pair[0], pair[1], LOCKS if pair[0] > pair[1] else (), token=token),
+    counts,
+    st.integers(0, 9),
+)
+
+
+def grown(*turns, slots=1):
+    """Return the ledger after the leader has heard these claims, one after another."""
+    ledger = Ledger()
+    for said in turns:
+        ledger = rules.appended(ledger, said, said, slots)
+    return ledger
+
+
+def holders(ledger, said):
+    waiting = [t for t in ledger.tickets if not rules.finished(t, said)]
+    return [t.unit for t in waiting if len(rules.ahead(ledger, t, said)) < t.slots]
+
+
+@pytest.mark.parametrize(
+    'seen, holder',
+    [
+        pytest.param((1, 0), 'app/0', id='still working'),
+        pytest.param((0, 0), 'app/0', id='old news is no release'),
+        pytest.param((1, 1), 'app/1', id='done'),
+        pytest.param((2, 1), 'app/1', id='done, and asks again'),
+    ],
+)
+def test_a_ticket_stands_until_its_unit_says_done(seen, holder):
+    ledger = grown(asking((1, 0), (1, 0)))
+
+    later = asking(seen, (1, 0))
+    ledger = rules.appended(ledger, later, later, 1)
+
+    assert holders(ledger, later) == [holder]
+
+
+def test_a_unit_of_which_nothing_is_known_holds_what_it_has():
+    ledger = grown(asking((1, 0), (1, 0)))
+
+    assert holders(ledger, {('app/1', ''): Claim(1, 0, LOCKS)})[0] == 'app/0'
+
+
+def test_requests_seen_together_are_ordered_by_time_and_then_by_unit():
+    said = {
+        ('app/0', ''): Claim(1, 0, (('a', '3'),)),
+        ('app/2', ''): Claim(1, 0, (('a', '1'),)),
+        ('app/1', ''): Claim(1, 0, (('a', '1'),)),
+    }
+
+    assert [ticket.unit for ticket in grown(said).tickets] == ['app/1', 'app/2', 'app/0']
+
+
+def test_an_earlier_clock_overtakes_nobody_who_has_a_ticket():
+    first = {('app/0', ''): Claim(1, 0, (('a', '2026'),))}
+    slow_clock = {**first, ('app/1', ''): Claim(1, 0, (('a', '1970'),))}
+
+    assert [ticket.unit for ticket in grown(first, slow_clock).tickets] == ['app/0', 'app/1']
+
+
+def test_the_leader_writes_rarely():
+    some = asking((1, 0), (1, 0))
+    more = asking((1, 0), (1, 0), (1, 0), (1, 0))
+
+    ledger = grown(some)
+
+    assert rules.appended(ledger, more, more, 1) == ledger  # two unfinished are enough for one slot
+    nearly_idle = asking((1, 1), (1, 0), (1, 0), (1, 0))
+    assert len(rules.appended(ledger, nearly_idle, nearly_idle, 1).tickets) == 3  # then all that are known
+
+
+def test_what_only_this_unit_knows_yet_of_itself_frees_no_ticket():
+    ledger = grown(asking((1, 0)))
+    truth, committed = asking((2, 1), (1, 0)), asking((1, 0), (1, 0))
+
+    ledger = rules.appended(ledger, truth, committed, 1)
+
+    assert [(ticket.unit, ticket.ask) for ticket in ledger.tickets] == [('app/0', 1), ('app/0', 2), ('app/1', 1)]
+
+
+def test_only_a_unit_that_is_gone_loses_an_unfinished_ticket():
+    said = asking((1, 0), (1, 0))
+    ledger = grown(said)
+
+    assert holders(rules.appended(ledger, said, said, 1, frozenset({'app/0'})), said) == ['app/1']
+
+
+def test_fewer_slots_later_take_nothing_from_a_holder():
+    said = asking((1, 0), (1, 0), (1, 0))
+    ledger = rules.appended(Ledger(), said, said, 2)
+
+    later = asking((1, 1), (1, 0), (1, 0), (1, 0))
+    ledger = rules.appended(ledger, later, later, 1)
+
+    assert holders(ledger, later)[:2] == ['app/1', 'app/2']
+
+
+def test_a_lock_of_its_own_queue_waits_for_a_turn_of_all_locks_given_before():
+    """In the minutes of a charm upgrade that changes the option `queues`."""
+    tickets = (Ticket(1, '', 'app/0', 1), Ticket(2, 'a', 'app/1', 1), Ticket(3, 'b', 'app/2', 1))
+    ledger = Ledger(3, tickets)
+
+    assert holders(ledger, {}) == ['app/0']
+    assert holders(ledger, {('app/0', ''): Claim(1, 1)}) == ['app/1', 'app/2']
+
+
+def test_a_ledger_never_outgrows_a_command_line():
+    said = {('app/{}'.format(n), ''): Claim(1, 0, LOCKS) for n in range(3000)}
+
+    assert len(grown(said).tickets) == rules.MAX_TICKETS
+
+
+def test_a_thousand_waiting_units_are_all_in_one_ledger():
+    said = {('a-rather-long-application/{}'.format(n), ''): Claim(1, 0, LOCKS) for n in range(1000)}
+
+    from charms.layer.coordinator import wire
+
+    assert len(grown(said).tickets) == 1000
+    assert len(wire.ledger_text(grown(said))) < 131072  # one argument of a command line on Linux
+
+
+@given(claims, claims)
+def test_a_second_look_changes_nothing(first, then):
+    ledger = grown(first, then)
+
+    assert rules.appended(ledger, then, then, 1) == ledger or rules.unserved(ledger, then)
+    assert rules.appended(rules.appended(ledger, then, then, 1), then, then, 1) == rules.appended(ledger, then, then, 1)
+
+
+@given(st.lists(claims, max_size=6), st.integers(1, 3))
+def test_tokens_only_grow_and_none_is_given_twice(turns, slots):
+    ledger, given_tokens = Ledger(), []
+    for said in turns:
+        after = rules.appended(ledger, said, said, slots)
+        given_tokens += [ticket.token for ticket in after.tickets if ticket not in ledger.tickets]
+        assert after.token >= ledger.token
+        ledger = after
+
+    assert given_tokens == sorted(set(given_tokens))
+
+
+@given(st.lists(claims, max_size=6), claims)
+def test_old_news_can_delay_a_turn_and_never_double_it(turns, old):
+    ledger = grown(*turns)
+    now = {key: rules.merged(claim, old.get(key, Claim())) for key, claim in (turns[-1] if turns else {}).items()}
+    older = {key: claim for key, claim in old.items() if claim.done <= now.get(key, Claim()).done}
+
+    for ticket in ledger.tickets:
+        assert set(rules.ahead(ledger, ticket, now)) <= set(rules.ahead(ledger, ticket, older))
+
+
+@given(both_claims, both_claims, both_claims)
+def test_versions_of_a_claim_merge_the_same_in_any_order(one, two, three):
+    def bare(claim):
+        return (claim.asked, claim.done, claim.token)
+
+    assert bare(rules.merged(one, two)) == bare(rules.merged(two, one))
+    assert bare(rules.merged(rules.merged(one, two), three)) == bare(rules.merged(one, rules.merged(two, three)))
+    assert rules.merged(one, one) == one
+
+
+@given(claims)
+def test_a_rebuilt_ledger_gives_no_token_again(said):
+    told = {key: claim._replace(token=claim.done) for key, claim in said.items()}
+
+    assert rules.rebuilt(told).token >= max(claim.token for claim in told.values())
+
+
+def test_who_kept_a_lock_comes_first_in_a_rebuilt_ledger():
+    said = {
+        ('app/0', ''): Claim(1, 0, (('a', '1'),)),
+        ('app/1', ''): Claim(1, 0, (('a', '2'),), kept=True),
+    }
+
+    assert rules.appended(rules.rebuilt(said), said, said, 1).tickets[0].unit == 'app/1'
+
+
+def test_a_refusal_says_who_holds_it_and_how_many_are_ahead():
+    said = asking((1, 0), (1, 0), (1, 0))
+    ledger = grown(said)
+
+    assert rules.refusal(ledger, ledger.tickets[2], said) == 'app/0 holds it, 2 ahead of this unit'
+    assert rules.refusal(None, None, said) == 'asked, and the leader has given no ticket yet'
+
+
+# Options
+
+
+@pytest.mark.parametrize(
+    'slots, units, most',
+    [(1, 9, 1), (3, 9, 3), ('3', 9, 3), ('25%', 8, 2), ('25%', 7, 1), ('1%', 5, 1), ('100%', 4, 4)],
+)
+def test_slots_are_a_number_or_a_percentage_rounded_down_and_at_least_one(slots, units, most):
+    assert from_options({'slots': slots}).slots_among(units) == most
+
+
+def test_the_defaults_are_those_that_layer_yaml_defines():
+    import yaml
+    from conftest import ROOT
+
+    defined = yaml.safe_load((ROOT / 'layer.yaml').read_text())['defines']
+
+    assert {name: option['default'] for name, option in defined.items()} == DEFAULTS
+    assert all(option['description'] and option['type'] for option in defined.values())
+    assert from_options({}) == Policy()
+
+
+@given(st.one_of(st.none(), st.booleans(), st.floats(), st.text(), st.lists(st.integers()), st.integers()))
+def test_any_slots_are_either_understood_or_refused_in_a_sentence(found):
+    try:
+        assert 1 <= from_options({'slots': found}).slots_among(100) <= 10000
+    except ValueError as refused:
+        assert 'slots: expected a number of units from 1 to 10000' in str(refused)

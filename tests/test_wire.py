@@ -1,0 +1,122 @@
+"""The wire: what is written is read back, and what cannot be read costs that entry alone."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from charms.layer.coordinator import rules, wire
+from charms.layer.coordinator.rules import Claim, Ledger, Ticket
+from charms.layer.coordinator.wire import Local
+
+pytestmark = pytest.mark.every_python
+
+names = st.text(min_size=1, max_size=20)
+counts = st.integers(0, 10**9)
+claim_values = st.builds(
+    lambda pair, locks, kept, token: Claim(max(pair), min(pair), tuple(sorted(locks.items())), kept, token),
+    st.tuples(counts, counts),
+    st.dictionaries(names, st.text(max_size=27), max_size=3),
+    st.booleans(),
+    st.integers(0, 2**53),
+)
+owns = st.dictionaries(st.text(max_size=9), claim_values, max_size=3)
+tickets = st.builds(
+    Ticket, st.integers(1, 2**53), st.text(max_size=9), names, st.integers(1, 10**9), st.integers(1, 99), st.just('')
+)
+ledgers = st.lists(tickets, max_size=5).map(
+    lambda given_: Ledger(max([t.token for t in given_] or [0]), tuple(given_))
+)
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+rubbish = st.text(max_size=60) | anything.map(json.dumps)
+
+
+@given(owns)
+def test_claims_are_read_back_as_they_were_written(own):
+    assert wire.claims(wire.claims_text(own), 'here') == (own, ())
+
+
+@given(ledgers)
+def test_a_ledger_is_read_back_as_it_was_written(ledger):
+    assert wire.ledger(wire.ledger_text(ledger), 'here') == (ledger, ())
+
+
+@given(owns, owns, st.booleans())
+def test_what_a_unit_remembers_is_read_back_as_it_was_written(own, theirs, led):
+    peers = tuple(sorted((('app/1', queue), claim) for queue, claim in theirs.items()))
+    local = Local(tuple(sorted(own.items())), (), peers, led, ('app/9',))
+
+    assert wire.local(wire.local_text(local), 'here') == (local, ())
+
+
+@settings(max_examples=500)
+@given(rubbish)
+def test_any_text_is_read_as_something_or_reported_and_never_raises(text):
+    for read in (wire.claims, wire.ledger, wire.local):
+        found, problems = read(text, 'databag of app/3')
+        assert found or problems or not text or found in ({}, None) or found == Ledger()
+        assert all('databag of app/3' in told and 'expected' in told and 'found' in told for told in problems)
+
+
+@settings(max_examples=300)
+@given(ledgers.filter(lambda ledger: ledger.tickets), st.data(), anything)
+def test_a_bad_ticket_stays_where_it_is_and_frees_nobody(ledger, data, bad):
+    place = data.draw(st.integers(0, len(ledger.tickets) - 1))
+    entries = json.loads(wire.ledger_text(ledger))
+    entries['tickets'][place] = bad
+
+    found, _ = wire.ledger(json.dumps(entries), 'here')
+
+    assert found is not None
+    assert len(found.tickets) == len(ledger.tickets)
+    assert json.loads(wire.ledger_text(found))['tickets'][place] == json.loads(json.dumps(bad)) or bad != bad
+    spoilt = found.tickets[place]
+    if spoilt.raw:
+        everybody_is_done = {(unit, queue): Claim(10**9, 10**9) for _, queue, unit, *_ in found.tickets}
+        assert not rules.finished(spoilt, everybody_is_done)
+
+
+def test_a_bad_entry_of_a_claim_costs_that_entry_alone():
+    text = json.dumps({'v': 1, 'queues': {'a': {'asked': 1, 'done': 0}, 'b': {'asked': -1, 'done': 0}}})
+
+    own, problems = wire.claims(text, 'databag of app/3, key "coordinator-claims"')
+
+    assert own == {'a': Claim(1, 0)}
+    assert len(problems) == 1
+    for part in ('databag of app/3', "queue 'b'", 'expected {"asked": A', 'found', 'stays held'):
+        assert part in problems[0]
+
+
+@pytest.mark.parametrize('text', ['{"v": 2, "token": 1, "tickets": []}', 'x', '[]', '{"v": true, "token": 1, "tickets": []}'])
+def test_a_ledger_that_cannot_be_read_is_not_taken_for_an_empty_one(text):
+    ledger, problems = wire.ledger(text, 'here')
+
+    assert ledger == rules.UNREADABLE
+    assert problems
+    claims = {('app/0', ''): Claim(1, 0, (('a', ''),))}
+    assert rules.appended(ledger, claims, claims, 1) is ledger
+
+
+def test_a_long_value_is_cut_in_an_error():
+    _, problems = wire.claims('x' * 5000, 'here')
+
+    assert len(problems[0]) < 400
+
+
+@given(st.text(max_size=210))
+def test_a_lock_name_is_taken_as_it_is_or_refused(name):
+    try:
+        assert wire.lock_name(name) == name
+        assert '{{{}}}'.format(name) and 'coordinator.granted.{}'.format(name).format() == 'coordinator.granted.' + name
+    except ValueError as refused:
+        assert str(refused).startswith('lock name: expected')
+
+
+@pytest.mark.parametrize('name', ['restart', 'rolling-upgrade', 'a.b', 'über lock', 'a/b', '1'])
+def test_names_in_use_are_lock_names(name):
+    assert wire.lock_name(name) == name
