@@ -106,7 +106,8 @@ def hooks(made, unit):
 
 
 def times(made, unit, what, text=''):
-    return [at for at, by, did, about in made.history if by == unit and did == what and about.startswith(text)]
+    of_unit = [event for event in made.history if event.unit == unit and event.what == what]
+    return [event.time for event in of_unit if event.text.startswith(text)]
 
 
 def noted(made, unit, about):
@@ -146,7 +147,7 @@ def test_a_unit_runs_one_hook_at_a_time_while_other_units_run_theirs(deployed, j
 
 
 @both
-def test_any_number_of_changes_during_a_busy_hook_give_one_relation_changed_with_the_last_value(deployed, juju):
+def test_changes_during_a_busy_hook_give_one_relation_changed_with_the_last_value(deployed, juju):
     made = deployed(juju, {CHANGED: 'note("sees", word("app/1"))' + ' if ME == "app/0" else None'})
 
     made.run_action('app/0', 'nap')
@@ -604,7 +605,7 @@ def test_resolve_without_retry_counts_the_hook_as_done(deployed, juju):
     made.run()
     act(made, 'app/0', 'list')
 
-    assert hooks(made, 'app/0') == ['{} ({})'.format(JOINED, added), '{} ({})'.format(CHANGED, added), 'action list']
+    assert hooks(made, 'app/0') == [JOINED + ' (app/2)', CHANGED + ' (app/2)', 'action list']
     assert noted(made, 'app/0', 'list') == [['app/1', added]]
 
 
@@ -649,6 +650,18 @@ def test_a_killed_hook_publishes_nothing_and_runs_again_without_error(deployed, 
     made.run()
 
     assert (lost, published(made, 'app/0')) == (None, 'a')
+    assert hooks(made, 'app/0') == ['upgrade-charm', 'upgrade-charm', 'config-changed']
+    assert times(made, 'app/0', 'fails') == []
+
+
+@both
+def test_a_hook_that_dies_of_a_signal_runs_again_without_error(deployed, juju):
+    script = 'os.path.exists("killed") or (open("killed", "w").close(), os.kill(os.getpid(), 9))'
+    made = deployed(juju, {'upgrade-charm': script}, units=1)
+
+    made.upgrade('app/0')
+    made.run()
+
     assert hooks(made, 'app/0') == ['upgrade-charm', 'upgrade-charm', 'config-changed']
     assert times(made, 'app/0', 'fails') == []
 
@@ -842,7 +855,8 @@ def test_a_hook_goes_on_when_its_unit_no_longer_leads(deployed, juju):
 
 @both
 def test_a_hook_cut_off_goes_on_without_its_tools_and_runs_again_afterwards(deployed, juju):
-    script = 'time.sleep(10);told("list", tool("relation-list", "--format=json"));note("leads", ask("is-leader"))'
+    script = 'time.sleep(10);told("list", tool("relation-list", "--format=json"))\n'
+    script += 'note("leads", ask("is-leader"))'
     made = deployed(juju, {'upgrade-charm': script})
 
     made.upgrade('app/0')
@@ -1151,7 +1165,8 @@ def test_a_unit_that_never_was_or_never_entered_cannot_be_read(deployed, juju, u
 
 @both
 def test_goal_state_names_itself_and_dying_units_and_no_dead_ones(deployed, juju):
-    script = 'note("goal", *[[name, unit["status"]] for name, unit in sorted(ask("goal-state")["units"].items())])'
+    script = 'units = ask("goal-state")["units"]\n'
+    script += 'note("goal", *sorted([name, units[name]["status"]] for name in units))'
     made = deployed(juju, {'actions/goal': script, 'stop': 'time.sleep(50)'}, units=3)
 
     made.lose_unit('app/2', force=True)
@@ -1284,7 +1299,7 @@ def test_an_action_has_an_empty_hook_name_and_its_own(deployed, juju):
 
 @both
 @pytest.mark.parametrize('ending, lands', [('tool("action-fail", "no")', 'a'), ('sys.exit(1)', None)])
-def test_an_action_publishes_unless_its_script_fails_and_never_puts_the_unit_in_error(deployed, juju, ending, lands):
+def test_an_action_publishes_unless_its_script_fails_and_puts_no_unit_in_error(deployed, juju, ending, lands):
     made = deployed(juju, {'actions/try': 'say("a");' + ending})
 
     act(made, 'app/0', 'try')
@@ -1345,7 +1360,7 @@ def test_what_this_juju_was_not_told_about_stops_the_run(deployed, juju, call):
     [
         (['relation-list', '--format=json'], 2, 'no relation id specified'),
         (['relation-list', '--format=json', '-r', 'coordinator:9'], 2, 'relation not found'),
-        (['relation-get', '--format=json', '-r', 'coordinator:0', '-'], 2, 'no unit or application specified'),
+        (['relation-get', '--format=json', '-r', 'coordinator:0', '-'], 2, 'no unit or application'),
         (['relation-get', '--format=json', '-r', 'coordinator:0', '-', 'app'], 2, 'expected unit name'),
         (['relation-get', '--format=json', '-r', 'coordinator:0', 'no-such', 'app/0'], 0, ''),
         (['relation-set', '-r', 'coordinator:0', 'word'], 2, 'expected "key=value", got "word"'),
@@ -1378,7 +1393,8 @@ def test_an_absent_hook_succeeds_and_an_absent_action_fails(deployed, juju):
 @both
 def test_configuration_and_status_are_read_once_a_hook(deployed, juju):
     read = 'note("read", ask("config-get", "go"), ask("status-get")["status"])\n'
-    made = deployed(juju, {'actions/read': read + 'tool("status-set", "active", "")\ntime.sleep(30)\n' + read})
+    script = read + 'tool("status-set", "active", "")\ntime.sleep(30)\n' + read
+    made = deployed(juju, {'actions/read': script})
 
     made.run_action('app/0', 'read')
     made.run(seconds=10)
@@ -1391,18 +1407,19 @@ def test_configuration_and_status_are_read_once_a_hook(deployed, juju):
 @both
 def test_a_hook_inherits_nothing_and_runs_in_its_charm(deployed, juju, monkeypatch):
     monkeypatch.setenv('OF_THE_TEST_RUN', 'yes')
-    script = 'note("env", "OF_THE_TEST_RUN" in os.environ, "HOME" in os.environ, os.environ["JUJU_UNIT_NAME"])\n'
+    names = ['OF_THE_TEST_RUN', 'HOME', 'JUJU_UNIT_NAME']
+    script = 'note("env", [name for name in {} if name in os.environ])\n'.format(names)
     made = deployed(juju, {'actions/env': script + 'note("cwd", os.getcwd() == os.environ["CHARM_DIR"])'})
 
     act(made, 'app/1', 'env')
 
-    assert noted(made, 'app/1', 'env') == [[False, False, 'app/1']]
+    assert noted(made, 'app/1', 'env') == [[['JUJU_UNIT_NAME']]]
     assert noted(made, 'app/1', 'cwd') == [[True]]
 
 
 @both
 def test_a_relation_hook_is_told_of_its_relation_and_other_hooks_are_not(deployed, juju):
-    names = '("JUJU_HOOK_NAME", "JUJU_RELATION", "JUJU_RELATION_ID", "JUJU_REMOTE_UNIT", "JUJU_DEPARTING_UNIT")'
+    names = ['JUJU_HOOK_NAME', 'JUJU_RELATION', 'JUJU_RELATION_ID', 'JUJU_REMOTE_UNIT', 'JUJU_DEPARTING_UNIT']
     script = 'note("env", *[os.environ.get(name) for name in {}])'.format(names)
     made = deployed(juju, {CHANGED: script, 'upgrade-charm': script})
 
@@ -1442,6 +1459,19 @@ def test_a_closed_model_leaves_no_process_no_file_and_no_open_descriptor(deploye
     assert not any(os.path.exists('/proc/{}'.format(pid)) for pid in pids)
     assert len(os.listdir('/proc/self/fd')) == before
     assert not made.home.exists()
+
+
+@both
+def test_a_model_closed_between_a_process_end_and_its_commit_kills_no_other_process(deployed, juju):
+    made = deployed(juju, units=1)
+    made.run_action('app/0', 'say-a')
+    made.run(seconds=0.85)
+    execution = made.running['app/0']
+    assert not os.path.exists('/proc/{}'.format(execution.child.pid))
+
+    made.close()
+
+    assert made.running == {}
 
 
 def test_a_hook_whose_model_is_gone_ends_and_never_goes_on_as_a_copy_of_the_test_run(tmp_path):

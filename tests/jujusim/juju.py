@@ -413,6 +413,8 @@ class Juju:
         spent = self.tool_s * len(logged)
         if kind == 'exit':
             self._soon(spent + 0.05, lambda: self._finish(execution, *about))
+        elif kind == 'killed':
+            self._die(execution, 'by a signal')
         elif kind == 'sleep':
             self._soon(spent + about[0], lambda: self._answer(execution))
         elif tools.is_tool(os.path.basename(about[0][0])):
@@ -431,9 +433,7 @@ class Juju:
             return
         execution.tool_calls.append((argv[0], by_lock))
         if execution.crash_at is not None and len(execution.tool_calls) >= execution.crash_at:
-            self._tell(execution.unit, 'is killed', 'at {}'.format(' '.join(argv)[:60]))
-            self._kill(execution.unit)
-            self._wake(execution.unit, 1.0)
+            self._die(execution, 'at {}'.format(' '.join(argv)[:60]))
             return
         if self.calls_everywhere:
             self.calls_everywhere(execution, argv)
@@ -441,6 +441,12 @@ class Juju:
                 return
         found = tools.answer(execution.context, argv)
         self._answer(execution, found is not None, *(found or tools.Answer()))
+
+    def _die(self, execution: Execution, why: str) -> None:
+        """R12: a killed hook runs again, without error."""
+        self._tell(execution.unit, 'is killed', why)
+        self._kill(execution.unit)
+        self._wake(execution.unit, 1.0)
 
     def _run_program(self, execution: Execution, argv: List[str]) -> None:
         if execution.killed:

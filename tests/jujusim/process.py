@@ -39,6 +39,7 @@ def warm_up() -> None:
     from charmhelpers.core import hookenv, unitdata  # noqa: F401
 
     gc.collect()
+    gc.freeze()
 
 
 class Child:
@@ -52,14 +53,16 @@ class Child:
             _run(script, env, _Line(theirs), now, log_path)
         theirs.close()
         self._line = _Line(ours)
+        self._reaped = False
 
     def message(self) -> Tuple[Any, ...]:
         """Return a list of juju-log calls made meanwhile, and then one of
-        'call', argv, by_lock; 'sleep', seconds; 'exit', code, why."""
+        'call', argv, by_lock; 'sleep', seconds; 'exit', code, why; 'killed'."""
         try:
             message = self._line.receive()
-        except EOFError:
-            message = ([], 'exit', 1, 'the process died without a word')
+        except (EOFError, ConnectionError):  # it died without a word
+            status = self._reap()
+            return ([], 'killed') if os.WIFSIGNALED(status) else ([], 'exit', 1, 'the process ended abruptly')
         if message[1] == 'exit':
             self._reap()
         return message
@@ -68,12 +71,14 @@ class Child:
         self._line.send(parts)
 
     def kill(self) -> None:
-        os.kill(self.pid, signal.SIGKILL)
-        self._reap()
+        if not self._reaped:
+            os.kill(self.pid, signal.SIGKILL)
+            self._reap()
 
-    def _reap(self) -> None:
-        os.waitpid(self.pid, 0)
+    def _reap(self) -> int:
+        self._reaped = True
         self._line.close()
+        return os.waitpid(self.pid, 0)[1]
 
 
 class _Line:

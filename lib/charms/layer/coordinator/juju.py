@@ -51,7 +51,7 @@ class LeaderSettings:
         try:
             hookenv.leader_set(settings)
         except CalledProcessError as refused:
-            raise LedgerClosed(str(refused)) from refused
+            raise _closed('leader-set', refused) from refused
 
 
 class ApplicationDatabag:
@@ -80,8 +80,14 @@ class ApplicationDatabag:
         try:
             hookenv.relation_set(self.relation, {LEDGER_KEY: text}, app=True)
         except CalledProcessError as refused:
-            raise LedgerClosed(str(refused)) from refused
+            raise _closed('relation-set --app', refused) from refused
         hookenv.flush(LEDGER_KEY)  # charmhelpers keeps what it read before
+
+
+def _closed(tool: str, refused: CalledProcessError) -> LedgerClosed:
+    sentence = '{}: refused with exit code {}: this unit leads no more; the next leader gives the tickets'
+    log(sentence.format(tool, refused.returncode))
+    return LedgerClosed(tool)
 
 
 class Juju:
@@ -96,8 +102,12 @@ class Juju:
 
     @property
     def relation(self) -> Optional[str]:
-        """The peer relation's id, None before it exists. Remembered: it never changes."""
-        if self._found is None:
+        """The peer relation's id, None before it exists.
+
+        Remembered, since it never changes, but not believed when the unit goes:
+        then Juju may have closed the relation (juju/juju#20713).
+        """
+        if self._found is None and not hookenv.hook_name().endswith(('stop', 'remove', '-relation-broken')):
             self._found = self._store.get('relation') or None
         if self._found is None:
             self._found = next(iter(sorted(hookenv.relation_ids(PEERS))), None)
@@ -211,6 +221,8 @@ class Store:
     def get(self, name: str) -> str:
         try:
             found = self._opened().get(name)
+        except sqlite3.OperationalError:  # locked, or the disk is full: the file itself may be whole
+            raise
         except (sqlite3.DatabaseError, ValueError) as broken:
             self._begin_anew(broken)
             return ''

@@ -6,7 +6,7 @@ leader, in the style of charmhelpers.coordinator, will be chosen here too.
 """
 
 import re
-from typing import Any, Mapping, NamedTuple
+from typing import Any, Mapping, NamedTuple, Tuple
 
 from charms.layer.coordinator.rules import ALL_LOCKS
 from charms.layer.coordinator.wire import shown
@@ -55,7 +55,7 @@ def from_options(options: Mapping[str, Any]) -> Policy:
     return Policy(chosen['queues'] == 'per-lock', slots, percent)
 
 
-def _slots(found: Any) -> 'tuple[int, int]':
+def _slots(found: Any) -> Tuple[int, int]:
     number = re.match(r'([0-9]{1,5})(%?)\Z', str(found).strip())
     if number is None or isinstance(found, (bool, float)):
         raise ValueError(_sentence('slots', SLOTS_FORM, found))

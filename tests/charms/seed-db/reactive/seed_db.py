@@ -27,7 +27,7 @@ def hide_grant():
 
 @when('config.changed')
 def reconfigure():
-    if coordinator.acquire('restart'):
+    if hookenv.config('go') and coordinator.acquire('restart'):
         set_flag('seed.granted.restart')
 
 

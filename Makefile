@@ -1,0 +1,64 @@
+# Needs git, make and python3 with venv. All else is installed from PyPI under .venv/ when it is first needed.
+
+PYTHON ?= python3
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-everywhere check lint types format bench clean
+
+help: ## List what make can do here; this is what a plain `make` does.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: .venv/.demo ## Tell one rolling restart on a local Juju; takes UNITS=, JUJU=3 or 4, SLOTS=, SEED= and OUTPUT=.
+	@.venv/bin/python tests/demo.py $(if $(UNITS),--units $(UNITS)) $(if $(JUJU),--juju $(JUJU)) \
+	  $(if $(SLOTS),--slots $(SLOTS)) $(if $(SEED),--seed $(SEED)) $(if $(OUTPUT),--output '$(OUTPUT)')
+
+test: .venv/.demo .venv/.test .venv/charm-tools/.ready ## Test all on python3, and a share on each other Python from 3.8 to 3.13 there is.
+	@.venv/bin/python tests/pythons.py
+
+test-everywhere: .venv/.demo .venv/.test .venv/charm-tools/.ready ## Test all on each Python from 3.8 to 3.13 there is.
+	@.venv/bin/python tests/pythons.py --everywhere
+
+check: lint types test ## Check format, lint and types, then do what `make test` does.
+
+lint: .venv/.check ## Check format and lint with ruff.
+	@.venv/bin/ruff format --check --quiet --diff .
+	@.venv/bin/ruff check --quiet .
+
+types: .venv/.demo .venv/.check ## Check the types of the layer's library with mypy.
+	@.venv/bin/mypy --no-error-summary
+
+format: .venv/.check ## Rewrite the Python files in the project's format.
+	@.venv/bin/ruff format --quiet .
+
+bench: .venv/.demo .venv/.test ## Measure what the layer costs.
+	@.venv/bin/python tests/bench.py
+
+clean: ## Remove .venv/ and every cache, so that the next target installs anew.
+	@rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+
+# Virtual environments: .venv/ itself, .venv/charm-tools/, and of tests/pythons.py .venv/3.8/ to .venv/3.13/.
+
+.venv/.demo: requirements/demo.txt requirements/layer.txt
+	$(call install,.venv,requirements/demo.txt)
+
+.venv/.test: requirements/test.txt requirements/layer.txt
+	$(call install,.venv,requirements/test.txt)
+
+.venv/.check: requirements/check.txt
+	$(call install,.venv,requirements/check.txt)
+
+.venv/charm-tools/.ready: requirements/charm-tools.txt
+	$(call install,.venv/charm-tools,requirements/charm-tools.txt)
+
+# $(call install,DIRECTORY,REQUIREMENTS): one line on the terminal, and pip's own words only if it fails.
+define install
+@mkdir -p $(@D); printf 'Setting up %s from %s ... ' $(1) $(2); began=$$(date +%s); \
+{ test -x $(1)/bin/pip || $(PYTHON) -m venv $(1); } >$@.log 2>&1 && \
+$(1)/bin/python -m pip install --disable-pip-version-check --quiet --requirement $(2) >>$@.log 2>&1 || \
+{ echo failed; cat $@.log; exit 1; }; \
+rm $@.log; touch $@; echo "$$(($$(date +%s) - began)) s"
+endef
