@@ -62,3 +62,8 @@ def model() -> Iterator[Callable[..., Juju]]:
     yield make
     for juju in made:
         juju.close()
+
+
+def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
+    """Begin with the long searches, so that two processes end together."""
+    items.sort(key=lambda item: 'test_histories' not in item.nodeid)
