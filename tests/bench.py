@@ -68,7 +68,12 @@ def price(lock: str, units: int, seed: int, juju: int = 3) -> Price:
         if lock == 'layer:coordinator':
             (charm / 'reactive' / 'plan.py').write_text(PLAN)
         with Juju(
-            charm, units=units, juju=juju, seed=seed, config={'go': 0}, machine=lambda _, argv: program.get(argv[0])
+            charm,
+            units=units,
+            juju=juju,
+            seed=seed,
+            config={'go': 0},
+            machine=lambda _, argv: program.get(argv[0]),
         ) as model:
             model.run()
             watch = Watch(model)
@@ -91,17 +96,33 @@ def _told(model: Juju, watch: Watch) -> Price:
 
 
 def table(prices: Dict[int, Dict[str, Price]]) -> Table:
-    shown = Table(title='One rolling restart, {:.0f} s a unit, Juju 2.9-3.x'.format(RESTART_S), title_justify='left')
-    for heading in ('units', 'lock', 'hooks', 'hook-tool calls', 'of the lock', 'ledger writes', 'duration', '× least'):
+    shown = Table(
+        title='One rolling restart, {:.0f} s a unit, Juju 2.9-3.x'.format(RESTART_S), title_justify='left'
+    )
+    for heading in (
+        'units',
+        'lock',
+        'hooks',
+        'hook-tool calls',
+        'of the lock',
+        'ledger writes',
+        'duration',
+        '× least',
+    ):
         shown.add_column(heading, justify='left' if heading == 'lock' else 'right')
     for units, by_lock in prices.items():
         for lock, cost in by_lock.items():
             shown.add_row(
-                str(units), lock, str(cost.hooks), str(cost.calls), str(cost.lock_calls), str(cost.ledger_writes),
-                '{:.0f} s'.format(cost.duration_s), '{:.2f}'.format(cost.duration_s / (units * (RESTART_S + HOOK_S))),
-            )  # fmt: skip
+                str(units),
+                lock,
+                *[str(count) for count in cost[:4]],
+                '{:.0f} s'.format(cost.duration_s),
+                '{:.2f}'.format(cost.duration_s / (units * (RESTART_S + HOOK_S))),
+            )
         ours, theirs = by_lock.values()
-        shown.add_row('', 'ratio', *['{:.1f}'.format(b / a) for a, b in zip(ours[:5], theirs[:5])], '', end_section=True)
+        shown.add_row(
+            '', 'ratio', *['{:.1f}'.format(b / a) for a, b in zip(ours[:5], theirs[:5])], '', end_section=True
+        )
     return shown
 
 
@@ -111,15 +132,21 @@ def main(words: Optional[List[str]] = None) -> int:
     parser.add_argument('--seed', type=int, default=1)
     options = parser.parse_args(words)
     console = Console(width=None if sys.stdout.isatty() else 130)
-    console.print('Rolling {} units with each lock …'.format(' and '.join(map(str, options.units))), highlight=False)
+    console.print(
+        'Rolling {} units with each lock …'.format(' and '.join(map(str, options.units))), highlight=False
+    )
     with concurrent.futures.ProcessPoolExecutor(max_workers=2) as pool:
         runs = {
             units: {lock: pool.submit(price, lock, units, options.seed) for lock in CHARMS}
             for units in sorted(options.units)
         }
-        prices = {units: {lock: run.result() for lock, run in by_lock.items()} for units, by_lock in runs.items()}
+        prices = {
+            units: {lock: run.result() for lock, run in by_lock.items()} for units, by_lock in runs.items()
+        }
     console.print(table(prices))
-    console.print('hooks: 2·N·(N−1) = {} at least'.format(', '.join(str(2 * n * (n - 1)) for n in options.units)))
+    console.print(
+        'hooks: 2·N·(N−1) = {} at least'.format(', '.join(str(2 * n * (n - 1)) for n in options.units))
+    )
     return 0
 
 

@@ -15,6 +15,14 @@ from jujusim.charm import assemble  # noqa: E402
 from jujusim.juju import Juju  # noqa: E402
 
 RESTART_S = 60.0
+IMPORTS = """from subprocess import check_call
+
+from charmhelpers.core import hookenv
+from charms import reactive
+from charms.layer import coordinator
+from charms.reactive import hook, when, when_not
+
+"""
 
 
 def machine(unit: str, argv: List[str]) -> Optional[Tuple[float, int]]:
@@ -38,10 +46,10 @@ def charm_with(tmp_path: Path) -> Callable[..., Path]:
     numbers = itertools.count()
 
     def make(plan: str, **options: Any) -> Path:
-        head = 'from subprocess import check_call\n\nfrom charmhelpers.core import hookenv\nfrom charms import reactive\n'
-        head += 'from charms.layer import coordinator\nfrom charms.reactive import hook, when, when_not\n\n'
-        charm = assemble(ROOT / 'tests' / 'charms' / 'probe', tmp_path / 'probe-{}'.format(next(numbers)), options)
-        (charm / 'reactive' / 'plan.py').write_text(head + plan)
+        charm = assemble(
+            ROOT / 'tests' / 'charms' / 'probe', tmp_path / 'probe-{}'.format(next(numbers)), options
+        )
+        (charm / 'reactive' / 'plan.py').write_text(IMPORTS + plan)
         return charm
 
     return make

@@ -14,14 +14,13 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / 'lib'), str(ROOT / 'tests')]
 
+from charms.layer.coordinator import policy  # noqa: E402
 from jujusim.charm import assemble  # noqa: E402
 from jujusim.juju import Event, Juju  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.live import Live  # noqa: E402
 from rich.table import Table  # noqa: E402
 from watch import Watch  # noqa: E402
-
-from charms.layer.coordinator import policy  # noqa: E402
 
 RESTART_S = 60.0
 RESTART = ['systemctl', 'restart', 'rolling-db']
@@ -44,7 +43,7 @@ class Recorder:
 
     def __init__(self, juju: Juju) -> None:
         self.juju, self.since = juju, juju.now
-        self.doing: Dict[str, Tuple[str, float]] = {unit: ('idle', juju.now) for unit in juju.units}
+        self.doing: Dict[str, Tuple[str, float]] = dict.fromkeys(juju.units, ('idle', juju.now))
         self.spans: List[Span] = []
         self.leaders: List[Tuple[float, str]] = [(juju.now, juju.controller.leader or '')]
         juju.observers.append(self.see)
@@ -76,7 +75,9 @@ class Recorder:
         for unit, (kind, since) in self.doing.items():
             name = unit + (' *' if self.juju.controller.leader == unit else '')
             table.add_row(name, _bar(kind, self.juju.now - since), *self._words(unit, kind, since))
-        table.caption = '* leads · {:.0f} s since the configuration changed'.format(self.juju.now - self.since)
+        table.caption = '* leads · {:.0f} s since the configuration changed'.format(
+            self.juju.now - self.since
+        )
         return table
 
     def _words(self, unit: str, kind: str, since: float) -> Tuple[str, str]:
@@ -96,7 +97,9 @@ def _bar(kind: str, elapsed_s: float) -> str:
     if kind == 'working':
         done = min(BAR, round(BAR * elapsed_s / RESTART_S))
         return '[blue]' + '█' * done + '░' * (BAR - done) + '[/blue]'
-    return {'waiting': '[yellow]' + '·' * BAR + '[/yellow]', 'failed': '[red]' + '✗' * BAR + '[/red]'}.get(kind, '')
+    return {'waiting': '[yellow]' + '·' * BAR + '[/yellow]', 'failed': '[red]' + '✗' * BAR + '[/red]'}.get(
+        kind, ''
+    )
 
 
 def picture(recorder: Recorder, path: Path, title: str) -> None:
@@ -134,7 +137,7 @@ def picture(recorder: Recorder, path: Path, title: str) -> None:
 
 def verdict(recorder: Recorder, watch: Watch, slots: int) -> Tuple[bool, List[str]]:
     """Return whether all went as promised, and the sentences that say so in numbers."""
-    juju, units = recorder.juju, recorder.juju.units
+    units = recorder.juju.units
     served = [watch.served(unit) for unit in units]
     failed = [span for span in recorder.spans if span.kind == 'failed']
     tries = len(watch.turns) + len(failed)
@@ -148,7 +151,9 @@ def verdict(recorder: Recorder, watch: Watch, slots: int) -> Tuple[bool, List[st
         ),
         'at most {} at work at once, {} allowed'.format(watch.most_at_work, slots),
         'leadership: {}'.format(' → '.join(leader for _, leader in recorder.leaders)),
-        '{} hooks run, {} hook-tool calls, {} ledger writes'.format(watch.hooks, watch.calls, watch.ledger_writes),
+        '{} hooks run, {} hook-tool calls, {} ledger writes'.format(
+            watch.hooks, watch.calls, watch.ledger_writes
+        ),
         '{:.0f} s of the model; the least possible is {:.0f} s '
         '({} restarts of {:.0f} s, {} at once, with a hook of {:.0f} s each{})'.format(
             watch.duration_s, least_s, tries, RESTART_S, slots, HOOK_S,
@@ -167,7 +172,9 @@ def roll(options: argparse.Namespace, charm: Path, console: Console) -> bool:
         machine=lambda unit, argv: program.get(argv[0]),
     ) as juju:  # fmt: skip
         release = {3: 'Juju 2.9–3.x (leader settings)', 4: 'Juju 4 (application databag)'}[options.juju]
-        console.print('Deploying {} units of examples/rolling-db on a local {} …'.format(options.units, release))
+        console.print(
+            'Deploying {} units of examples/rolling-db on a local {} …'.format(options.units, release)
+        )
         juju.run()
         slots = policy.from_options({'slots': options.slots}).slots_among(options.units)
         watch, recorder = Watch(juju, slots), Recorder(juju)
@@ -225,7 +232,9 @@ def _line(console: Console, recorder: Recorder, event: Event) -> None:
     elif event.what == 'ends' and recorder.doing.get(event.unit, ('',))[0] == 'waiting':
         if recorder.doing[event.unit][1] == event.time:
             reason = recorder.juju.controller.units[event.unit].status_message
-            console.print('{:7.1f} s  {:6} waits     {}'.format(event.time - recorder.since, event.unit, reason))
+            console.print(
+                '{:7.1f} s  {:6} waits     {}'.format(event.time - recorder.since, event.unit, reason)
+            )
 
 
 def parsed(words: Optional[List[str]] = None) -> argparse.Namespace:
@@ -233,9 +242,13 @@ def parsed(words: Optional[List[str]] = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog='make demo', description=__doc__.splitlines()[0])
     parser.add_argument('--units', default='5', help='how many units, 1 to 100 (make demo UNITS=12)')
     parser.add_argument('--juju', default='3', help='3 for Juju 2.9-3.x, 4 for Juju 4 (make demo JUJU=4)')
-    parser.add_argument('--slots', default='1', help='units at work at once, as in layer.yaml (make demo SLOTS=2)')
+    parser.add_argument(
+        '--slots', default='1', help='units at work at once, as in layer.yaml (make demo SLOTS=2)'
+    )
     parser.add_argument('--seed', default='1', help='another history (make demo SEED=7)')
-    parser.add_argument('--output', default='', help='where the picture goes, .png or .svg (make demo OUTPUT=roll.svg)')
+    parser.add_argument(
+        '--output', default='', help='where the picture goes, .png or .svg (make demo OUTPUT=roll.svg)'
+    )
     options = parser.parse_args(words)
     options.units = _number(parser, 'UNITS', options.units, 1, 100)
     options.seed = _number(parser, 'SEED', options.seed, 0, 10**9)

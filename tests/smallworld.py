@@ -214,7 +214,9 @@ class SmallPort:
 # What one unit may do
 
 
-def _call(kind: Rules, unit: int, me: U, around: Around, task: Tuple[Any, ...], answers: Tuple[Any, ...] = ()) -> Option:
+def _call(
+    kind: Rules, unit: int, me: U, around: Around, task: Tuple[Any, ...], answers: Tuple[Any, ...] = ()
+) -> Option:
     """Run a protocol function, to its end or to where another unit may come between."""
     port = SmallPort(kind, unit, me, around, answers)
     try:
@@ -406,7 +408,9 @@ class Search:
             values = tuple(self._things[bags[number]][1] for number in world[2:])
             around = Around(world[0] == unit, self._things[world[1]][1], values)
             found = self._steps[key] = [
-                Step(o.said, self._number(o.after), self._number(('ledger', o.ledger)), o.wrote, o.told, o.calm)
+                Step(
+                    o.said, self._number(o.after), self._number(('ledger', o.ledger)), o.wrote, o.told, o.calm
+                )
                 for o in options(self.kind, unit, self._things[world[2 + unit]], around)
             ]
         return found

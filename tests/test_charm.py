@@ -155,13 +155,17 @@ def work():
     made.run()
 
     watch.check()
-    assert [sum(event.what == 'worked' and event.unit == unit for event in made.history) for unit in made.units] == [1, 1]
+    assert [
+        sum(event.what == 'worked' and event.unit == unit for event in made.history) for unit in made.units
+    ] == [1, 1]
     assert all(said(made, unit, 'left ') == ['False'] for unit in made.units)
     assert sum(event.what == 'fails' for event in made.history) == 2
 
 
 @both
-def test_a_lock_asked_for_in_the_install_hook_is_given_before_or_after_the_relation_exists(model, charm_with, juju):
+def test_a_lock_asked_for_in_the_install_hook_is_given_before_or_after_the_relation_exists(
+    model, charm_with, juju
+):
     charm = charm_with(
         """
 @hook('install')
@@ -180,7 +184,7 @@ def work():
     watch.check()
     assert [watch.served(unit) for unit in made.units] == [1, 1, 1]
     if juju == 3:  # the leader's own, in the very hook: leader settings need no relation
-        begins = [event for event in made.history if event.what == 'works'][0]
+        begins = next(event for event in made.history if event.what == 'works')
         last = [event.text for event in made.history if event.unit == begins.unit and event.what == 'begins'
                 and event.time <= begins.time][-1]  # fmt: skip
         assert last == 'install'
@@ -200,7 +204,7 @@ def ask():
 def early():
     hookenv.atexit(ask)  # booked in a handler: runs before this layer's own
 
-hookenv.atexit(lambda: coordinator.request_lock('b') if hookenv.config('go') == 2 else None)  # and this one after
+hookenv.atexit(lambda: hookenv.config('go') == 2 and coordinator.request_lock('b'))  # this one after
 
 @when('coordinator.granted.a')
 def work():
@@ -232,8 +236,8 @@ def test_a_lock_asked_for_in_an_action_is_given(model, charm_with, juju, main):
     if main:
         action = (
             "import sys\nsys.path.insert(0, 'lib')\nfrom charmhelpers.core import hookenv\n"
-            "from charms.layer import coordinator\nfrom charms import reactive\n"
-            "hookenv.atstart(lambda: None)\nreactive.main()\n"
+            'from charms.layer import coordinator\nfrom charms import reactive\n'
+            'hookenv.atstart(lambda: None)\nreactive.main()\n'
         )
         (charm / 'reactive' / 'in_action.py').write_text(
             'import os\nfrom charms.layer import coordinator\nfrom charms.reactive import when_not\n\n\n'
@@ -242,7 +246,9 @@ def test_a_lock_asked_for_in_an_action_is_given(model, charm_with, juju, main):
         )
     else:
         action += "hold = coordinator.request_lock('a')\n"
-        action += "from charmhelpers.core import hookenv\nhookenv.action_set({'said': coordinator.explain('a')})\n"
+        action += (
+            "from charmhelpers.core import hookenv\nhookenv.action_set({'said': coordinator.explain('a')})\n"
+        )
     (charm / 'actions').mkdir(exist_ok=True)
     (charm / 'actions' / 'ask').write_text(action)
     made = begun(model, charm, units=2, juju=juju)
@@ -420,7 +426,9 @@ def test_a_holders_poisoned_claim_frees_nothing_and_fails_no_hook(model, example
 
         watch.check()
         assert [watch.served(unit) for unit in made.units] == [1, 1, 1], text
-        told = [(unit, log) for when, unit, _, log in made.logs if when > since and 'databag of ' + holder in log]
+        told = [
+            (unit, log) for when, unit, _, log in made.logs if when > since and 'databag of ' + holder in log
+        ]
         assert told and len(told) == len(set(told))  # by each unit that read it, once
     assert not any(event.what == 'fails' for event in made.history)
 
@@ -431,7 +439,10 @@ def test_a_holders_poisoned_claim_frees_nothing_and_fails_no_hook(model, example
         ('no json', 0),
         ('{"v": 2, "token": 9, "tickets": []}', 0),
         ('{"v": 1, "token": -1, "tickets": []}', 0),
-        ('{"v": 1, "token": 9, "tickets": [[9, "", "app/0", 99999999999, 1]]}', 1),  # its own unit's, which it may pass
+        (
+            '{"v": 1, "token": 9, "tickets": [[9, "", "app/0", 99999999999, 1]]}',
+            1,
+        ),  # its own unit's, which it may pass
         ('{"v": 1, "token": 9, "tickets": ["?", [9, "", "app/1", 1, 1]]}', 0),
         ('{"v": 1, "token": 9, "tickets": [[8, "other", "app/0", -3, 1]]}', 3),
     ],

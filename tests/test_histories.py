@@ -8,10 +8,8 @@ import inspect
 import textwrap
 
 import pytest
-from smallworld import Rules, Search
-
 from charms.layer.coordinator import protocol, rules
-from charms.layer.coordinator.policy import Policy
+from smallworld import Rules, Search
 
 both = pytest.mark.parametrize('juju', [3, 4])
 

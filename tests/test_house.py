@@ -54,7 +54,15 @@ def test_a_module_imports_only_what_its_place_allows(name):
 
 
 def test_hook_tools_are_called_in_one_place():
-    calls = ('leader_get', 'leader_set', 'relation_get', 'relation_set', 'is_leader', 'goal_state', 'related_units')
+    calls = (
+        'leader_get',
+        'leader_set',
+        'relation_get',
+        'relation_set',
+        'is_leader',
+        'goal_state',
+        'related_units',
+    )
     for path in LAYER.glob('*.py'):
         text = path.read_text(encoding='utf-8')
         assert path.name == 'juju.py' or not any('hookenv.' + call in text for call in calls)

@@ -16,7 +16,7 @@ both = pytest.mark.parametrize('juju', [3, 4])
 only_3 = pytest.mark.parametrize('juju', [3])
 only_4 = pytest.mark.parametrize('juju', [4])
 
-HEAD = '''
+HEAD = """
 import json, os, subprocess, sys, time
 RELATION, ME = 'coordinator:0', os.environ['JUJU_UNIT_NAME']
 
@@ -49,7 +49,7 @@ def told(about, done):
     note(about, done.returncode, done.stderr.strip())
 
 
-'''
+"""
 REMOTE_CONTROL = {
     'actions/nap': 'time.sleep(100)',
     'actions/say-a': 'say("a")',

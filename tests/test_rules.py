@@ -1,12 +1,11 @@
 """The rules, one by one and as laws: claims, tickets, whose turn it is, what the leader appends."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from charms.layer.coordinator import rules
 from charms.layer.coordinator.policy import DEFAULTS, Policy, from_options
 from charms.layer.coordinator.rules import Claim, Ledger, Ticket
+from hypothesis import given
+from hypothesis import strategies as st
 
 pytestmark = pytest.mark.every_python
 
@@ -102,7 +101,11 @@ def test_what_only_this_unit_knows_yet_of_itself_frees_no_ticket():
 
     ledger = rules.appended(ledger, truth, committed, 1)
 
-    assert [(ticket.unit, ticket.ask) for ticket in ledger.tickets] == [('app/0', 1), ('app/0', 2), ('app/1', 1)]
+    assert [(ticket.unit, ticket.ask) for ticket in ledger.tickets] == [
+        ('app/0', 1),
+        ('app/0', 2),
+        ('app/1', 1),
+    ]
 
 
 def test_only_a_unit_that_is_gone_loses_an_unfinished_ticket():
@@ -151,7 +154,9 @@ def test_a_second_look_changes_nothing(first, then):
     ledger = grown(first, then)
 
     assert rules.appended(ledger, then, then, 1) == ledger or rules.unserved(ledger, then)
-    assert rules.appended(rules.appended(ledger, then, then, 1), then, then, 1) == rules.appended(ledger, then, then, 1)
+    assert rules.appended(rules.appended(ledger, then, then, 1), then, then, 1) == rules.appended(
+        ledger, then, then, 1
+    )
 
 
 @given(st.lists(claims, max_size=6), st.integers(1, 3))
@@ -169,7 +174,9 @@ def test_tokens_only_grow_and_none_is_given_twice(turns, slots):
 @given(st.lists(claims, max_size=6), claims)
 def test_old_news_can_delay_a_turn_and_never_double_it(turns, old):
     ledger = grown(*turns)
-    now = {key: rules.merged(claim, old.get(key, Claim())) for key, claim in (turns[-1] if turns else {}).items()}
+    now = {
+        key: rules.merged(claim, old.get(key, Claim())) for key, claim in (turns[-1] if turns else {}).items()
+    }
     older = {key: claim for key, claim in old.items() if claim.done <= now.get(key, Claim()).done}
 
     for ticket in ledger.tickets:
@@ -182,7 +189,9 @@ def test_versions_of_a_claim_merge_the_same_in_any_order(one, two, three):
         return (claim.asked, claim.done, claim.token)
 
     assert bare(rules.merged(one, two)) == bare(rules.merged(two, one))
-    assert bare(rules.merged(rules.merged(one, two), three)) == bare(rules.merged(one, rules.merged(two, three)))
+    assert bare(rules.merged(rules.merged(one, two), three)) == bare(
+        rules.merged(one, rules.merged(two, three))
+    )
     assert rules.merged(one, one) == one
 
 

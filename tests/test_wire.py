@@ -3,12 +3,11 @@
 import json
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from charms.layer.coordinator import rules, wire
 from charms.layer.coordinator.rules import Claim, Ledger, Ticket
 from charms.layer.coordinator.wire import Local
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 pytestmark = pytest.mark.every_python
 
@@ -23,7 +22,13 @@ claim_values = st.builds(
 )
 owns = st.dictionaries(st.text(max_size=9), claim_values, max_size=3)
 tickets = st.builds(
-    Ticket, st.integers(1, 2**53), st.text(max_size=9), names, st.integers(1, 10**9), st.integers(1, 99), st.just('')
+    Ticket,
+    st.integers(1, 2**53),
+    st.text(max_size=9),
+    names,
+    st.integers(1, 10**9),
+    st.integers(1, 99),
+    st.just(''),
 )
 ledgers = st.lists(tickets, max_size=5).map(
     lambda given_: Ledger(max([t.token for t in given_] or [0]), tuple(given_))
@@ -92,7 +97,9 @@ def test_a_bad_entry_of_a_claim_costs_that_entry_alone():
         assert part in problems[0]
 
 
-@pytest.mark.parametrize('text', ['{"v": 2, "token": 1, "tickets": []}', 'x', '[]', '{"v": true, "token": 1, "tickets": []}'])
+@pytest.mark.parametrize(
+    'text', ['{"v": 2, "token": 1, "tickets": []}', 'x', '[]', '{"v": true, "token": 1, "tickets": []}']
+)
 def test_a_ledger_that_cannot_be_read_is_not_taken_for_an_empty_one(text):
     ledger, problems = wire.ledger(text, 'here')
 
@@ -112,7 +119,10 @@ def test_a_long_value_is_cut_in_an_error():
 def test_a_lock_name_is_taken_as_it_is_or_refused(name):
     try:
         assert wire.lock_name(name) == name
-        assert '{{{}}}'.format(name) and 'coordinator.granted.{}'.format(name).format() == 'coordinator.granted.' + name
+        assert (
+            '{{{}}}'.format(name)
+            and 'coordinator.granted.{}'.format(name).format() == 'coordinator.granted.' + name
+        )
     except ValueError as refused:
         assert str(refused).startswith('lock name: expected')
 

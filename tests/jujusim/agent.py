@@ -288,7 +288,9 @@ def environment(agent: Agent, operation: Operation, charm_dir: str, version: str
         'JUJU_MODEL_UUID': '00000000-0000-4000-8000-000000000000',
         'JUJU_PRINCIPAL_UNIT': '',
         'JUJU_VERSION': version,
-        'JUJU_DISPATCH_PATH': 'actions/' + operation.action if operation.action else 'hooks/' + operation.name,
+        'JUJU_DISPATCH_PATH': 'actions/' + operation.action
+        if operation.action
+        else 'hooks/' + operation.name,
         'PATH': '/usr/bin:/bin',
         'LANG': 'C.UTF-8',
     }

@@ -30,7 +30,10 @@ def assemble(charm: Path, target: Path, options: Optional[Dict[str, Any]] = None
         for name in SHIPPED:
             if (layer / name).is_dir():
                 shutil.copytree(
-                    str(layer / name), str(target / name), dirs_exist_ok=True, ignore=shutil.ignore_patterns('__pycache__')
+                    str(layer / name),
+                    str(target / name),
+                    dirs_exist_ok=True,
+                    ignore=shutil.ignore_patterns('__pycache__'),
                 )
         for name in MERGED:
             if (layer / name).exists():
@@ -56,7 +59,9 @@ def _merge(into: Dict[str, Any], more: Dict[str, Any]) -> None:
 
 def _write_hooks(target: Path, metadata: Dict[str, Any]) -> None:
     """Relation hooks come from the template of layer:basic, one for each endpoint and event."""
-    endpoints: List[str] = [name for role in ('peers', 'provides', 'requires') for name in metadata.get(role) or {}]
+    endpoints: List[str] = [
+        name for role in ('peers', 'provides', 'requires') for name in metadata.get(role) or {}
+    ]
     for endpoint in endpoints:
         for event in RELATION_HOOKS:
             hook = target / 'hooks' / '{}-relation-{}'.format(endpoint, event)

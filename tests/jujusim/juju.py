@@ -109,7 +109,9 @@ class Juju:
             self.add_unit()
         if units:
             self.elect('{}/0'.format(app))
-            self.agents['{}/0'.format(app)].remote.leads = True  # no agent begins before its claim is answered (§5)
+            self.agents[
+                '{}/0'.format(app)
+            ].remote.leads = True  # no agent begins before its claim is answered (§5)
 
     def close(self) -> None:
         """Kill what runs and remove what was written."""
@@ -281,7 +283,11 @@ class Juju:
     @property
     def quiet(self) -> bool:
         """Whether no hook runs, no change is on its way, no unit has anything to do."""
-        return not self.running and not self._on_their_way and not any(self._has_work(name) for name in self.agents)
+        return (
+            not self.running
+            and not self._on_their_way
+            and not any(self._has_work(name) for name in self.agents)
+        )
 
     def _has_work(self, unit: str) -> bool:
         if unit in self._lost or not self.controller.units[unit].connected:
@@ -391,14 +397,20 @@ class Juju:
             return
         operation = execution.operation
         charm_dir = self._charm_dir(execution.unit)
-        script = charm_dir / ('actions/' + operation.action if operation.action else 'hooks/' + operation.name)
+        script = charm_dir / (
+            'actions/' + operation.action if operation.action else 'hooks/' + operation.name
+        )
         if not script.exists():
-            self._finish(execution, 1 if operation.action else 0, '')  # absent hook: success; absent action: failure
+            self._finish(
+                execution, 1 if operation.action else 0, ''
+            )  # absent hook: success; absent action: failure
             return
         env = environment(execution.context.agent, operation, str(charm_dir), VERSIONS[self.controller.juju])
         if self.subordinate:
             env['JUJU_PRINCIPAL_UNIT'] = 'principal/' + execution.unit.split('/')[1]
-        execution.child = process.Child(str(script), env, self._clock(execution.unit), str(self.home / 'output.log'))
+        execution.child = process.Child(
+            str(script), env, self._clock(execution.unit), str(self.home / 'output.log')
+        )
         self._listen(execution)
 
     def _clock(self, unit: str) -> float:
@@ -492,8 +504,12 @@ class Juju:
             except (NotLeader, ConnectionError) as refused:
                 code, why = 1, 'flush refused: {}'.format(refused)
         if operation.action:
-            results = ', '.join('{}: {}'.format(*pair) for pair in sorted(execution.context.action_results.items()))
-            self._tell(name, 'ran' if code == 0 else 'fails', _title(operation) + (': ' + results if results else ''))
+            results = ', '.join(
+                '{}: {}'.format(*pair) for pair in sorted(execution.context.action_results.items())
+            )
+            self._tell(
+                name, 'ran' if code == 0 else 'fails', _title(operation) + (': ' + results if results else '')
+            )
         elif code != 0:
             self._tell(name, 'fails', _title(operation) + _last_line(why))
             self._log(name, 'ERROR', why)
@@ -568,7 +584,11 @@ class Juju:
         return unit.connected and unit.life != 'dead'
 
     def _candidates(self) -> List[str]:
-        return [name for name in self.units if self._may_lead(name) and self.controller.units[name].life == 'alive']
+        return [
+            name
+            for name in self.units
+            if self._may_lead(name) and self.controller.units[name].life == 'alive'
+        ]
 
     def _fill_vacancy(self) -> None:
         """Where nobody holds the lease, whoever is there claims it before long (§7.5)."""
@@ -627,7 +647,9 @@ class Juju:
     def log_of(self, unit: str, containing: str = '') -> List[str]:
         """Return what a unit logged, in order, without charms.reactive's tracer."""
         return [
-            text for _, by, _, text in self.logs if by == unit and containing in text and not text.startswith('tracer')
+            text
+            for _, by, _, text in self.logs
+            if by == unit and containing in text and not text.startswith('tracer')
         ]
 
     def flags_of(self, unit: str) -> Set[str]:

@@ -23,7 +23,7 @@ import subprocess
 import sys
 import time
 import traceback
-from typing import Any, Dict, List, NoReturn, Optional, Tuple
+from typing import Any, ClassVar, Dict, List, NoReturn, Optional, Tuple
 
 LOCKS = (os.path.join('charms', 'layer', 'coordinator'), os.path.join('charmhelpers', 'coordinator.py'))
 """Code whose hook-tool calls are a lock's: the cost of a hook is counted so."""
@@ -115,7 +115,7 @@ class _World:
 
     line: _Line
     now: float
-    logged: List[List[str]] = []
+    logged: ClassVar[List[List[str]]] = []
 
 
 def _send(*message: Any) -> None:
@@ -228,10 +228,14 @@ def _replace_the_world(charm_dir: str) -> None:
     time.sleep = lambda seconds: _ask('sleep', seconds) and None  # type: ignore[assignment]
     datetime.datetime = _Datetime  # type: ignore[misc]
     mine = ('charms.layer', 'reactive', 'relations', 'charmhelpers.coordinator')
-    for name in [name for name in sys.modules if name in mine or name.startswith(tuple(m + '.' for m in mine))]:
+    for name in [
+        name for name in sys.modules if name in mine or name.startswith(tuple(m + '.' for m in mine))
+    ]:
         del sys.modules[name]
     lib = os.path.join(charm_dir, 'lib')
-    sys.path[:] = [lib] + [place for place in sys.path if not os.path.isdir(os.path.join(place, 'charms', 'layer'))]
+    sys.path[:] = [lib] + [
+        place for place in sys.path if not os.path.isdir(os.path.join(place, 'charms', 'layer'))
+    ]
     import charms
 
     # charms.reactive brought the package `charms` before lib/ was on the path.

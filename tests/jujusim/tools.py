@@ -83,7 +83,9 @@ def _options(tool: str, arguments: List[str], known: Dict[str, bool]) -> Tuple[D
     return flags, rest
 
 
-def _reading(tool: str, arguments: List[str], words: int = 0, **more: bool) -> Tuple[Dict[str, str], List[str]]:
+def _reading(
+    tool: str, arguments: List[str], words: int = 0, **more: bool
+) -> Tuple[Dict[str, str], List[str]]:
     known = {'--format': True, **{'--' + flag.replace('_', '-'): takes for flag, takes in more.items()}}
     if tool.startswith('relation-'):
         known['-r'] = True

@@ -29,7 +29,6 @@ Flags, right before any handler runs:
 from typing import FrozenSet, Optional, Set
 
 from charmhelpers.core import hookenv
-
 from charms.layer.coordinator import flags, juju, policy, protocol, rules, wire
 
 __all__ = [
@@ -93,7 +92,7 @@ class _Process:
 
 
 def _chosen_policy() -> policy.Policy:
-    from charms.layer import options
+    from charms.layer import options  # type: ignore[attr-defined]  # of layer:basic
 
     return policy.from_options(options.get('coordinator') or {})
 

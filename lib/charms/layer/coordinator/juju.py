@@ -15,7 +15,6 @@ from subprocess import CalledProcessError
 from typing import Any, Dict, FrozenSet, Iterable, Mapping, Optional, Union
 
 from charmhelpers.core import hookenv, unitdata
-
 from charms.layer.coordinator import wire
 from charms.layer.coordinator.protocol import LedgerClosed, Occasion
 from charms.layer.coordinator.rules import Claim, Ledger

@@ -66,6 +66,5 @@ def _slots(found: Any) -> Tuple[int, int]:
 
 
 def _sentence(name: str, expected: str, found: Any) -> str:
-    return 'layer.yaml, options, coordinator, {}: expected {}, found {}; correct it and build the charm again'.format(
-        name, expected, shown(found)
-    )
+    form = 'layer.yaml, options, coordinator, {}: expected {}, found {}; correct it and build the charm again'
+    return form.format(name, expected, shown(found))

@@ -17,7 +17,7 @@ from charms.layer.coordinator.wire import Local
 
 
 class LedgerClosed(Exception):
-    """Raised by a port where Juju does not let this unit write the ledger: another leads, or no relation yet."""
+    """Raised by a port where this unit may not write the ledger: another leads, or no relation yet."""
 
 
 class Port(Protocol):

@@ -110,16 +110,17 @@ def claims(text: Optional[str], where: str) -> Tuple[Dict[str, Claim], Problems]
     return own, tuple(problems)
 
 
-def _claim(entry: Any) -> Optional[Claim]:
-    if not isinstance(entry, dict):
-        return None
-    asked, done, token = entry.get('asked'), entry.get('done'), entry.get('token', 0)
+def _claim(found: Any) -> Optional[Claim]:
+    entry: Dict[str, Any] = found if isinstance(found, dict) else {}
+    asked, done, token = entry.get('asked', -1), entry.get('done', -1), entry.get('token', 0)
     locks, kept = entry.get('locks', {}), entry.get('kept', False)
     if not (_is_count(asked) and _is_count(done) and _is_token(token) and done <= asked):
         return None
     if not (isinstance(kept, bool) and isinstance(locks, dict)):
         return None
-    if not all(_is_name(name) and isinstance(since, str) and len(since) <= 40 for name, since in locks.items()):
+    if not all(
+        _is_name(name) and isinstance(since, str) and len(since) <= 40 for name, since in locks.items()
+    ):
         return None
     return Claim(asked, done, tuple(sorted(locks.items())), kept, token)
 
