@@ -204,7 +204,12 @@ def ask():
 def early():
     hookenv.atexit(ask)  # booked in a handler: runs before this layer's own
 
-hookenv.atexit(lambda: hookenv.config('go') == 2 and coordinator.request_lock('b'))  # this one after
+def ask_b():
+    if hookenv.config('go') == 2 and not reactive.is_flag_set('b-asked'):
+        reactive.set_flag('b-asked')
+        coordinator.request_lock('b')
+
+hookenv.atexit(ask_b)  # booked at import: runs after this layer's own
 
 @when('coordinator.granted.a')
 def work():
@@ -218,9 +223,9 @@ def work_b():
     made = begun(model, charm, units=2, juju=juju)
     watch = Watch(made)
     made.configure(go=1)
-    made.run(seconds=900)
+    made.run(seconds=700)
     made.configure(go=2)
-    made.run(seconds=900)
+    made.run(seconds=700)
 
     watch.check()
     assert [watch.served(unit) for unit in made.units] == [1, 1], made.story(40)

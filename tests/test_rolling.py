@@ -67,7 +67,7 @@ def test_a_restart_that_fails_stops_the_roll_until_it_is_retried(model, example,
 @pytest.mark.parametrize('unit', ['app/0', 'app/1'])
 def test_a_hook_killed_at_any_of_its_calls_neither_frees_nor_loses_a_turn(model, example, juju, unit):
     deployed = settled(model, example, units=2, juju=juju)
-    for call in range(1, 17):
+    for call in range(1, 13):
         watch = Watch(deployed)
 
         deployed.configure(memory=1 + call)
@@ -76,7 +76,7 @@ def test_a_hook_killed_at_any_of_its_calls_neither_frees_nor_loses_a_turn(model,
 
         watch.check()
         assert all(watch.served(each) >= 1 for each in deployed.units), deployed.story(40)
-    assert sum(event.what == 'is killed' for event in deployed.history) > 6
+    assert sum(event.what == 'is killed' for event in deployed.history) >= 5  # a waiting unit's hook has five
 
 
 @both
@@ -162,19 +162,19 @@ def test_a_leader_cut_off_from_the_controller_makes_no_two_work(model, example, 
 
 
 @both
-@pytest.mark.parametrize('slots, most', [(2, 2), ('50%', 3), ('10%', 1)])
+@pytest.mark.parametrize('slots, most', [(2, 2), ('75%', 3), ('10%', 1)])
 def test_no_more_units_work_at_once_than_there_are_slots(model, tmp_path, juju, slots, most):
     from conftest import ROOT, assemble
 
     charm = assemble(ROOT / 'examples' / 'rolling-db', tmp_path / 'charm', {'slots': slots})
-    deployed = settled(model, charm, units=6, juju=juju)
+    deployed = settled(model, charm, units=4, juju=juju)
     watch = Watch(deployed, slots=most)
 
     deployed.configure(memory=2)
     deployed.run()
 
     watch.check()
-    assert [watch.served(unit) for unit in deployed.units] == [1] * 6
+    assert [watch.served(unit) for unit in deployed.units] == [1] * 4
     assert watch.most_at_work == most
 
 

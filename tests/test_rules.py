@@ -1,7 +1,7 @@
 """The rules, one by one and as laws: claims, tickets, whose turn it is, what the leader appends."""
 
 import pytest
-from charms.layer.coordinator import rules
+from charms.layer.coordinator import rules, wire
 from charms.layer.coordinator.policy import DEFAULTS, Policy, from_options
 from charms.layer.coordinator.rules import Claim, Ledger, Ticket
 from hypothesis import given
@@ -137,13 +137,18 @@ def test_a_lock_of_its_own_queue_waits_for_a_turn_of_all_locks_given_before():
 def test_a_ledger_never_outgrows_a_command_line():
     said = {('app/{}'.format(n), ''): Claim(1, 0, LOCKS) for n in range(3000)}
 
-    assert len(grown(said).tickets) == rules.MAX_TICKETS
+    assert 1000 < len(grown(said).tickets) < 3000
+    assert len(wire.ledger_text(grown(said))) < 131072
+
+
+def test_long_names_in_other_alphabets_do_not_outgrow_it_either():
+    said = {('app/{}'.format(n), 'ß' * 99 + str(n)): Claim(1, 0, (('ß' * 99, ''),)) for n in range(400)}
+
+    assert len(wire.ledger_text(grown(said))) < 131072
 
 
 def test_a_thousand_waiting_units_are_all_in_one_ledger():
     said = {('a-rather-long-application/{}'.format(n), ''): Claim(1, 0, LOCKS) for n in range(1000)}
-
-    from charms.layer.coordinator import wire
 
     assert len(grown(said).tickets) == 1000
     assert len(wire.ledger_text(grown(said))) < 131072  # one argument of a command line on Linux

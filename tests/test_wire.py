@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 
 pytestmark = pytest.mark.every_python
 
-names = st.text(min_size=1, max_size=20)
+names = st.text(min_size=1, max_size=12).filter(
+    lambda name: name.isprintable() and name == name.strip() and not set(name) & set('{}')
+)
+queues = st.just('') | names
 counts = st.integers(0, 10**9)
 claim_values = st.builds(
     lambda pair, locks, kept, token: Claim(max(pair), min(pair), tuple(sorted(locks.items())), kept, token),
@@ -20,11 +23,11 @@ claim_values = st.builds(
     st.booleans(),
     st.integers(0, 2**53),
 )
-owns = st.dictionaries(st.text(max_size=9), claim_values, max_size=3)
+owns = st.dictionaries(queues, claim_values, max_size=3)
 tickets = st.builds(
     Ticket,
     st.integers(1, 2**53),
-    st.text(max_size=9),
+    queues,
     names,
     st.integers(1, 10**9),
     st.integers(1, 99),

@@ -55,6 +55,7 @@ class _Here:
         self.again: Set[str] = set()
         self.shows_flags = False
         self.ended = False
+        self.aside: FrozenSet[rules.Ticket] = frozenset()
         self._told: FrozenSet[rules.Ticket] = frozenset()
 
     @property
@@ -82,7 +83,9 @@ class _Here:
 
     @property
     def granted(self) -> FrozenSet[str]:
-        return frozenset(lock for lock in self.requested if self.hook.turn(lock))
+        """The locks that handlers may use now. A turn that came before an action is not for it."""
+        turns = {lock: self.hook.turn(lock) for lock in self.requested}
+        return frozenset(lock for lock, turn in turns.items() if turn and turn not in self.aside)
 
 
 class _Process:
@@ -111,15 +114,23 @@ def begin_hook() -> None:
     """Look at what is true now and show it in the flags; books `end_hook`.
 
     Called once at the start of a hook, before any handler. Costs at most one
-    hook-tool call where nothing is asked and this unit does not lead.
+    hook-tool call where nothing is asked and this unit does not lead. In an
+    action a turn that came before is left to the next hook: the action may run
+    between a failed hook and its retry, and must not use up what that one needs.
 
     Raises:
         ValueError: for a layer option that does not exist or is not allowed.
         RuntimeError: below Juju 2.9.
     """
-    here = _Process.here = _Here()
+    # Who asked before (at import, in another layer's atstart) has begun this hook already: a second
+    # look would take what it wrote, and Juju has not committed, for what is true.
+    early = _Process.here is not None
+    here = _here()
     here.shows_flags = True
-    here.moved_to(here.hook)
+    if juju.in_action():
+        here.aside = frozenset(here.hook.turns)
+    hook = here.hook._replace(serving=True)
+    here.moved_to(protocol.serve(here.juju, hook) if early else hook)
     for lock in sorted(here.granted):
         juju.log(explain(lock))
     hookenv.atexit(end_hook)
@@ -130,7 +141,8 @@ def end_hook() -> None:
     here = _here()
     before = here.granted
     here.ended = True
-    hook, again = here.hook, frozenset(here.again)
+    turns = tuple(turn for turn in here.hook.turns if turn not in here.aside)
+    hook, again = here.hook._replace(turns=turns), frozenset(here.again)
     here.again.clear()
     here.moved_to(protocol.end(here.juju, hook, here.kept, again, juju.now()))
     for lock in sorted(before - here.granted):
@@ -221,7 +233,10 @@ def request_again(name: str) -> None:
         ValueError: for a name that is not a lock name.
     """
     lock, here = wire.lock_name(name), _here()
-    if here.hook.turn(lock) is None or not here.shows_flags or here.ended:
+    turn = here.hook.turn(lock)
+    if turn is None or turn in here.aside or not here.shows_flags or here.ended:
+        if turn:
+            release_lock(lock)
         request_lock(lock)
     else:
         here.kept.discard(lock)

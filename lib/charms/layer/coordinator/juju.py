@@ -161,8 +161,11 @@ class Juju:
             return frozenset()
         units = _goal_units()
         here = {unit for unit, goal in units.items() if goal.get('status') != 'dying'}
-        leaving = set(units) - here
-        return frozenset((here | set(hookenv.related_units(self.relation))) - leaving - {self.unit})
+        if self.unit not in units:
+            # A subordinate's goal-state is empty. A principal's tells all, and on Juju 4
+            # relation-list keeps units that were removed (juju/juju#23326).
+            here = set(hookenv.related_units(self.relation))
+        return frozenset(here - {self.unit})
 
     def living(self) -> Optional[FrozenSet[str]]:
         units = frozenset(_goal_units())
@@ -274,6 +277,10 @@ def occasion() -> Occasion:
         reread=name in ('start', 'upgrade-charm'),
         look_around=name == 'update-status',
     )
+
+
+def in_action() -> bool:
+    return bool(hookenv.action_name())
 
 
 def callbacks_running() -> bool:

@@ -15,6 +15,9 @@ from charms.layer.coordinator.policy import Policy
 from charms.layer.coordinator.rules import NO_CLAIM, Claim, Ledger, Ticket
 from charms.layer.coordinator.wire import Local
 
+UNNAMED = ''
+"""The unit of a ticket that cannot be read: nobody knows whose turn that is."""
+
 
 class LedgerClosed(Exception):
     """Raised by a port where this unit may not write the ledger: another leads, or no relation yet."""
@@ -231,13 +234,17 @@ def _lead(port: Port, hook: Hook) -> Hook:
     all_ears = occasion.look_around or not hook.local.led
     if all_ears:
         hook = _hear_everybody(port, hook)
+        hook = _hear_ticket_holders(port, _read_ledger(port, hook))
     if not any(claim.outstanding for claim in hook.claims.values()):
         return _knowing(hook, led=True)
-    hook = _read_ledger(port, hook)
+    hook = hook if hook.ledger_read else _read_ledger(port, hook)
     gone = _gone(port, hook) if all_ears or occasion.departed else frozenset()
     hook = _forget(hook, gone | {occasion.departed})
     if _due(port, hook, gone):
         hook = _append(port, hook, gone)
+    if hook.leading:
+        # Or what they asked for last would be a request without a ticket again.
+        hook = _knowing(hook, peers=tuple(peer for peer in hook.local.peers if peer[0][0] not in gone))
     return _knowing(hook, led=hook.leading)
 
 
@@ -249,6 +256,13 @@ def _hear_everybody(port: Port, hook: Hook) -> Hook:
     return _hear(port, hook, sorted(port.everybody()))
 
 
+def _hear_ticket_holders(port: Port, hook: Hook) -> Hook:
+    """Hear units that leave or have left, too: `everybody` leaves them out, and their tickets count."""
+    tickets = hook.ledger.tickets if hook.ledger else ()
+    units = {ticket.unit for ticket in tickets if not rules.finished(ticket, hook.claims)}
+    return _hear(port, hook, sorted(units - {hook.occasion.unit, UNNAMED}))
+
+
 def _gone(port: Port, hook: Hook) -> FrozenSet[str]:
     """Return the units that will never run again among those whose tickets block others.
 
@@ -258,8 +272,7 @@ def _gone(port: Port, hook: Hook) -> FrozenSet[str]:
     the next update-status, since on Juju 2.9-3.x that hook runs while the
     leaver may still be inside its critical one.
     """
-    unnamed = ''  # in a ticket that cannot be read: nobody knows whose turn that is
-    blocking = set(rules.blocked_by(hook.ledger, hook.claims)) - {hook.occasion.unit, unnamed}
+    blocking = set(rules.blocked_by(hook.ledger, hook.claims)) - {hook.occasion.unit, UNNAMED}
     if not blocking:
         return frozenset()
     living = port.living()
@@ -357,7 +370,7 @@ def _look_ahead(port: Port, hook: Hook, ticket: Ticket) -> Hook:
     unfinished = 0
     for earlier in rules.before(hook.ledger, ticket) if hook.ledger else ():
         if unfinished < ticket.slots and not rules.finished(earlier, hook.claims):
-            if earlier.unit not in ('', hook.occasion.news):
+            if earlier.unit not in (UNNAMED, hook.occasion.news):
                 hook = _hear(port, hook, [earlier.unit])
             unfinished += not rules.finished(earlier, hook.claims)
     return hook
@@ -384,6 +397,11 @@ def request(port: Port, hook: Hook, lock: str, since: str) -> Hook:
     if claim.outstanding:
         return hook
     return _serve_own(port, hook)
+
+
+def serve(port: Port, hook: Hook) -> Hook:
+    """Take this unit's turns once handlers are about to run, where it asked before that."""
+    return _serve_own(port, hook) if hook.waiting else hook
 
 
 def _serve_own(port: Port, hook: Hook) -> Hook:
@@ -420,6 +438,9 @@ def end(port: Port, hook: Hook, kept: AbstractSet[str], again: AbstractSet[str],
     for ticket in hook.turns:
         asked = {lock for lock in again if hook.policy.queue_of(lock) == ticket.queue}
         own[ticket.queue] = _after_turn(own[ticket.queue], ticket, kept, asked, since)
+    for lock in sorted(again):  # also where its queue's turn was released meanwhile
+        queue = hook.policy.queue_of(lock)
+        own[queue] = rules.asked_for(own.get(queue, NO_CLAIM), lock, since)
     hook = hook._replace(serving=False)
     if own == hook.own:
         return hook

@@ -14,7 +14,7 @@ from typing import AbstractSet, Dict, Iterable, List, Mapping, NamedTuple, Optio
 ALL_LOCKS = ''
 """The queue that all locks share by default. No lock can have this name."""
 
-MAX_TICKETS = 1000
+MAX_BYTES = 120000
 """The longest ledger a leader writes. A ledger is one argument of a command
 line, 128 KiB at most on Linux; a request beyond this waits in its claim."""
 
@@ -226,17 +226,25 @@ def appended(
     standing = tuple(
         ticket for ticket in ledger.tickets if ticket.unit not in gone and not finished(ticket, committed)
     )
-    token, added = ledger.token, []  # type: int, List[Ticket]
+    token, added, room = ledger.token, [], MAX_BYTES  # type: int, List[Ticket], int
+    room -= sum(_bytes(ticket) for ticket in standing)
     for queue, requests in sorted(unserved(ledger, claims).items()):
         if _unfinished(ledger, queue, claims, gone) > slots:
             continue
         for unit, claim in requests:
-            if unit not in gone and len(standing) + len(added) < MAX_TICKETS:
-                token += 1
-                added.append(Ticket(token, queue, unit, claim.asked, slots))
+            ticket = Ticket(token + 1, queue, unit, claim.asked, slots)
+            if unit not in gone and _bytes(ticket) <= room:
+                token, room = ticket.token, room - _bytes(ticket)
+                added.append(ticket)
     if added or any(ticket.unit in gone for ticket in ledger.tickets):
         return Ledger(token, standing + tuple(added))
     return ledger
+
+
+def _bytes(ticket: Ticket) -> int:
+    """Return at least what a ticket takes on the wire, where a letter that is not ASCII takes up to 12."""
+    words = ticket.raw or ticket.queue + ticket.unit
+    return 48 + sum(1 if ' ' <= letter <= '~' and letter not in '"\\' else 12 for letter in words)
 
 
 def _unfinished(ledger: Ledger, queue: str, claims: Claims, gone: AbstractSet[str]) -> int:

@@ -60,9 +60,8 @@ def lock_name(name: Any) -> str:
             `@when`, which formats flag names; blanks at an end and control
             characters are mistakes that nobody would see in a log.
     """
-    if isinstance(name, str) and name and name == name.strip() and not set(name) & {'{', '}'}:
-        if name.isprintable() and len(name) <= 200:
-            return name
+    if _is_lock(name):
+        return str(name)
     raise ValueError(
         'lock name: expected 1 to 200 printable characters without braces and without blanks '
         'at either end, found {}; nothing was asked for or released'.format(shown(name))
@@ -101,7 +100,7 @@ def claims(text: Optional[str], where: str) -> Tuple[Dict[str, Claim], Problems]
         return {}, (_problem(where, head, text, consequence),)
     own, problems = {}, []  # type: Dict[str, Claim], List[str]
     for queue, entry in sorted(queues.items()):
-        claim = _claim(entry)
+        claim = _claim(entry) if _is_queue(queue) else None
         if claim is None:
             place = '{}, queue {}'.format(where, shown(queue))
             problems.append(_problem(place, CLAIM_FORM, entry, consequence))
@@ -119,7 +118,7 @@ def _claim(found: Any) -> Optional[Claim]:
     if not (isinstance(kept, bool) and isinstance(locks, dict)):
         return None
     if not all(
-        _is_name(name) and isinstance(since, str) and len(since) <= 40 for name, since in locks.items()
+        _is_lock(name) and isinstance(since, str) and len(since) <= 40 for name, since in locks.items()
     ):
         return None
     return Claim(asked, done, tuple(sorted(locks.items())), kept, token)
@@ -167,11 +166,11 @@ def _ticket(entry: Any) -> Ticket:
     fields = entry if isinstance(entry, list) else []
     token, queue, unit, ask, slots = (fields + [None] * 5)[:5]
     legible = len(fields) == 5 and _is_token(token) and _is_count(ask) and _is_count(slots)
-    if legible and token and ask and slots and isinstance(queue, str) and _is_name(unit):
+    if legible and token and ask and slots and _is_queue(queue) and _is_name(unit):
         return Ticket(token, queue, unit, ask, slots)
     return Ticket(
         token=0,
-        queue=queue if isinstance(queue, str) else ALL_LOCKS,
+        queue=queue if _is_queue(queue) else ALL_LOCKS,
         unit=unit if _is_name(unit) else '',
         ask=0,
         raw=json.dumps(entry),
@@ -250,7 +249,16 @@ def _is_token(found: Any) -> bool:
 
 
 def _is_name(found: Any) -> bool:
-    return isinstance(found, str) and 0 < len(found) <= 200
+    # Printable: what is read here is logged, and a command line takes no NUL and no half of a pair.
+    return isinstance(found, str) and 0 < len(found) <= 200 and found.isprintable()
+
+
+def _is_lock(found: Any) -> bool:
+    return _is_name(found) and found == found.strip() and not set(found) & {'{', '}'}
+
+
+def _is_queue(found: Any) -> bool:
+    return found == ALL_LOCKS or _is_lock(found)
 
 
 def _text(found: Any) -> str:

@@ -1,0 +1,138 @@
+"""Faults that were found in this layer, each kept as the history that showed it."""
+
+import json
+import shutil
+
+import pytest
+from test_charm import begun, both, said
+from watch import Watch
+
+ASK = """
+import os
+
+@when('config.changed.go')
+def ask():
+    if hookenv.config('go'):
+        coordinator.request_lock('a')
+"""
+WORK = """
+@when('coordinator.granted.a')
+def work():
+    check_call(['work', '60'])
+"""
+
+
+@both
+def test_asking_before_the_hook_began_trusts_nothing_that_juju_has_not_committed(model, charm_with, juju):
+    """On Juju 4 the second look of one hook read the leader's own uncommitted ledger: two at work."""
+    early = """
+import os
+if os.environ.get('JUJU_HOOK_NAME') == 'config-changed' and hookenv.config('go'):
+    coordinator.request_lock('a')
+"""
+    made = begun(model, charm_with(early + WORK), units=2, juju=juju)
+    made.elect('app/0')
+    made.run()
+    watch = Watch(made)
+
+    made.configure(go=1)
+    made.elect('app/1', after_s=12)
+    made.run(seconds=900)
+
+    watch.check()
+    assert all(watch.served(unit) >= 1 for unit in made.units), made.story(30)
+
+
+@both
+def test_a_unit_removed_by_force_costs_one_roll_a_delay_and_no_more(model, charm_with, juju):
+    """Its last request was remembered, and got a ticket again after each that was dropped."""
+    made = begun(model, charm_with(ASK + WORK), units=3, juju=juju)
+    watch = Watch(made)
+    made.configure(go=1)
+    made.run(until=lambda: 'app/2' in watch.at_work)
+    made.lose_unit('app/2', force=True)
+    made.run(seconds=800)
+
+    for go in (2, 3):
+        made.configure(go=go)
+        made.run(seconds=400)
+
+    gone = [text for unit in made.units for text in made.log_of(unit, 'app/2 is gone')]
+    assert len(gone) <= 1, gone
+    assert [watch.served(unit) for unit in ('app/0', 'app/1')] == [3, 3]
+
+
+@both
+def test_an_action_between_a_failed_hook_and_its_retry_frees_no_lock(model, charm_with, juju):
+    """The action's end released the turn, and the roll went on past the failed restart."""
+    work = WORK.replace(
+        '    check_call', "    if not os.environ.get('JUJU_ACTION_NAME'):\n        check_call"
+    )
+    charm = charm_with(ASK + work)
+    (charm / 'actions').mkdir(exist_ok=True)
+    shutil.copy(str(charm / 'hooks' / 'update-status'), str(charm / 'actions' / 'look'))
+    made = begun(model, charm, units=2, juju=juju)
+    watch = Watch(made)
+    made.fail_command('app/0', 'work 60', times=2)
+    made.configure(go=1)
+    made.run(until=lambda: made.agents['app/0'].local.in_error)
+
+    made.run_action('app/0', 'look')
+    made.run()
+
+    watch.check()
+    assert [watch.served(unit) for unit in made.units] == [1, 1]
+
+
+def test_tickets_of_units_that_take_long_to_leave_hold_up_no_new_leader(model, charm_with):
+    """A new leader did not listen to dying units, so their finished tickets counted as unfinished."""
+    slow = "\n@hook('stop')\ndef stopping():\n    check_call(['work', '2000'])\n"
+    late = "if hookenv.config('go') > 1 or hookenv.config('go') and hookenv.local_unit() != 'app/3':"
+    ask = ASK.replace("if hookenv.config('go'):", late)
+    made = begun(model, charm_with(ask + WORK + slow), units=4)
+    made.configure(go=1)
+    made.run()
+    for unit in ('app/1', 'app/2'):
+        made.remove_unit(unit)
+    made.run(seconds=30)
+    made.elect('app/3')
+    made.run(seconds=30)
+    watch = Watch(made)
+
+    made.configure(go=2)
+    made.run(seconds=30)
+
+    assert 'app/3' in watch.at_work, made.story(30)
+
+
+def test_a_lock_asked_for_in_a_callback_outlives_the_release_of_the_turn_it_came_in(model, charm_with):
+    """It was to be asked for at the end of the turn, and the turn was released before."""
+    plan = """
+@when('coordinator.granted.a')
+def work():
+    hookenv.atexit(lambda: coordinator.release_lock('a'))  # runs second
+    hookenv.atexit(lambda: coordinator.request_lock('c'))  # runs first
+
+@when('coordinator.granted.c')
+def work_c():
+    hookenv.log('did c')
+"""
+    made = begun(model, charm_with(ASK + plan), units=2)
+
+    made.configure(go=1)
+    made.run(seconds=700)
+
+    assert [len(said(made, unit, 'did c')) for unit in made.units] == [1, 1]
+
+
+@pytest.mark.parametrize('name', [' x', 'a{b}', 'a\x00b', ''])
+def test_a_bad_lock_name_in_ones_own_databag_fails_no_hook(model, charm_with, name):
+    """It was believed, granted, and then refused by the API in every hook."""
+    made = begun(model, charm_with(''))
+    claim = {'asked': 9, 'done': 8, 'locks': {name: 't'}}
+    made.poison('app/0', 'coordinator-claims', json.dumps({'v': 1, 'queues': {'': claim}}))
+
+    made.upgrade('app/0')
+    made.run()
+
+    assert not any(event.what == 'fails' for event in made.history)
