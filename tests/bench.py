@@ -11,15 +11,13 @@ import concurrent.futures
 import sys
 import tempfile
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / 'lib'), str(ROOT / 'tests')]
 
 from jujusim.charm import assemble  # noqa: E402
 from jujusim.juju import Juju  # noqa: E402
-from rich.console import Console  # noqa: E402
-from rich.table import Table  # noqa: E402
 from watch import Watch  # noqa: E402
 
 RESTART_S, HOOK_S = 60.0, 1.0
@@ -95,7 +93,9 @@ def _told(model: Juju, watch: Watch) -> Price:
     )
 
 
-def table(prices: Dict[int, Dict[str, Price]]) -> Table:
+def table(prices: Dict[int, Dict[str, Price]]) -> Any:
+    from rich.table import Table  # here, so that `price` serves where rich is not installed
+
     shown = Table(
         title='One rolling restart, {:.0f} s a unit, Juju 2.9-3.x'.format(RESTART_S), title_justify='left'
     )
@@ -131,6 +131,8 @@ def main(words: Optional[List[str]] = None) -> int:
     parser.add_argument('--units', type=int, nargs='+', default=[10, 30])
     parser.add_argument('--seed', type=int, default=1)
     options = parser.parse_args(words)
+    from rich.console import Console
+
     console = Console(width=None if sys.stdout.isatty() else 130)
     console.print(
         'Rolling {} units with each lock …'.format(' and '.join(map(str, options.units))), highlight=False
