@@ -77,7 +77,6 @@ def work():
 
 
 @both
-@pytest.mark.every_python
 def test_a_kept_lock_is_held_in_the_next_hook_and_by_nobody_else(model, charm_with, juju):
     charm = charm_with(
         ASK
