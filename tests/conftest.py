@@ -1,11 +1,13 @@
 """Paths, charms and models that tests share."""
 
 import itertools
+import os
 import sys
 from pathlib import Path
 from typing import Any, Callable, Iterator, List, Optional, Tuple
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / 'lib'), str(ROOT / 'tests')]  # before anything imports `charms`
@@ -15,6 +17,11 @@ from jujusim.charm import assemble  # noqa: E402
 from jujusim.juju import Juju  # noqa: E402
 
 RESTART_S = 60.0
+
+settings.register_profile('share', max_examples=20)
+if os.environ.get('SUITE') == 'share':
+    settings.load_profile('share')
+
 IMPORTS = """from subprocess import check_call
 
 from charmhelpers.core import hookenv

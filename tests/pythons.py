@@ -127,7 +127,8 @@ def main() -> int:
         version = waiting.pop(0)
         say('\nPython {}: {}'.format(version, part))
         python = str(ROOT / '.venv' / version / 'bin' / 'python')
-        code = call([python, *PYTEST, *(WHOLE if everywhere else SHARE)], cwd=str(ROOT))
+        env = {**os.environ, 'SUITE': part}
+        code = call([python, *PYTEST, *(WHOLE if everywhere else SHARE)], cwd=str(ROOT), env=env)
         if code == NO_TESTS:
             say('expected tests marked every_python, found none')
         (failed if code else ran).append('{} ({})'.format(version, part))

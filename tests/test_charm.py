@@ -419,7 +419,7 @@ POISON = [
 @both
 def test_a_holders_poisoned_claim_frees_nothing_and_fails_no_hook(model, example, juju):
     made = begun(model, example, units=3, juju=juju)
-    for place, text in enumerate(POISON):
+    for place, text in enumerate(POISON[juju - 3 :: 2]):  # each in one of the two modes
         watch, since = Watch(made), made.now
         made.configure(memory=2 + place)
         made.run(until=lambda watch=watch: bool(watch.at_work))

@@ -12,6 +12,9 @@ from charms.layer.coordinator import protocol, rules
 from smallworld import Rules, Search
 
 both = pytest.mark.parametrize('juju', [3, 4])
+LONG = pytest.mark.long  # what `make test` leaves to `make search`
+long_on_3 = pytest.mark.parametrize('juju', [pytest.param(3, marks=LONG), 4])
+long_on_4 = pytest.mark.parametrize('juju', [3, pytest.param(4, marks=LONG)])
 
 
 @both
@@ -22,7 +25,7 @@ def test_two_units_asking_twice_never_hold_together_and_are_always_served(juju):
     assert found.worlds > 1000000
 
 
-@both
+@long_on_4
 def test_nobody_slips_between_the_steps_of_a_leaders_write(juju):
     found = Search(Rules(juju=juju, fine=True), units=2, asks=1).run()
 
@@ -30,14 +33,14 @@ def test_nobody_slips_between_the_steps_of_a_leaders_write(juju):
     assert found.worlds > 500000
 
 
-@both
+@long_on_3
 def test_releasing_early_keeping_and_asking_again_free_nothing_too_soon(juju):
     found = Search(Rules(juju=juju, releases=True, again=True), units=2, asks=1).run()
 
     assert not found.fault, str(found)
 
 
-@both
+@long_on_4
 def test_a_unit_that_loses_its_local_store_frees_and_loses_nothing(juju):
     found = Search(Rules(juju=juju, forgets=True), units=2, asks=1).run()
 

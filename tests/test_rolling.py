@@ -161,8 +161,7 @@ def test_a_leader_cut_off_from_the_controller_makes_no_two_work(model, example, 
     assert all(watch.served(unit) >= 1 for unit in deployed.units), deployed.story(60)
 
 
-@both
-@pytest.mark.parametrize('slots, most', [(2, 2), ('75%', 3), ('10%', 1)])
+@pytest.mark.parametrize('juju, slots, most', [(3, 2, 2), (4, 2, 2), (3, '75%', 3), (4, '10%', 1)])
 def test_no_more_units_work_at_once_than_there_are_slots(model, tmp_path, juju, slots, most):
     from conftest import ROOT, assemble
 

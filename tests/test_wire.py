@@ -62,7 +62,7 @@ def test_what_a_unit_remembers_is_read_back_as_it_was_written(own, theirs, led):
     assert wire.local(wire.local_text(local), 'here') == (local, ())
 
 
-@settings(max_examples=500)
+@settings(max_examples=5 * settings().max_examples)
 @given(rubbish)
 def test_any_text_is_read_as_something_or_reported_and_never_raises(text):
     for read in (wire.claims, wire.ledger, wire.local):
@@ -71,7 +71,7 @@ def test_any_text_is_read_as_something_or_reported_and_never_raises(text):
         assert all('databag of app/3' in told and 'expected' in told and 'found' in told for told in problems)
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 @given(ledgers.filter(lambda ledger: ledger.tickets), st.data(), anything)
 def test_a_bad_ticket_stays_where_it_is_and_frees_nobody(ledger, data, bad):
     place = data.draw(st.integers(0, len(ledger.tickets) - 1))
