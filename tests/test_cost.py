@@ -8,7 +8,7 @@ from conftest import machine
 from jujusim.juju import Juju
 from watch import Watch
 
-SIZES = (2, 4)
+SIZES = (3, 5)
 both = pytest.mark.parametrize('juju', [3, 4])
 
 HEARS_EVERYBODY = ('update-status', 'leader-elected')
