@@ -53,10 +53,16 @@ class Execution:
 
     def __init__(self, unit: str, operation: Operation, context: Context) -> None:
         self.unit, self.operation, self.context = unit, operation, context
-        self.child: Optional[process.Child] = None
+        self.child: Any = None  # a process.Child or a quick.Child
         self.tool_calls: List[Tuple[str, bool]] = []
         self.crash_at: Optional[int] = None
         self.killed = False
+
+
+def quick_child() -> Any:
+    from jujusim.quick import Child  # here: only who wants it needs greenlet
+
+    return Child
 
 
 class Juju:
@@ -75,8 +81,10 @@ class Juju:
         delay_s: Optional[Tuple[float, float]] = None,
         hook_s: float = 0.8,
         tool_s: float = 0.02,
+        quick: bool = False,
     ) -> None:
         process.warm_up()
+        self._child: Any = quick_child() if quick else process.Child
         self.seed, self.subordinate = seed, subordinate
         self.random = random.Random(seed)
         self.now = 0.0
@@ -137,6 +145,16 @@ class Juju:
             compileall.compile_dir(str(copy), quiet=1)
         return self._charms[charm]
 
+    def _lay(self, charm: Path, unit: str) -> None:
+        """Put a charm's files into a unit's charm directory: links, since no hook writes to them."""
+        place = self._charm_dir(unit)
+        place.mkdir(parents=True, exist_ok=True)
+        for item in charm.iterdir():
+            link = place / item.name
+            if link.is_symlink():
+                link.unlink()
+            link.symlink_to(item)
+
     @property
     def units(self) -> List[str]:
         """The units that are not dead, in the order in which they were added."""
@@ -144,7 +162,7 @@ class Juju:
 
     def add_unit(self) -> str:
         name = '{}/{}'.format(self.controller.app, len(self.controller.units))
-        shutil.copytree(str(self.charm), str(self._charm_dir(name)))
+        self._lay(self.charm, name)
         self.controller.units[name] = Unit(name)
         agent = self.agents[name] = Agent(name, self.controller)
         agent.remote.config = self.controller.config_version()
@@ -173,7 +191,7 @@ class Juju:
     def upgrade(self, unit: str, charm: Optional[Path] = None) -> None:
         """Refresh one unit to a charm (its own again by default); files that no charm brought stay."""
         source = self._compiled(charm) if charm else self.charm
-        shutil.copytree(str(source), str(self._charm_dir(unit)), dirs_exist_ok=True)
+        self._lay(source, unit)
         self.agents[unit].remote.upgrade += 1
         self._wake(unit)
 
@@ -408,7 +426,7 @@ class Juju:
         env = environment(execution.context.agent, operation, str(charm_dir), VERSIONS[self.controller.juju])
         if self.subordinate:
             env['JUJU_PRINCIPAL_UNIT'] = 'principal/' + execution.unit.split('/')[1]
-        execution.child = process.Child(
+        execution.child = self._child(
             str(script), env, self._clock(execution.unit), str(self.home / 'output.log')
         )
         self._listen(execution)
