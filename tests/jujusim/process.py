@@ -248,11 +248,11 @@ def replaced() -> List[Tuple[Any, str, Any]]:
 CHARM_MODULES = ('charms.layer', 'charms.coordinator', 'reactive', 'relations', 'charmhelpers.coordinator')
 """Modules that belong to a charm, or that keep a charm's state: each hook has its own."""
 
+BELOW = tuple(name + '.' for name in CHARM_MODULES)
+
 
 def is_charms(name: str) -> bool:
-    return name.startswith(CHARM_MODULES) and any(
-        name == each or name.startswith(each + '.') for each in CHARM_MODULES
-    )
+    return name.startswith(CHARM_MODULES) and (name in CHARM_MODULES or name.startswith(BELOW))
 
 
 def _replace_the_world(charm_dir: str) -> None:

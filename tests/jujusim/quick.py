@@ -101,6 +101,7 @@ class _Stage:
     on: Optional['Child'] = None
     stand_ins: List[Tuple[Any, str, Any]] = []  # noqa: RUF012
     real: List[Any] = []  # noqa: RUF012
+    path: List[str] = []  # noqa: RUF012
     killed: Set[Any] = set()  # noqa: RUF012 - never resumed, and never unwound before this process ends
 
 
@@ -112,6 +113,8 @@ def _prepare() -> None:
         _Stage.framework = _State([sys.modules[name] for name in sorted(names)])
         _Stage.stand_ins = [*replaced(), (yaml, 'safe_load', _safe_load), (sqlite3, 'connect', _connect)]
         _Stage.real = [getattr(module, name) for module, name, _ in _Stage.stand_ins]
+        _Stage.path = module_path('')[1:]
+        place_charms('')
 
 
 _PARSED: Dict[Any, Any] = {}
@@ -177,6 +180,7 @@ class Child:
         self._values, self._own_values, self._modules = [], [], {}
         if _Stage.on is self and _Stage.framework is not None:
             _Stage.on = None
+            _taken_modules()
             _Stage.framework.put(_Stage.framework.fresh())
         if self._output:
             self._output.close()
@@ -192,7 +196,7 @@ class Child:
         os.chdir(self.env['CHARM_DIR'])
         if self._output is None:
             self._output = open(self._log_path, 'a')
-            self._path = module_path(self.env['CHARM_DIR'])
+            self._path = [os.path.join(self.env['CHARM_DIR'], 'lib'), *_Stage.path]
             self._values = _Stage.framework.fresh()
             begins = True
         else:
@@ -210,9 +214,7 @@ class Child:
     def _take_place(self) -> None:
         assert _Stage.framework is not None
         _Stage.on = self
-        for name in [name for name in sys.modules if is_charms(name)]:
-            del sys.modules[name]
-        place_charms(self.env['CHARM_DIR'])
+        _place_charms(self.env['CHARM_DIR'])
         if self._charm is None:
             self._charm = _charm_of(self.env['CHARM_DIR'])
             self._own_values, self._modules = self._charm.state.fresh(), dict(self._charm.modules)
@@ -232,7 +234,7 @@ class Child:
         assert _Stage.framework is not None and self._charm is not None
         self._values = _Stage.framework.taken()
         self._own_values = self._charm.state.taken()
-        self._modules = {name: module for name, module in sys.modules.items() if is_charms(name)}
+        self._modules = _taken_modules()
 
     def _leave(self) -> None:
         self._logged = World.logged
@@ -245,6 +247,21 @@ class Child:
         sys.path_importer_cache.pop('lib', None)  # another charm's, seen from another directory
         sys.path_importer_cache.pop(os.path.join(self.env['CHARM_DIR']), None)
         exec(_code(self.script), {'__name__': '__main__', '__file__': self.script})
+
+
+def _place_charms(charm_dir: str) -> None:
+    import charms
+
+    charms.__dict__.pop('layer', None)
+    charms.__path__ = [os.path.join(charm_dir, 'lib', 'charms'), *charms.__path__[1:]]
+
+
+def _taken_modules() -> Dict[str, ModuleType]:
+    """Take the modules that belong to a charm out of sys.modules."""
+    taken = {name: module for name, module in sys.modules.items() if name[0] in 'cr' and is_charms(name)}
+    for name in taken:
+        del sys.modules[name]
+    return taken
 
 
 def _ask(message: Tuple[Any, ...]) -> Tuple[Any, ...]:
