@@ -81,9 +81,11 @@ class Juju:
         delay_s: Optional[Tuple[float, float]] = None,
         hook_s: float = 0.8,
         tool_s: float = 0.02,
+        update_status_s: float = UPDATE_STATUS_S,
         quick: bool = False,
     ) -> None:
         process.warm_up()
+        self.quick, self.update_status_s = quick, update_status_s
         self._child: Any = quick_child() if quick else process.Child
         self.seed, self.subordinate = seed, subordinate
         self.random = random.Random(seed)
@@ -94,6 +96,7 @@ class Juju:
         self.hook_s, self.tool_s = hook_s, tool_s
         self.history: List[Event] = []
         self.observers: List[Callable[[Event], None]] = []
+        self.readers: List[Callable[[str, str], None]] = []
         self.logs: List[Tuple[float, str, str, str]] = []
         self.costs: List[Tuple[str, str, List[Tuple[str, bool]]]] = []
         self.running: Dict[str, Execution] = {}
@@ -138,7 +141,12 @@ class Juju:
     # What an operator does
 
     def _compiled(self, charm: Path) -> Path:
-        """Copy a charm and compile it once, so that its hooks need not, one by one."""
+        """Copy a charm and compile it once, so that its hooks need not, one by one.
+
+        Quick hooks use it where it lies: what was compiled for one model then serves the next.
+        """
+        if self.quick:
+            return charm
         if charm not in self._charms:
             copy = self._charms[charm] = self.home / 'charm-{}'.format(len(self._charms))
             shutil.copytree(str(charm), str(copy))
@@ -253,6 +261,12 @@ class Juju:
     def crash_hook(self, unit: str, at_call: int) -> None:
         """R12: kill the process of this unit's next hook at its n-th tool call; it runs again."""
         self._crashes[unit] = at_call
+
+    def kill_hook(self, unit: str) -> None:
+        """R12: kill the process of the hook that this unit runs now, if any; it runs again."""
+        execution = self.running.get(unit)
+        if execution and not execution.operation.action:
+            self._die(execution, 'by a signal')
 
     def lose_commit(self, unit: str) -> None:
         """R11, R12: the next hook of this unit succeeds and its flush fails."""
@@ -525,9 +539,8 @@ class Juju:
             results = ', '.join(
                 '{}: {}'.format(*pair) for pair in sorted(execution.context.action_results.items())
             )
-            self._tell(
-                name, 'ran' if code == 0 else 'fails', _title(operation) + (': ' + results if results else '')
-            )
+            said = _last_line(why) if code else ': ' + results if results else ''
+            self._tell(name, 'fails' if code else 'ran', _title(operation) + said)
         elif code != 0:
             self._tell(name, 'fails', _title(operation) + _last_line(why))
             self._log(name, 'ERROR', why)
@@ -649,7 +662,7 @@ class Juju:
                 self._next(name)
                 self._schedule_update_status(name)
 
-        self.at(self.now + UPDATE_STATUS_S * spread, due)
+        self.at(self.now + self.update_status_s * spread, due)
 
     # What happened
 
@@ -661,6 +674,8 @@ class Juju:
 
     def _log(self, unit: str, level: str, text: str) -> None:
         self.logs.append((self.now, unit, level, text))
+        for reader in self.readers:
+            reader(unit, text)
 
     def log_of(self, unit: str, containing: str = '') -> List[str]:
         """Return what a unit logged, in order, without charms.reactive's tracer."""

@@ -83,9 +83,13 @@ class _Here:
 
     @property
     def granted(self) -> FrozenSet[str]:
-        """The locks that handlers may use now. A turn that came before an action is not for it."""
-        turns = {lock: self.hook.turn(lock) for lock in self.requested}
-        return frozenset(lock for lock, turn in turns.items() if turn and turn not in self.aside)
+        """The locks that handlers may use now."""
+        return frozenset(lock for lock in self.requested if self.turn(lock))
+
+    def turn(self, lock: str) -> Optional[rules.Ticket]:
+        """Return the ticket by which the lock may be used now. A turn that came before an action is not for it."""
+        turn = self.hook.turn(lock)
+        return None if turn in self.aside else turn
 
 
 class _Process:
@@ -164,7 +168,7 @@ def request_lock(name: str) -> bool:
         ValueError: for a name that is not a lock name.
     """
     lock, here = wire.lock_name(name), _here()
-    if here.hook.turn(lock):
+    if here.turn(lock):
         return True
     if here.requested and lock in here.requested:
         return False
@@ -177,7 +181,7 @@ def request_lock(name: str) -> bool:
         return False
     here.moved_to(protocol.request(here.juju, here.hook, lock, juju.now()))
     juju.log(explain(lock))
-    return here.hook.turn(lock) is not None
+    return here.turn(lock) is not None
 
 
 def _turn_is_ending(here: _Here, lock: str) -> bool:
@@ -198,7 +202,7 @@ def keep_lock(name: str) -> bool:
         ValueError: for a name that is not a lock name.
     """
     lock, here = wire.lock_name(name), _here()
-    if here.hook.turn(lock) is None:
+    if here.turn(lock) is None:
         return False
     here.kept.add(lock)
     return True
@@ -244,7 +248,7 @@ def request_again(name: str) -> None:
 
 
 def is_granted(name: str) -> bool:
-    """Return whether this unit holds the lock in this hook."""
+    """Return whether this unit holds the lock in this hook, as the granted flag says."""
     return token(name) is not None
 
 
@@ -259,7 +263,7 @@ def token(name: str) -> Optional[int]:
     A later turn of any unit has a greater token. Give it to what the lock
     protects, so that it can refuse a holder that was overtaken.
     """
-    turn = _here().hook.turn(wire.lock_name(name))
+    turn = _here().turn(wire.lock_name(name))
     return turn.token if turn else None
 
 
@@ -269,7 +273,7 @@ def explain(name: str) -> str:
     For example "restart: app/3 holds it, 2 ahead of this unit".
     """
     lock, hook = wire.lock_name(name), _here().hook
-    turn = hook.turn(lock)
+    turn = _here().turn(lock)
     if turn:
         return '{}: this unit holds it, token {}'.format(lock, turn.token)
     if hook.occasion.leaving:
