@@ -15,6 +15,7 @@ flags are true to the lock; no hook fails that was not made to.
 """
 
 import argparse
+import compileall
 import contextlib
 import functools
 import multiprocessing
@@ -172,6 +173,7 @@ def charm_of(lock: str, plan: str, slots: int, queues: str) -> Path:
                 shutil.copy(str(charm / 'hooks' / 'update-status'), str(charm / 'actions' / action))
             else:
                 (charm / 'actions' / action).write_text(text)
+    compileall.compile_dir(str(charm), quiet=1)
     return charm
 
 
