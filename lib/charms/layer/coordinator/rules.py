@@ -14,6 +14,12 @@ from typing import AbstractSet, Dict, Iterable, List, Mapping, NamedTuple, Optio
 ALL_LOCKS = ''
 """The queue that all locks share by default. No lock can have this name."""
 
+MAX_COUNT = 10**9
+"""No count goes above this, and none above is believed: a request a second for thirty years."""
+
+MAX_TOKEN = 2**53
+"""No token goes above this: not every reader of JSON has greater whole numbers."""
+
 MAX_BYTES = 120000
 """The longest ledger a leader writes. A ledger is one argument of a command
 line, 128 KiB at most on Linux; a request beyond this waits in its claim."""
@@ -82,8 +88,10 @@ NO_CLAIM = Claim()
 
 
 def asked_for(claim: Claim, lock: str, since: str) -> Claim:
-    """Return the claim with one lock more; asking again changes nothing."""
+    """Return the claim with one lock more; asking again changes nothing, nor does asking beyond MAX_COUNT."""
     if not claim.outstanding:
+        if claim.asked >= MAX_COUNT:
+            return claim
         return claim._replace(asked=claim.asked + 1, locks=((lock, since),), kept=False)
     if lock in claim.names:
         return claim
@@ -228,12 +236,14 @@ def appended(
     )
     token, added, room = ledger.token, [], MAX_BYTES  # type: int, List[Ticket], int
     room -= sum(_bytes(ticket) for ticket in standing)
+    if room < 0:
+        return ledger
     for queue, requests in sorted(unserved(ledger, claims).items()):
         if _unfinished(ledger, queue, claims, gone) > slots:
             continue
         for unit, claim in requests:
             ticket = Ticket(token + 1, queue, unit, claim.asked, slots)
-            if unit not in gone and _bytes(ticket) <= room:
+            if unit not in gone and _bytes(ticket) <= room and token < MAX_TOKEN:
                 token, room = ticket.token, room - _bytes(ticket)
                 added.append(ticket)
     if added or any(ticket.unit in gone for ticket in ledger.tickets):
@@ -262,7 +272,7 @@ def rebuilt(claims: Claims) -> Ledger:
     ticket given since stood for one of the asks.
     """
     held = max((claim.token for claim in claims.values()), default=0)
-    return Ledger(token=held + sum(claim.asked for claim in claims.values()))
+    return Ledger(token=min(MAX_TOKEN, held + sum(claim.asked for claim in claims.values())))
 
 
 def blocked_by(ledger: Optional[Ledger], claims: Claims) -> Tuple[str, ...]:
