@@ -543,14 +543,16 @@ def _calm(model: Juju, account: Account, bad: BadLuck) -> None:
     for unit in sorted(bad.poisoned & set(model.units)):
         model.upgrade(unit)  # a unit whose databag was spoilt tells its claims again when it is upgraded
     model.run()
-    if bad.may_wait and account.unserved():
+    stalled = account.unserved()
+    if stalled:
         for _ in range(3 * len(model.units) if bad.kind.plan in MAY_WAIT_FOR_UPDATE_STATUS else 1):
             for unit in model.units:
                 model.agents[unit].update_status_due = True
                 model._wake(unit)
             model.run()
-    for sentence in account.unserved():
-        account.broken(sentence + ' for ever')
+    lost = account.unserved()
+    for sentence in lost if bad.may_wait else stalled:
+        account.broken(sentence + (' for ever' if sentence in lost else ' until an update-status'))
 
 
 # A campaign
@@ -568,13 +570,20 @@ def campaign(seeds: List[int], lock: str, processes: int = 2) -> Iterator[Verdic
         yield from pool.imap_unordered(judged, [(seed, lock) for seed in seeds], chunksize=5)
 
 
+SORTS = {
+    'work together': 'two at work',
+    'for ever': 'a turn lost',
+    'until an update-status': 'a turn stalled until update-status',
+    'is granted': 'granted out of turn',
+    'not asked for': 'work without a request',
+    'flags of': 'flags that are not true',
+    'fails of itself': 'a hook that fails of itself',
+    'no rest': 'no rest',
+}
+
+
 def sort_of(fault: str) -> str:
-    for sort in ('work together', 'while', 'not asked for', 'for ever', 'no rest', 'fails of itself', 'flags of'):
-        if sort in fault:
-            return {'work together': 'two at work', 'while': 'two granted', 'for ever': 'a turn lost or stalled'}.get(
-                sort, sort
-            )
-    return fault
+    return next((sort for words, sort in SORTS.items() if words in fault), fault)
 
 
 def main(words: Optional[List[str]] = None) -> int:
