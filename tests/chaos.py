@@ -217,8 +217,8 @@ class Kind(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            'seed {0.seed}: {0.lock}, Juju {0.juju}, {0.units} units, charm {0.plan!r}, slots {0.slots}, queues '
-            '{0.queues}, {0.rolls} rolls of {0.work_s:.0f} s, {0.faults} faults{1}{2}'
+            'seed {0.seed}: {0.lock}, Juju {0.juju}, {0.units} units, charm {0.plan!r}, slots {0.slots}, '
+            'queues {0.queues}, {0.rolls} rolls of {0.work_s:.0f} s, {0.faults} faults{1}{2}'
         ).format(
             self, ' after deployment' if self.calm_start else ' from the start', ', slow' if self.slow else ''
         )
@@ -264,8 +264,12 @@ class Account:
         self.faults: List[str] = []
         self.turns = 0
         self.at_work: Dict[str, Set[str]] = {}
-        self.asked: Dict[Tuple[str, str], str] = {}  # yes; maybe: a hook failed after the work, or amid the ask
-        self.worked: Dict[str, Dict[str, str]] = {}  # in the hook under way: the lock, and whether asked since
+        self.asked: Dict[
+            Tuple[str, str], str
+        ] = {}  # yes; maybe: a hook failed after the work, or amid the ask
+        self.worked: Dict[
+            str, Dict[str, str]
+        ] = {}  # in the hook under way: the lock, and whether asked since
         self.again: Set[Tuple[str, str]] = set()  # asked in the hook under way, before any work
         self.leavers: Set[str] = set()
         self.excused: Set[str] = set()
@@ -331,7 +335,7 @@ class Account:
 
     def _made_to(self, unit: str, text: str) -> bool:
         # "flush refused": Juju 4 refuses a hook that wrote the ledger where leadership has moved (R10)
-        causes = ('made to fail', 'flush refused', 'CalledProcessError: Command \'[\'systemctl\'')
+        causes = ('made to fail', 'flush refused', "CalledProcessError: Command '['systemctl'")
         return unit in self.excused or any(cause in text for cause in causes)
 
     def _read(self, unit: str, text: str) -> None:
@@ -375,8 +379,8 @@ class BadLuck:
         self.may_wait = kind.plan in MAY_WAIT_FOR_UPDATE_STATUS
         self._left_in: Dict[str, Any] = {}  # leadership left these units in this hook
         model.observers.append(self._see)
-        may_lead = model._may_lead
-        model._may_lead = lambda unit: may_lead(unit) and not self._returns(unit)  # type: ignore[method-assign]
+        may_lead = model.may_lead
+        model.may_lead = lambda unit: may_lead(unit) and not self._returns(unit)  # type: ignore[method-assign]
         self._leader = model.controller.leader
         self.kinds: List[Callable[[str], Optional[str]]] = [
             self.elects, self.elects, self.elects, self.cuts, self.crashes, self.crashes, self.kills, self.kills,
@@ -410,7 +414,7 @@ class BadLuck:
             said = kind(self.dice.choice(alive))
             if said:
                 self.happened.append(said)
-                self.model._tell('', 'bad luck:', said)
+                self.model.note('bad luck:', said)
 
     def elects(self, unit: str) -> str:
         self.model.elect(unit)
@@ -486,7 +490,15 @@ class BadLuck:
         return 'an action'
 
     def poisons(self, unit: str) -> str:
-        junk = ['', '{', '[]', '{"v": 1, "queues": {"": {"asked": -1}}}', '{"v": 2}', 'null', '\ud83d'[:0] + 'x' * 99]
+        junk = [
+            '',
+            '{',
+            '[]',
+            '{"v": 1, "queues": {"": {"asked": -1}}}',
+            '{"v": 2}',
+            'null',
+            '\ud83d'[:0] + 'x' * 99,
+        ]
         self.model.poison(unit, 'coordinator-claims', self.dice.choice(junk))
         self.poisoned.add(unit)
         return 'a poisoned databag'
@@ -500,10 +512,10 @@ def live(kind: Kind, quick: bool = True) -> Verdict:
     """Live through one history; return what came of it."""
     luck = random.Random('times {}'.format(kind.seed))
     delay_s = (0.5, 20.0) if kind.slow else None
-    config = {'go': 0}
+    charm = charm_of(kind.lock, kind.plan, kind.slots, kind.queues)
     with Juju(
-        charm_of(kind.lock, kind.plan, kind.slots, kind.queues), units=kind.units, juju=kind.juju, seed=kind.seed,
-        config=config, machine=machine(kind), delay_s=delay_s, update_status_s=NEVER_S, quick=quick,
+        charm, units=kind.units, juju=kind.juju, seed=kind.seed, config={'go': 0}, machine=machine(kind),
+        delay_s=delay_s, update_status_s=NEVER_S, quick=quick,
     ) as model:  # fmt: skip
         account, bad = Account(model, kind), BadLuck(model, kind)
         for unit in model.units:
@@ -513,7 +525,7 @@ def live(kind: Kind, quick: bool = True) -> Verdict:
                 model.run()
             start = model.now
             last = start + 20 + kind.rolls * kind.work_s * 2
-            for go in range(kind.rolls):
+            for _ in range(kind.rolls):
                 model.at(start + luck.uniform(0, last - start), functools.partial(_roll, model))
             for _ in range(kind.faults):
                 model.at(start + luck.uniform(0, last - start), bad.strikes)
@@ -547,8 +559,7 @@ def _calm(model: Juju, account: Account, bad: BadLuck) -> None:
     if stalled:
         for _ in range(3 * len(model.units) if bad.kind.plan in MAY_WAIT_FOR_UPDATE_STATUS else 1):
             for unit in model.units:
-                model.agents[unit].update_status_due = True
-                model._wake(unit)
+                model.update_status(unit)
             model.run()
     lost = account.unserved()
     for sentence in lost if bad.may_wait else stalled:
@@ -604,7 +615,14 @@ def main(words: Optional[List[str]] = None) -> int:
 
 def _campaign(options: argparse.Namespace) -> int:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     console = Console(width=None if sys.stdout.isatty() else 130)
     broken: List[Verdict] = []

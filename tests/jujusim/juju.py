@@ -240,7 +240,7 @@ class Juju:
             self.at(self.now + after_s, lambda: self.elect(unit))
             return
         chosen = unit or self.random.choice(self._candidates() or [''])
-        if chosen and self._may_lead(chosen) and chosen != self.controller.leader:
+        if chosen and self.may_lead(chosen) and chosen != self.controller.leader:
             self.controller.set_leader(chosen)
             self._renew()
             self._tell(chosen, 'leads')
@@ -610,15 +610,14 @@ class Juju:
 
     # Leases (R14) and update-status (R26), which go on for ever
 
-    def _may_lead(self, name: str) -> bool:
+    def may_lead(self, name: str) -> bool:
+        """Whether a unit can hold the lease now; a test may put a stricter rule in its place."""
         unit = self.controller.units[name]
         return unit.connected and unit.life != 'dead'
 
     def _candidates(self) -> List[str]:
         return [
-            name
-            for name in self.units
-            if self._may_lead(name) and self.controller.units[name].life == 'alive'
+            name for name in self.units if self.may_lead(name) and self.controller.units[name].life == 'alive'
         ]
 
     def _fill_vacancy(self) -> None:
@@ -664,7 +663,16 @@ class Juju:
 
         self.at(self.now + self.update_status_s * spread, due)
 
+    def update_status(self, unit: str) -> None:
+        """Let a unit's next update-status be due now."""
+        self.agents[unit].update_status_due = True
+        self._wake(unit)
+
     # What happened
+
+    def note(self, what: str, text: str) -> None:
+        """Put a line of somebody else's into the history."""
+        self._tell('', what, text)
 
     def _tell(self, unit: str, what: str, text: str = '') -> None:
         event = Event(self.now, unit, what, text)

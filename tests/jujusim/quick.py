@@ -68,7 +68,7 @@ class _State:
 
 
 class _Charm:
-    """The modules of one charm that need no running anew: those whose import changes nothing but themselves."""
+    """The modules of one charm that are run once: those whose import changes nothing but themselves."""
 
     def __init__(self, framework: _State, lib: str) -> None:
         self.modules: Dict[str, ModuleType] = {}

@@ -87,7 +87,7 @@ class _Here:
         return frozenset(lock for lock in self.requested if self.turn(lock))
 
     def turn(self, lock: str) -> Optional[rules.Ticket]:
-        """Return the ticket by which the lock may be used now. A turn that came before an action is not for it."""
+        """Return the ticket by which the lock may be used now: in an action not one that came before it."""
         turn = self.hook.turn(lock)
         return None if turn in self.aside else turn
 
