@@ -380,7 +380,9 @@ class BadLuck:
         self._left_in: Dict[str, Any] = {}  # leadership left these units in this hook
         model.observers.append(self._see)
         may_lead = model.may_lead
-        model.may_lead = lambda unit: may_lead(unit) and not self._returns(unit)  # type: ignore[method-assign]
+        model.may_lead = lambda unit: (  # type: ignore[method-assign]
+            may_lead(unit) and not self._returns(unit)
+        )
         self._leader = model.controller.leader
         self.kinds: List[Callable[[str], Optional[str]]] = [
             self.elects, self.elects, self.elects, self.cuts, self.crashes, self.crashes, self.kills, self.kills,
