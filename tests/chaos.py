@@ -385,9 +385,9 @@ class BadLuck:
         )
         self._leader = model.controller.leader
         self.kinds: List[Callable[[str], Optional[str]]] = [
-            self.elects, self.elects, self.elects, self.cuts, self.crashes, self.crashes, self.kills, self.kills,
-            self.fails, self.fails_at_work, self.loses_commit, self.repeats_commit, self.adds, self.removes,
-            self.loses, self.upgrades,
+            self.elects, self.elects, self.elects, self.cuts, self.crashes, self.crashes, self.kills,
+            self.kills, self.fails, self.fails_at_work, self.loses_commit, self.repeats_commit, self.adds,
+            self.removes, self.loses, self.upgrades,
         ]  # fmt: skip
         if kind.lock == OURS:
             self.kinds += [self.acts, self.acts, self.poisons]
