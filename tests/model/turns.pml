@@ -1,0 +1,476 @@
+/* Taking turns on Juju: the ticket lock of layer:coordinator, written a second time.
+ *
+ * N units ask R times each for one lock. Each runs hooks, one at a time; a hook may fail,
+ * lose its commit or be run again after it, and leadership moves between any two steps.
+ * Written from the protocol's rules (README.md beside this file lists them), not from the Python.
+ *
+ *     spin -a -DN=2 -DR=2 -DJUJU=3 turns.pml && gcc -O2 -DSAFETY -o pan pan.c && ./pan
+ *
+ * Whatever is one hook-tool call, or one commit by Juju, is one `atomic` here, together with
+ * the arithmetic that follows on values already read. Nothing else is atomic. `d_step` is
+ * arithmetic only. A killed hook is a failed one: between two calls it has nothing to lose
+ * that a failure a little later would not lose too.
+ */
+#ifndef N
+#define N 2        /* units: 2 or 3 */
+#endif
+#ifndef R
+#define R 1        /* requests of each unit */
+#endif
+#ifndef SLOTS
+#define SLOTS 1    /* turns at once */
+#endif
+#ifndef JUJU
+#define JUJU 3     /* 3: leader settings, written at once. 4: application databag, with the hook */
+#endif
+#ifndef BREAK
+#define BREAK 0    /* the rule that is broken on purpose; 22 is rule 2 in another way */
+#endif
+#if N * R > 7 || N > 3
+#error "a ticket has 3 bits, and peers are named one by one below"
+#endif
+
+/* What Juju keeps, and each unit's local store. */
+
+typedef Claim { byte asked; byte done };     /* both only grow; a request while asked > done */
+typedef Units { bit by[N] };
+
+byte  leader;            /* the unit that leads, as the controller has it */
+int   ledger;            /* tickets, front first, 3 bits each; 0 ends it */
+Claim store[N];          /* a unit's claim in its local store: written at once */
+Claim bag[N];            /* a unit's claim in its databag: committed with the hook */
+Units news[N];           /* whose relation-changed a unit has yet to run */
+bit   due[N];            /* another hook is due: leadership, ledger, a retry. One bit: Juju merges */
+bit   calm;              /* nothing goes wrong any more, and nothing happens that Juju does not owe */
+
+bit   leads[N];          /* is-leader said True in this hook, and never False since (sticky) */
+bit   dirty[N];          /* Juju 4: this hook has a ledger to commit */
+bit   writes[N];         /* between the read and the write of the ledger */
+
+/* What is only watched. */
+
+byte  works[N];          /* the ask at whose turn a unit is at work; 0 once a hook has succeeded */
+byte  used;              /* tickets at the front with tokens no higher than the highest one used */
+
+hidden byte place, ticket, who, other, ahead, unfinished, remaining, upwards, seated, gone;       /* scratch of one step */
+hidden int  present, basis;
+
+
+#define TICKET(unit, ask)  ((unit) * R + (ask))
+#define UNIT(ticket)       (((ticket) - 1) / R)
+#define ASK(ticket)        (((ticket) - 1) % R + 1)
+#define AT(tickets, place) (((tickets) >> (3 * (place))) & 7)
+#define IN(tickets, bits)  (((bits) >> (tickets)) & 1)
+
+#define OPEN(claim)        (claim.asked > claim.done)
+#define SERVED(unit)       (!OPEN(store[unit]) && bag[unit].asked == store[unit].asked \
+                            && bag[unit].done == store[unit].done && !works[unit])
+
+/* The promises. A broken protocol is followed to two units at work, so only that is asserted there. */
+
+inline tickets_of(tickets) { /* mask: which tickets are there */
+    present = 0; place = 0;
+    do
+    :: AT(tickets, place) != 0 -> present = present | (1 << AT(tickets, place)); place++
+    :: else -> break
+    od
+}
+
+inline promise_at_work() {
+    d_step {
+        ahead = 0; who = 0;
+        do
+        :: who < N -> ahead = ahead + (works[who] != 0); who++
+        :: else -> break
+        od;
+        assert(ahead <= SLOTS);                              /* never more at work than slots */
+#if BREAK == 0 && !(defined(ABA) && JUJU == 4)
+        tickets_of(ledger);
+        assert(IN(TICKET(me, works[me]), present));         /* by a ticket that stands, */
+        assert(bag[me].done < works[me]);                /* unfinished */
+        place = 0;
+        do
+        :: AT(ledger, place) != TICKET(me, works[me]) -> place++
+        :: else -> break
+        od;
+        assert(SLOTS > 1 || place + 1 >= used);              /* tokens rise in the order of turns: */
+        used = (place + 1 > used -> place + 1 : used)            /* place is token, since leaders only append */
+#endif
+    }
+}
+
+inline promise_at_write(next) { /* before `next` becomes the ledger */
+    d_step {
+#if BREAK == 0 && !(defined(ABA) && JUJU == 4)
+        tickets_of(next);
+        place = 0; remaining = 0;
+        do
+        :: AT(ledger, place) != 0 ->
+            ticket = AT(ledger, place);
+            /* what goes was released in a hook that succeeded; who is at work has his ticket */
+            assert(IN(ticket, present) || (bag[UNIT(ticket)].done >= ASK(ticket) && works[UNIT(ticket)] != ASK(ticket)));
+            remaining = remaining + (place < used && IN(ticket, present));
+            place++
+        :: else -> break
+        od;
+        used = remaining
+#else
+        skip
+#endif
+    }
+}
+
+/* What a unit knows. `seen` is its agent's cache of a peer's databag: dropped when a hook of
+ * that peer's relation-changed begins, filled by the next read, and kept until then (R6). */
+
+#define DONE(unit)      ((unit) == me -> store[me].done : seen[unit].done)
+#define WANTS(unit)     ((unit) == me -> OPEN(store[me]) : OPEN(seen[unit]))
+#define ASKED(unit)     ((unit) == me -> store[me].asked : seen[unit].asked)
+
+#if BREAK == 2          /* absence of data is a release */
+#define FINISHED(ticket)     (DONE(UNIT(ticket)) >= ASK(ticket) || ASKED(UNIT(ticket)) == 0)
+#else
+#define FINISHED(ticket)     (DONE(UNIT(ticket)) >= ASK(ticket))
+#endif
+#if BREAK == 9          /* a release counts before its hook has succeeded */
+#define RELEASED(ticket)     FINISHED(ticket)
+#else                   /* the leader's own release, too, only as committed */
+#define RELEASED(ticket)     (UNIT(ticket) == me -> bag[me].done >= ASK(ticket) : FINISHED(ticket))
+#endif
+#if BREAK == 3          /* one slot too many */
+#define HOLDS           (seated && ahead <= SLOTS)
+#elif BREAK == 4        /* waits until the leader drops the tickets ahead, finished or not */
+#define HOLDS           (seated && ahead + other < SLOTS)
+#else
+#define HOLDS           (seated && ahead < SLOTS)
+#endif
+#if BREAK == 5          /* used before it is durable */
+#define TRUSTED         (dirty[me] -> out : mine)
+#else
+#define TRUSTED         mine
+#endif
+#if JUJU == 4           /* a leader reads its own buffered write, else what the hook read first */
+#define NOW             (dirty[me] -> out : mine)
+#elif BREAK == 7        /* decides from what the hook read at its start */
+#define NOW             mine
+#else
+#define NOW             ledger
+#endif
+
+inline hear(peer) { /* one relation-get; free of charge where the agent has it cached */
+    d_step {
+        known[peer] = 1;
+        seen[peer].asked = bag[peer].asked;
+        seen[peer].done = bag[peer].done
+    }
+}
+
+inline decide() { /* plan: the ledger as the leader would have it, `base` itself if nothing is owed */
+    if :: upwards = 0 :: upwards = 1 fi;     /* requests seen together may come in either order */
+    d_step {
+        plan = 0; present = 0; ahead = 0; unfinished = 0; place = 0;
+        do
+        :: AT(basis, place) != 0 ->
+            ticket = AT(basis, place); place++;
+            present = present | (1 << ticket);
+            unfinished = unfinished + !FINISHED(ticket);
+            gone = RELEASED(ticket);
+            if
+            :: gone
+            :: else -> plan = plan | (ticket << (3 * ahead)); ahead++
+            fi
+        :: else -> break
+        od;
+        place = ahead; who = 0;
+        do
+        :: who < N ->
+            other = (upwards -> who : N - 1 - who); who++;
+            ticket = TICKET(other, ASKED(other));
+            if
+            :: unfinished <= SLOTS && WANTS(other) && !IN(ticket, present) -> /* rule 6: else the request can wait */
+#if BREAK == 22                                             /* the leader reorders */
+                plan = (plan << 3) | ticket;
+#else
+                plan = plan | (ticket << (3 * ahead));
+#endif
+                ahead++
+            :: else
+            fi
+        :: else -> break
+        od;
+        plan = (ahead > place -> plan : basis)
+    }
+}
+
+inline survey() { /* of `base`: seated; n unfinished tickets ahead, w finished ones; mask: whose */
+    d_step {
+        seated = 0; present = 0; ahead = 0; other = 0; place = 0;
+        do
+        :: AT(basis, place) == 0 -> break
+        :: else ->
+            ticket = AT(basis, place); place++;
+            if
+            :: OPEN(store[me]) && ticket == TICKET(me, store[me].asked) -> seated = 1; break
+            :: UNIT(ticket) != me -> present = present | (1 << UNIT(ticket)); ahead = ahead + !FINISHED(ticket); other = other + FINISHED(ticket)
+            :: else
+            fi
+        od;
+        ticket = 0
+    }
+}
+
+inline adopt() { /* rule 8: a ticket above one's own claim was asked for, and forgotten */
+    d_step {
+#if BREAK != 8
+        place = 0;
+        do
+        :: AT(mine, place) != 0 ->
+            ticket = AT(mine, place); place++;
+            if
+            :: UNIT(ticket) == me && ASK(ticket) > store[me].asked -> store[me].asked = ASK(ticket)
+            :: else
+            fi
+        :: else -> break
+        od;
+#endif
+        forgot = 0
+    }
+}
+
+inline is_leader() {
+    if
+    :: leader != me -> leads[me] = 0
+    :: else
+    fi
+}
+
+inline wake(all) { /* the ledger has changed: Juju 3 wakes the others, Juju 4 everybody (R9, R24) */
+    d_step {
+        who = 0;
+        do
+        :: who < N -> due[who] = (due[who] || who != me || all); who++
+        :: else -> break
+        od
+    }
+}
+
+inline commit() { /* one transaction, refused whole where it has a ledger and the unit leads no more (R10) */
+    if
+    :: dirty[me] && leader != me -> due[me] = 1; printf("%d: the commit is refused\n", me)
+    :: else ->
+        if
+        :: dirty[me] -> promise_at_write(out); ledger = out; wake(1)
+        :: else
+        fi;
+        d_step {
+            who = 0;
+            do
+            :: who < N ->
+                news[who].by[me] = (who != me && (news[who].by[me] || bag[me].asked != store[me].asked
+                                              || bag[me].done != store[me].done));
+                who++
+            :: else -> break
+            od;
+            bag[me].asked = store[me].asked;
+            bag[me].done = store[me].done;
+            works[me] = 0
+        };
+        printf("%d: the hook succeeds; asked %d, done %d\n", me, bag[me].asked, bag[me].done)
+    fi
+}
+
+inline changed(peer) { /* relation-changed of that peer: its cached databag is dropped */
+    d_step {
+        news[me].by[peer] = 0;
+        known[peer] = 0; seen[peer].asked = 0; seen[peer].done = 0
+    };
+    printf("%d: a hook begins, with news of %d\n", me, peer)
+}
+
+#define PEER  ((me + 1) % N)
+#define PEER2 ((me + 2) % N)
+
+proctype unit(byte me)
+{
+    Claim seen[N];       /* peers' claims, as far as this unit may see */
+    bit   known[N];
+    int   mine;          /* the ledger, as this hook has it cached */
+    int   out;           /* Juju 4: the ledger this hook will commit */
+    int   plan;          /* the ledger it is about to write */
+    bit   turn;          /* this unit holds the lock */
+    bit   forgot;        /* its local store was lost, and Juju has not been asked since */
+
+end:                     /* where a unit may rest; whether it should, `init` asserts */
+    atomic {
+        if
+        :: !calm && !due[me] -> printf("%d: a hook begins\n", me)      /* any hook may come at any time; */
+        :: due[me] -> due[me] = 0; printf("%d: a hook begins, as due\n", me)        /* in calm weather, these */
+        :: news[me].by[PEER] -> changed(PEER)
+#if N > 2
+        :: news[me].by[PEER2] -> changed(PEER2)
+#endif
+#ifdef FORGET
+        :: !calm && !SERVED(me) && !forgot ->
+            store[me].asked = bag[me].asked; store[me].done = bag[me].done;
+            forgot = 1; due[me] = 1;
+            printf("%d: loses its local store\n", me);
+            goto end
+#endif
+        fi;
+        leads[me] = (leader == me);
+        if
+        :: leads[me] || OPEN(store[me]) || forgot
+        :: else -> goto handlers
+        fi
+    };
+    atomic {
+        mine = ledger;
+        adopt()
+    };
+
+give:                    /* what the leader owes: rules 2, 6 and 7 */
+    atomic {
+        if
+        :: leads[me] && !known[PEER] -> hear(PEER); goto give
+#if N > 2
+        :: leads[me] && !known[PEER2] -> hear(PEER2); goto give
+#endif
+        :: !leads[me] -> goto look
+        :: else ->
+            basis = (dirty[me] -> out : mine);
+            decide();
+            if
+            :: plan == basis -> plan = 0; goto look
+            :: else -> plan = 0; is_leader()
+            fi
+        fi
+    };
+    atomic {
+        if
+        :: !leads[me] -> goto look
+        :: else -> basis = NOW; decide(); writes[me] = 1
+        fi
+    };
+    atomic {
+        is_leader()
+    };
+    atomic {
+        writes[me] = 0;
+        if
+        :: !leads[me]
+        :: leads[me] && leader != me -> leads[me] = 0; printf("%d: the ledger's write is refused\n", me)
+        :: leads[me] && leader == me ->
+#if JUJU == 3
+            promise_at_write(plan); ledger = plan; wake(0);
+#else
+            out = plan; dirty[me] = 1;
+#endif
+            printf("%d: as leader writes tickets %o (octal, front last)\n", me, plan)
+        fi
+    };
+    atomic {
+        plan = 0;
+#if JUJU == 3
+        mine = ledger    /* read back: what it wrote stands, whoever leads now */
+#endif
+    };
+
+look:                    /* rules 3 and 5: from the durable ledger and the claims of those ahead */
+    atomic {
+        basis = TRUSTED;
+        survey();
+        if
+        :: seated && IN(PEER, present) && !known[PEER] -> hear(PEER); goto look
+#if N > 2
+        :: seated && IN(PEER2, present) && !known[PEER2] -> hear(PEER2); goto look
+#endif
+        :: else -> turn = HOLDS
+        fi
+    };
+
+handlers:
+    atomic {
+        if
+        :: !calm && !OPEN(store[me]) && store[me].asked < R ->
+            store[me].asked++;                           /* remembered at once */
+            printf("%d: asks\n", me);
+            if :: leads[me] -> goto give :: else -> goto handlers fi
+        :: !calm && turn && works[me] != store[me].asked ->
+            works[me] = store[me].asked;
+            printf("%d: WORKS\n", me);
+            promise_at_work();
+            goto handlers
+        :: !calm && turn ->
+            store[me].done = store[me].asked; turn = 0;  /* release_lock in a handler */
+            printf("%d: releases early\n", me);
+            goto handlers
+        :: !calm ->
+            due[me] = 1;                                 /* rule 9: nothing is released */
+            printf("%d: the hook fails\n", me)
+        :: true ->                                       /* all handlers have succeeded */
+            if
+            :: turn -> store[me].done = store[me].asked
+            :: else
+            fi;
+            if
+            :: commit()
+            :: !calm -> commit(); due[me] = 1; printf("%d: ... and will be run again\n", me)
+            :: !calm -> due[me] = 1; printf("%d: the handlers succeed, the commit is lost\n", me)
+            fi
+        fi;
+        leads[me] = 0; dirty[me] = 0; mine = 0; out = 0; turn = 0   /* a hook's own view ends with it */
+    };
+    goto end
+}
+
+/* Juju has no compare-and-swap, so leadership must not leave and come back while a hook counts on
+ * having it. With ABA it does, except on Juju 3 between the read and the write of the ledger. */
+#ifndef ABA
+#define MAY_LEAD(unit) (!leads[unit] && !dirty[unit])
+#else
+#define MAY_LEAD(unit) (!writes[unit] || JUJU == 4)
+#endif
+#define ELECT(unit) \
+    atomic { !calm && leader != unit && MAY_LEAD(unit) -> \
+             leader = unit; due[unit] = 1; printf("leadership moves to %d\n", unit) }
+
+init
+{
+    atomic {
+        run unit(0); run unit(1);
+#if N > 2
+        run unit(2)
+#endif
+    };
+    do
+    :: ELECT(0)
+    :: ELECT(1)
+#if N > 2
+    :: ELECT(2)
+#endif
+    :: calm = 1; printf("calm weather from here on\n"); break
+    od;
+    /* Everything that was owed has run. Whoever still waits now would wait for ever. */
+    atomic {
+        timeout -> who = 0;
+        do
+        :: who < N ->
+            if
+            :: !SERVED(who) -> printf("%d is not served: asked %d, done %d\n", who, store[who].asked, store[who].done)
+            :: else
+            fi;
+            assert(SERVED(who));
+            who++
+        :: else -> break
+        od
+    }
+}
+
+#ifdef LIVE
+#if N > 2
+#define ALL_SERVED (SERVED(0) && SERVED(1) && SERVED(2))
+#else
+#define ALL_SERVED (SERVED(0) && SERVED(1))
+#endif
+ltl served { [] (calm -> <> ALL_SERVED) }
+#endif
