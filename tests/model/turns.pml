@@ -41,6 +41,14 @@ Claim store[N];          /* a unit's claim in its local store: written at once *
 Claim bag[N];            /* a unit's claim in its databag: committed with the hook */
 Units news[N];           /* whose relation-changed a unit has yet to run */
 bit   due[N];            /* another hook is due: leadership, ledger, a retry. One bit: Juju merges */
+#ifdef FAULTS
+byte  faults = FAULTS;   /* how many more: failed, lost or repeated hooks, moves of leadership */
+#define FAULTY (!calm && faults > 0)
+#define FAULT  faults--
+#else
+#define FAULTY !calm
+#define FAULT  skip
+#endif
 bit   calm;              /* nothing goes wrong any more, and nothing happens that Juju does not owe */
 
 bit   leads[N];          /* is-leader said True in this hook, and never False since (sticky) */
@@ -52,9 +60,14 @@ bit   writes[N];         /* between the read and the write of the ledger */
 byte  works[N];          /* the ask at whose turn a unit is at work; 0 once a hook has succeeded */
 byte  used;              /* tickets at the front with tokens no higher than the highest one used */
 
-hidden byte place, ticket, who, other, ahead, unfinished, remaining, upwards, seated, gone;       /* scratch of one step */
-hidden int  present, basis;
+byte place, ticket, who, other, ahead, behind, unfinished, remaining;   /* scratch of one d_step, then 0 */
+int  present, basis;
+bit  upwards, seated;
 
+inline clean() {
+    place = 0; ticket = 0; who = 0; other = 0; ahead = 0; behind = 0; unfinished = 0; remaining = 0;
+    present = 0; basis = 0; upwards = 0; seated = 0
+}
 
 #define TICKET(unit, ask)  ((unit) * R + (ask))
 #define UNIT(ticket)       (((ticket) - 1) / R)
@@ -69,7 +82,6 @@ hidden int  present, basis;
 /* The promises. A broken protocol is followed to two units at work, so only that is asserted there. */
 
 inline tickets_of(tickets) { /* mask: which tickets are there */
-    present = 0; place = 0;
     do
     :: AT(tickets, place) != 0 -> present = present | (1 << AT(tickets, place)); place++
     :: else -> break
@@ -78,7 +90,6 @@ inline tickets_of(tickets) { /* mask: which tickets are there */
 
 inline promise_at_work() {
     d_step {
-        ahead = 0; who = 0;
         do
         :: who < N -> ahead = ahead + (works[who] != 0); who++
         :: else -> break
@@ -94,8 +105,9 @@ inline promise_at_work() {
         :: else -> break
         od;
         assert(SLOTS > 1 || place + 1 >= used);              /* tokens rise in the order of turns: */
-        used = (place + 1 > used -> place + 1 : used)            /* place is token, since leaders only append */
+        used = (place + 1 > used -> place + 1 : used);   /* place is token, since leaders only append */
 #endif
+        clean()
     }
 }
 
@@ -103,7 +115,7 @@ inline promise_at_write(next) { /* before `next` becomes the ledger */
     d_step {
 #if BREAK == 0 && !(defined(ABA) && JUJU == 4)
         tickets_of(next);
-        place = 0; remaining = 0;
+        place = 0;
         do
         :: AT(ledger, place) != 0 ->
             ticket = AT(ledger, place);
@@ -113,10 +125,9 @@ inline promise_at_write(next) { /* before `next` becomes the ledger */
             place++
         :: else -> break
         od;
-        used = remaining
-#else
-        skip
+        used = remaining;
 #endif
+        clean()
     }
 }
 
@@ -140,17 +151,17 @@ inline promise_at_write(next) { /* before `next` becomes the ledger */
 #if BREAK == 3          /* one slot too many */
 #define HOLDS           (seated && ahead <= SLOTS)
 #elif BREAK == 4        /* waits until the leader drops the tickets ahead, finished or not */
-#define HOLDS           (seated && ahead + other < SLOTS)
+#define HOLDS           (seated && ahead + behind < SLOTS)
 #else
 #define HOLDS           (seated && ahead < SLOTS)
 #endif
 #if BREAK == 5          /* used before it is durable */
-#define TRUSTED         (dirty[me] -> out : mine)
+#define TRUSTED         out
 #else
 #define TRUSTED         mine
 #endif
-#if JUJU == 4           /* a leader reads its own buffered write, else what the hook read first */
-#define NOW             (dirty[me] -> out : mine)
+#if JUJU == 4           /* a leader reads its own buffered write, or what the hook read first */
+#define NOW             out
 #elif BREAK == 7        /* decides from what the hook read at its start */
 #define NOW             mine
 #else
@@ -165,64 +176,69 @@ inline hear(peer) { /* one relation-get; free of charge where the agent has it c
     }
 }
 
-inline decide() { /* plan: the ledger as the leader would have it, `base` itself if nothing is owed */
+inline decide(tickets) { /* plan: the ledger as the leader would have it; 0 if nothing is owed */
     if :: upwards = 0 :: upwards = 1 fi;     /* requests seen together may come in either order */
     d_step {
-        plan = 0; present = 0; ahead = 0; unfinished = 0; place = 0;
+        basis = tickets; plan = 0;
         do
         :: AT(basis, place) != 0 ->
             ticket = AT(basis, place); place++;
             present = present | (1 << ticket);
             unfinished = unfinished + !FINISHED(ticket);
-            gone = RELEASED(ticket);
+            remaining = RELEASED(ticket);
             if
-            :: gone
-            :: else -> plan = plan | (ticket << (3 * ahead)); ahead++
+            :: !remaining -> plan = plan | (ticket << (3 * behind)); behind++
+            :: else
             fi
         :: else -> break
         od;
-        place = ahead; who = 0;
+        place = behind;
         do
         :: who < N ->
             other = (upwards -> who : N - 1 - who); who++;
             ticket = TICKET(other, ASKED(other));
             if
-            :: unfinished <= SLOTS && WANTS(other) && !IN(ticket, present) -> /* rule 6: else the request can wait */
-#if BREAK == 22                                             /* the leader reorders */
+            :: unfinished <= SLOTS && WANTS(other) && !IN(ticket, present) ->   /* rule 6: else it can wait */
+#if BREAK == 22                                                                 /* the leader reorders */
                 plan = (plan << 3) | ticket;
 #else
-                plan = plan | (ticket << (3 * ahead));
+                plan = plan | (ticket << (3 * behind));
 #endif
-                ahead++
+                behind++
             :: else
             fi
         :: else -> break
         od;
-        plan = (ahead > place -> plan : basis)
+        plan = (behind > place -> plan : 0);
+        clean()
     }
 }
 
-inline survey() { /* of `base`: seated; n unfinished tickets ahead, w finished ones; mask: whose */
+inline survey(tickets) { /* turn: whether this unit holds; unheard: peers with tickets ahead it must hear first */
     d_step {
-        seated = 0; present = 0; ahead = 0; other = 0; place = 0;
+        basis = tickets; unheard = 0;
         do
         :: AT(basis, place) == 0 -> break
         :: else ->
             ticket = AT(basis, place); place++;
             if
             :: OPEN(store[me]) && ticket == TICKET(me, store[me].asked) -> seated = 1; break
-            :: UNIT(ticket) != me -> present = present | (1 << UNIT(ticket)); ahead = ahead + !FINISHED(ticket); other = other + FINISHED(ticket)
+            :: UNIT(ticket) != me ->
+                present = present | ((!known[UNIT(ticket)]) << UNIT(ticket));
+                ahead = ahead + !FINISHED(ticket);
+                behind = behind + FINISHED(ticket)
             :: else
             fi
         od;
-        ticket = 0
+        unheard = (seated -> present : 0);
+        turn = (unheard == 0 && HOLDS);
+        clean()
     }
 }
 
 inline adopt() { /* rule 8: a ticket above one's own claim was asked for, and forgotten */
     d_step {
 #if BREAK != 8
-        place = 0;
         do
         :: AT(mine, place) != 0 ->
             ticket = AT(mine, place); place++;
@@ -232,6 +248,7 @@ inline adopt() { /* rule 8: a ticket above one's own claim was asked for, and fo
             fi
         :: else -> break
         od;
+        clean();
 #endif
         forgot = 0
     }
@@ -246,36 +263,43 @@ inline is_leader() {
 
 inline wake(all) { /* the ledger has changed: Juju 3 wakes the others, Juju 4 everybody (R9, R24) */
     d_step {
-        who = 0;
         do
         :: who < N -> due[who] = (due[who] || who != me || all); who++
         :: else -> break
-        od
+        od;
+        clean()
     }
 }
 
-inline commit() { /* one transaction, refused whole where it has a ledger and the unit leads no more (R10) */
-    if
-    :: dirty[me] && leader != me -> due[me] = 1; printf("%d: the commit is refused\n", me)
-    :: else ->
-        if
-        :: dirty[me] -> promise_at_write(out); ledger = out; wake(1)
-        :: else
-        fi;
-        d_step {
-            who = 0;
-            do
-            :: who < N ->
-                news[who].by[me] = (who != me && (news[who].by[me] || bag[me].asked != store[me].asked
+inline tell() { /* the claim is committed, and wakes the others where it is new */
+    d_step {
+        do
+        :: who < N ->
+            news[who].by[me] = (who != me && (news[who].by[me] || bag[me].asked != store[me].asked
                                               || bag[me].done != store[me].done));
-                who++
-            :: else -> break
-            od;
-            bag[me].asked = store[me].asked;
-            bag[me].done = store[me].done;
-            works[me] = 0
-        };
-        printf("%d: the hook succeeds; asked %d, done %d\n", me, bag[me].asked, bag[me].done)
+            who++
+        :: else -> break
+        od;
+        bag[me].asked = store[me].asked;
+        bag[me].done = store[me].done;
+        works[me] = 0;
+        clean()
+    };
+    printf("%d: the hook succeeds; asked %d, done %d\n", me, bag[me].asked, bag[me].done)
+}
+
+inline commit() { /* one transaction: on Juju 4 refused whole with a ledger of who leads no more (R10) */
+    if
+#if JUJU == 4
+    :: dirty[me] && leader != me -> due[me] = 1; printf("%d: the commit is refused\n", me)
+    :: dirty[me] && leader == me ->
+        promise_at_write(out);
+        ledger = out;
+        wake(1);
+        printf("%d: as leader commits tickets %o (octal, last in front)\n", me, out);
+        tell()
+#endif
+    :: !dirty[me] -> tell()
     fi
 }
 
@@ -287,6 +311,9 @@ inline changed(peer) { /* relation-changed of that peer: its cached databag is d
     printf("%d: a hook begins, with news of %d\n", me, peer)
 }
 
+/* A hook that nothing brings is left out where it could change nothing at all. */
+#define MATTERS (store[me].asked < R || leader == me || !SERVED(me))
+
 #define PEER  ((me + 1) % N)
 #define PEER2 ((me + 2) % N)
 
@@ -295,16 +322,17 @@ proctype unit(byte me)
     Claim seen[N];       /* peers' claims, as far as this unit may see */
     bit   known[N];
     int   mine;          /* the ledger, as this hook has it cached */
-    int   out;           /* Juju 4: the ledger this hook will commit */
+    int   out;           /* the same, on Juju 4 with what this hook will commit */
     int   plan;          /* the ledger it is about to write */
     bit   turn;          /* this unit holds the lock */
+    byte  unheard;       /* scratch */
     bit   forgot;        /* its local store was lost, and Juju has not been asked since */
 
 end:                     /* where a unit may rest; whether it should, `init` asserts */
     atomic {
         if
-        :: !calm && !due[me] -> printf("%d: a hook begins\n", me)      /* any hook may come at any time; */
-        :: due[me] -> due[me] = 0; printf("%d: a hook begins, as due\n", me)        /* in calm weather, these */
+        :: !calm && !due[me] && MATTERS -> printf("%d: a hook begins\n", me)   /* any may come at any time; */
+        :: due[me] -> due[me] = 0; printf("%d: a hook begins, as due\n", me)   /* in calm weather, only these */
         :: news[me].by[PEER] -> changed(PEER)
 #if N > 2
         :: news[me].by[PEER2] -> changed(PEER2)
@@ -325,6 +353,7 @@ end:                     /* where a unit may rest; whether it should, `init` ass
     };
     atomic {
         mine = ledger;
+        out = mine;
         adopt()
     };
 
@@ -337,18 +366,17 @@ give:                    /* what the leader owes: rules 2, 6 and 7 */
 #endif
         :: !leads[me] -> goto look
         :: else ->
-            basis = (dirty[me] -> out : mine);
-            decide();
+            decide(out);
             if
-            :: plan == basis -> plan = 0; goto look
+            :: plan == 0 -> goto look
             :: else -> plan = 0; is_leader()
             fi
         fi
     };
     atomic {
         if
-        :: !leads[me] -> goto look
-        :: else -> basis = NOW; decide(); writes[me] = 1
+        :: leads[me] -> decide(NOW); writes[me] = 1
+        :: else -> goto look
         fi
     };
     atomic {
@@ -357,34 +385,34 @@ give:                    /* what the leader owes: rules 2, 6 and 7 */
     atomic {
         writes[me] = 0;
         if
-        :: !leads[me]
-        :: leads[me] && leader != me -> leads[me] = 0; printf("%d: the ledger's write is refused\n", me)
-        :: leads[me] && leader == me ->
+        :: !leads[me] || plan == 0
+        :: leads[me] && plan != 0 && leader != me -> leads[me] = 0; printf("%d: the ledger's write is refused\n", me)
+        :: leads[me] && plan != 0 && leader == me ->
 #if JUJU == 3
             promise_at_write(plan); ledger = plan; wake(0);
 #else
             out = plan; dirty[me] = 1;
 #endif
-            printf("%d: as leader writes tickets %o (octal, front last)\n", me, plan)
+            printf("%d: as leader writes tickets %o (octal, last in front)\n", me, plan)
         fi
     };
     atomic {
         plan = 0;
 #if JUJU == 3
-        mine = ledger    /* read back: what it wrote stands, whoever leads now */
+        mine = ledger;   /* read back: what it wrote stands, whoever leads now */
+        out = mine
 #endif
     };
 
 look:                    /* rules 3 and 5: from the durable ledger and the claims of those ahead */
     atomic {
-        basis = TRUSTED;
-        survey();
+        survey(TRUSTED);
         if
-        :: seated && IN(PEER, present) && !known[PEER] -> hear(PEER); goto look
+        :: IN(PEER, unheard) -> hear(PEER); unheard = 0; goto look
 #if N > 2
-        :: seated && IN(PEER2, present) && !known[PEER2] -> hear(PEER2); goto look
+        :: IN(PEER2, unheard) -> hear(PEER2); unheard = 0; goto look
 #endif
-        :: else -> turn = HOLDS
+        :: unheard == 0
         fi
     };
 
@@ -404,8 +432,8 @@ handlers:
             store[me].done = store[me].asked; turn = 0;  /* release_lock in a handler */
             printf("%d: releases early\n", me);
             goto handlers
-        :: !calm ->
-            due[me] = 1;                                 /* rule 9: nothing is released */
+        :: FAULTY ->
+            FAULT; due[me] = 1;                          /* rule 9: nothing is released */
             printf("%d: the hook fails\n", me)
         :: true ->                                       /* all handlers have succeeded */
             if
@@ -414,8 +442,8 @@ handlers:
             fi;
             if
             :: commit()
-            :: !calm -> commit(); due[me] = 1; printf("%d: ... and will be run again\n", me)
-            :: !calm -> due[me] = 1; printf("%d: the handlers succeed, the commit is lost\n", me)
+            :: FAULTY -> FAULT; commit(); due[me] = 1; printf("%d: ... and will be run again\n", me)
+            :: FAULTY -> FAULT; due[me] = 1; printf("%d: the handlers succeed, the commit is lost\n", me)
             fi
         fi;
         leads[me] = 0; dirty[me] = 0; mine = 0; out = 0; turn = 0   /* a hook's own view ends with it */
@@ -431,8 +459,8 @@ handlers:
 #define MAY_LEAD(unit) (!writes[unit] || JUJU == 4)
 #endif
 #define ELECT(unit) \
-    atomic { !calm && leader != unit && MAY_LEAD(unit) -> \
-             leader = unit; due[unit] = 1; printf("leadership moves to %d\n", unit) }
+    atomic { FAULTY && leader != unit && MAY_LEAD(unit) -> \
+             FAULT; leader = unit; due[unit] = 1; printf("leadership moves to %d\n", unit) }
 
 init
 {
@@ -452,7 +480,7 @@ init
     od;
     /* Everything that was owed has run. Whoever still waits now would wait for ever. */
     atomic {
-        timeout -> who = 0;
+        timeout ->
         do
         :: who < N ->
             if
@@ -462,7 +490,8 @@ init
             assert(SERVED(who));
             who++
         :: else -> break
-        od
+        od;
+        who = 0
     }
 }
 
