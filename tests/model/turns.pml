@@ -49,6 +49,14 @@ byte  faults = FAULTS;   /* how many more: failed, lost or repeated hooks, moves
 #define FAULTY !calm
 #define FAULT  skip
 #endif
+#ifdef COARSE            /* nobody comes between a hook's begin, or an ask, and what they bring */
+bit   busy;              /* less than Juju allows; for 3 units, whose every history is too much */
+#define FREE   !busy
+#define BUSY(x) busy = x
+#else
+#define FREE   true
+#define BUSY(x) skip
+#endif
 bit   calm;              /* nothing goes wrong any more, and nothing happens that Juju does not owe */
 
 bit   leads[N];          /* is-leader said True in this hook, and never False since (sticky) */
@@ -271,6 +279,20 @@ inline wake(all) { /* the ledger has changed: Juju 3 wakes the others, Juju 4 ev
     }
 }
 
+inline story(tickets) {
+    d_step {
+        printf("%d: as leader writes", me);
+        do
+        :: AT(tickets, place) != 0 ->
+            ticket = AT(tickets, place); place++;
+            printf(" ask %d of %d,", ASK(ticket), UNIT(ticket))
+        :: else -> break
+        od;
+        printf(" in this order\n");
+        clean()
+    }
+}
+
 inline tell() { /* the claim is committed, and wakes the others where it is new */
     d_step {
         do
@@ -296,7 +318,7 @@ inline commit() { /* one transaction: on Juju 4 refused whole with a ledger of w
         promise_at_write(out);
         ledger = out;
         wake(1);
-        printf("%d: as leader commits tickets %o (octal, last in front)\n", me, out);
+        story(out);
         tell()
 #endif
     :: !dirty[me] -> tell()
@@ -331,11 +353,11 @@ proctype unit(byte me)
 end:                     /* where a unit may rest; whether it should, `init` asserts */
     atomic {
         if
-        :: !calm && !due[me] && MATTERS -> printf("%d: a hook begins\n", me)   /* any may come at any time; */
-        :: due[me] -> due[me] = 0; printf("%d: a hook begins, as due\n", me)   /* in calm weather, only these */
-        :: news[me].by[PEER] -> changed(PEER)
+        :: FREE && !calm && !due[me] && MATTERS -> printf("%d: a hook begins\n", me)   /* any may come at any time; */
+        :: FREE && due[me] -> due[me] = 0; printf("%d: a hook begins, as due\n", me)   /* in calm weather, only these */
+        :: FREE && news[me].by[PEER] -> changed(PEER)
 #if N > 2
-        :: news[me].by[PEER2] -> changed(PEER2)
+        :: FREE && news[me].by[PEER2] -> changed(PEER2)
 #endif
 #ifdef FORGET
         :: !calm && !SERVED(me) && !forgot ->
@@ -345,10 +367,11 @@ end:                     /* where a unit may rest; whether it should, `init` ass
             goto end
 #endif
         fi;
+        BUSY(1);
         leads[me] = (leader == me);
         if
         :: leads[me] || OPEN(store[me]) || forgot
-        :: else -> goto handlers
+        :: else -> BUSY(0); goto handlers
         fi
     };
     atomic {
@@ -393,7 +416,7 @@ give:                    /* what the leader owes: rules 2, 6 and 7 */
 #else
             out = plan; dirty[me] = 1;
 #endif
-            printf("%d: as leader writes tickets %o (octal, last in front)\n", me, plan)
+            story(plan)
         fi
     };
     atomic {
@@ -412,30 +435,30 @@ look:                    /* rules 3 and 5: from the durable ledger and the claim
 #if N > 2
         :: IN(PEER2, unheard) -> hear(PEER2); unheard = 0; goto look
 #endif
-        :: unheard == 0
+        :: unheard == 0 -> BUSY(0)
         fi
     };
 
 handlers:
     atomic {
         if
-        :: !calm && !OPEN(store[me]) && store[me].asked < R ->
+        :: FREE && !calm && !OPEN(store[me]) && store[me].asked < R ->
             store[me].asked++;                           /* remembered at once */
             printf("%d: asks\n", me);
-            if :: leads[me] -> goto give :: else -> goto handlers fi
-        :: !calm && turn && works[me] != store[me].asked ->
+            if :: leads[me] -> BUSY(1); goto give :: else -> goto handlers fi
+        :: FREE && !calm && turn && works[me] != store[me].asked ->
             works[me] = store[me].asked;
             printf("%d: WORKS\n", me);
             promise_at_work();
             goto handlers
-        :: !calm && turn ->
+        :: FREE && !calm && turn ->
             store[me].done = store[me].asked; turn = 0;  /* release_lock in a handler */
             printf("%d: releases early\n", me);
             goto handlers
-        :: FAULTY ->
+        :: FREE && FAULTY ->
             FAULT; due[me] = 1;                          /* rule 9: nothing is released */
             printf("%d: the hook fails\n", me)
-        :: true ->                                       /* all handlers have succeeded */
+        :: FREE ->                                       /* all handlers have succeeded */
             if
             :: turn -> store[me].done = store[me].asked
             :: else
@@ -459,7 +482,7 @@ handlers:
 #define MAY_LEAD(unit) (!writes[unit] || JUJU == 4)
 #endif
 #define ELECT(unit) \
-    atomic { FAULTY && leader != unit && MAY_LEAD(unit) -> \
+    atomic { FREE && FAULTY && leader != unit && MAY_LEAD(unit) -> \
              FAULT; leader = unit; due[unit] = 1; printf("leadership moves to %d\n", unit) }
 
 init
