@@ -29,6 +29,8 @@
 #if N * R > 7 || N > 3
 #error "a ticket has 3 bits, and peers are named one by one below"
 #endif
+/* Further: FORGET, local stores are lost. ABA, leadership comes back within a hook. FAULTS=n, no more
+ * than n faults. COARSE, larger steps. LIVE, calm weather is also searched for histories without end. */
 
 /* What Juju keeps, and each unit's local store. */
 
@@ -41,40 +43,44 @@ Claim store[N];          /* a unit's claim in its local store: written at once *
 Claim bag[N];            /* a unit's claim in its databag: committed with the hook */
 Units news[N];           /* whose relation-changed a unit has yet to run */
 bit   due[N];            /* another hook is due: leadership, ledger, a retry. One bit: Juju merges */
+bit   calm;              /* nothing goes wrong any more, and nothing happens that Juju does not owe */
+
+bit   leads[N];          /* is-leader said True in this hook, and never False since (sticky, R15) */
+bit   dirty[N];          /* Juju 4: this hook has a ledger to commit */
+bit   writes[N];         /* between the read and the write of the ledger */
+
 #ifdef FAULTS
 byte  faults = FAULTS;   /* how many more: failed, lost or repeated hooks, moves of leadership */
-#define FAULTY (!calm && faults > 0)
+#define FAULTY !calm && faults > 0
 #define FAULT  faults--
 #else
 #define FAULTY !calm
 #define FAULT  skip
 #endif
-#ifdef COARSE            /* nobody comes between a hook's begin, or an ask, and what they bring */
-bit   busy;              /* less than Juju allows; for 3 units, whose every history is too much */
-#define FREE   !busy
+#ifdef COARSE            /* nobody comes between a hook's begin, or an ask, and what they bring: */
+bit   busy;              /* less than Juju allows, for 3 units, whose every history is too much */
+#define FREE    !busy
 #define BUSY(x) busy = x
 #else
-#define FREE   true
+#define FREE    true
 #define BUSY(x) skip
 #endif
-bit   calm;              /* nothing goes wrong any more, and nothing happens that Juju does not owe */
-
-bit   leads[N];          /* is-leader said True in this hook, and never False since (sticky) */
-bit   dirty[N];          /* Juju 4: this hook has a ledger to commit */
-bit   writes[N];         /* between the read and the write of the ledger */
 
 /* What is only watched. */
 
 byte  works[N];          /* the ask at whose turn a unit is at work; 0 once a hook has succeeded */
-byte  used;              /* tickets at the front with tokens no higher than the highest one used */
+byte  used;              /* tickets at the front whose tokens are no higher than the highest one used;
+                          * the place is the token, since leaders only append */
 
-byte place, ticket, who, other, ahead, behind, unfinished, remaining;   /* scratch of one d_step, then 0 */
+/* Scratch of one d_step, 0 after it; not `hidden`, which spin cannot search breadth first. */
+
+byte place, ticket, who, other, ahead, behind, unfinished;
 int  present, basis;
-bit  upwards, seated;
+bit  upwards, stands;
 
 inline clean() {
-    place = 0; ticket = 0; who = 0; other = 0; ahead = 0; behind = 0; unfinished = 0; remaining = 0;
-    present = 0; basis = 0; upwards = 0; seated = 0
+    place = 0; ticket = 0; who = 0; other = 0; ahead = 0; behind = 0; unfinished = 0;
+    present = 0; basis = 0; upwards = 0; stands = 0
 }
 
 #define TICKET(unit, ask)  ((unit) * R + (ask))
@@ -89,31 +95,25 @@ inline clean() {
 
 /* The promises. A broken protocol is followed to two units at work, so only that is asserted there. */
 
-inline tickets_of(tickets) { /* mask: which tickets are there */
-    do
-    :: AT(tickets, place) != 0 -> present = present | (1 << AT(tickets, place)); place++
-    :: else -> break
-    od
+#define STRICT (BREAK == 0 && !(defined(ABA) && JUJU == 4))
+
+inline tickets_of(tickets) { /* present: which tickets are there, a bit for each */
+    for (place : 0 .. N * R - 1) { present = present | (1 << AT(tickets, place)) }
 }
 
 inline promise_at_work() {
     d_step {
-        do
-        :: who < N -> ahead = ahead + (works[who] != 0); who++
-        :: else -> break
-        od;
-        assert(ahead <= SLOTS);                              /* never more at work than slots */
-#if BREAK == 0 && !(defined(ABA) && JUJU == 4)
+        for (who : 0 .. N - 1) { ahead = ahead + (works[who] != 0) }
+        assert(ahead <= SLOTS);                         /* never more at work than slots */
+#if STRICT
         tickets_of(ledger);
-        assert(IN(TICKET(me, works[me]), present));         /* by a ticket that stands, */
-        assert(bag[me].done < works[me]);                /* unfinished */
-        place = 0;
-        do
-        :: AT(ledger, place) != TICKET(me, works[me]) -> place++
-        :: else -> break
-        od;
-        assert(SLOTS > 1 || place + 1 >= used);              /* tokens rise in the order of turns: */
-        used = (place + 1 > used -> place + 1 : used);   /* place is token, since leaders only append */
+        assert(IN(TICKET(me, works[me]), present));     /* by a ticket that stands, */
+        assert(bag[me].done < works[me]);               /* unfinished */
+        for (place : 0 .. N * R - 1) {
+            other = (AT(ledger, place) == TICKET(me, works[me]) -> place + 1 : other)
+        }
+        assert(SLOTS > 1 || other >= used);             /* tokens rise in the order of turns */
+        used = (other > used -> other : used);
 #endif
         clean()
     }
@@ -121,19 +121,16 @@ inline promise_at_work() {
 
 inline promise_at_write(next) { /* before `next` becomes the ledger */
     d_step {
-#if BREAK == 0 && !(defined(ABA) && JUJU == 4)
+#if STRICT
         tickets_of(next);
-        place = 0;
-        do
-        :: AT(ledger, place) != 0 ->
+        for (place : 0 .. N * R - 1) {
             ticket = AT(ledger, place);
-            /* what goes was released in a hook that succeeded; who is at work has his ticket */
-            assert(IN(ticket, present) || (bag[UNIT(ticket)].done >= ASK(ticket) && works[UNIT(ticket)] != ASK(ticket)));
-            remaining = remaining + (place < used && IN(ticket, present));
-            place++
-        :: else -> break
-        od;
-        used = remaining;
+            /* what goes was released in a hook that succeeded; who is at work keeps his ticket */
+            assert(ticket == 0 || IN(ticket, present)
+                   || (bag[UNIT(ticket)].done >= ASK(ticket) && works[UNIT(ticket)] != ASK(ticket)));
+            behind = behind + (place < used && ticket != 0 && IN(ticket, present))
+        }
+        used = behind;
 #endif
         clean()
     }
@@ -157,11 +154,11 @@ inline promise_at_write(next) { /* before `next` becomes the ledger */
 #define RELEASED(ticket)     (UNIT(ticket) == me -> bag[me].done >= ASK(ticket) : FINISHED(ticket))
 #endif
 #if BREAK == 3          /* one slot too many */
-#define HOLDS           (seated && ahead <= SLOTS)
+#define HOLDS           (stands && ahead <= SLOTS)
 #elif BREAK == 4        /* waits until the leader drops the tickets ahead, finished or not */
-#define HOLDS           (seated && ahead + behind < SLOTS)
+#define HOLDS           (stands && ahead + behind < SLOTS)
 #else
-#define HOLDS           (seated && ahead < SLOTS)
+#define HOLDS           (stands && ahead < SLOTS)
 #endif
 #if BREAK == 5          /* used before it is durable */
 #define TRUSTED         out
@@ -188,26 +185,25 @@ inline decide(tickets) { /* plan: the ledger as the leader would have it; 0 if n
     if :: upwards = 0 :: upwards = 1 fi;     /* requests seen together may come in either order */
     d_step {
         basis = tickets; plan = 0;
-        do
-        :: AT(basis, place) != 0 ->
-            ticket = AT(basis, place); place++;
-            present = present | (1 << ticket);
-            unfinished = unfinished + !FINISHED(ticket);
-            remaining = RELEASED(ticket);
+        for (place : 0 .. N * R - 1) {
+            ticket = AT(basis, place);
             if
-            :: !remaining -> plan = plan | (ticket << (3 * behind)); behind++
-            :: else
+            :: ticket == 0 -> break
+            :: else ->
+                present = present | (1 << ticket);
+                unfinished = unfinished + !FINISHED(ticket);
+                stands = !RELEASED(ticket);
+                plan = plan | (stands * ticket << (3 * behind));
+                behind = behind + stands
             fi
-        :: else -> break
-        od;
+        }
         place = behind;
-        do
-        :: who < N ->
-            other = (upwards -> who : N - 1 - who); who++;
+        for (who : 0 .. N - 1) {
+            other = (upwards -> who : N - 1 - who);
             ticket = TICKET(other, ASKED(other));
             if
-            :: unfinished <= SLOTS && WANTS(other) && !IN(ticket, present) ->   /* rule 6: else it can wait */
-#if BREAK == 22                                                                 /* the leader reorders */
+            :: unfinished <= SLOTS && WANTS(other) && !IN(ticket, present) -> /* rule 6: else it can wait */
+#if BREAK == 22                                                               /* the leader reorders */
                 plan = (plan << 3) | ticket;
 #else
                 plan = plan | (ticket << (3 * behind));
@@ -215,30 +211,28 @@ inline decide(tickets) { /* plan: the ledger as the leader would have it; 0 if n
                 behind++
             :: else
             fi
-        :: else -> break
-        od;
+        }
         plan = (behind > place -> plan : 0);
         clean()
     }
 }
 
-inline survey(tickets) { /* turn: whether this unit holds; unheard: peers with tickets ahead it must hear first */
+inline survey(tickets) { /* turn: this unit holds. unheard: peers with tickets ahead whom it must hear first */
     d_step {
-        basis = tickets; unheard = 0;
-        do
-        :: AT(basis, place) == 0 -> break
-        :: else ->
-            ticket = AT(basis, place); place++;
+        basis = tickets;
+        for (place : 0 .. N * R - 1) {
+            ticket = AT(basis, place);
             if
-            :: OPEN(store[me]) && ticket == TICKET(me, store[me].asked) -> seated = 1; break
-            :: UNIT(ticket) != me ->
-                present = present | ((!known[UNIT(ticket)]) << UNIT(ticket));
+            :: ticket == 0 -> break
+            :: OPEN(store[me]) && ticket == TICKET(me, store[me].asked) -> stands = 1; break
+            :: ticket != 0 && UNIT(ticket) != me ->
+                present = present | (!known[UNIT(ticket)] << UNIT(ticket));
                 ahead = ahead + !FINISHED(ticket);
                 behind = behind + FINISHED(ticket)
             :: else
             fi
-        od;
-        unheard = (seated -> present : 0);
+        }
+        unheard = (stands -> present : 0);
         turn = (unheard == 0 && HOLDS);
         clean()
     }
@@ -247,15 +241,14 @@ inline survey(tickets) { /* turn: whether this unit holds; unheard: peers with t
 inline adopt() { /* rule 8: a ticket above one's own claim was asked for, and forgotten */
     d_step {
 #if BREAK != 8
-        do
-        :: AT(mine, place) != 0 ->
-            ticket = AT(mine, place); place++;
+        for (place : 0 .. N * R - 1) {
+            ticket = AT(mine, place);
             if
-            :: UNIT(ticket) == me && ASK(ticket) > store[me].asked -> store[me].asked = ASK(ticket)
+            :: ticket != 0 && UNIT(ticket) == me && ASK(ticket) > store[me].asked ->
+                store[me].asked = ASK(ticket)
             :: else
             fi
-        :: else -> break
-        od;
+        }
         clean();
 #endif
         forgot = 0
@@ -271,43 +264,35 @@ inline is_leader() {
 
 inline wake(all) { /* the ledger has changed: Juju 3 wakes the others, Juju 4 everybody (R9, R24) */
     d_step {
-        do
-        :: who < N -> due[who] = (due[who] || who != me || all); who++
-        :: else -> break
-        od;
-        clean()
-    }
-}
-
-inline story(tickets) {
-    d_step {
-        printf("%d: as leader writes", me);
-        do
-        :: AT(tickets, place) != 0 ->
-            ticket = AT(tickets, place); place++;
-            printf(" ask %d of %d,", ASK(ticket), UNIT(ticket))
-        :: else -> break
-        od;
-        printf(" in this order\n");
+        for (who : 0 .. N - 1) { due[who] = (due[who] || who != me || all) }
         clean()
     }
 }
 
 inline tell() { /* the claim is committed, and wakes the others where it is new */
     d_step {
-        do
-        :: who < N ->
-            news[who].by[me] = (who != me && (news[who].by[me] || bag[me].asked != store[me].asked
-                                              || bag[me].done != store[me].done));
-            who++
-        :: else -> break
-        od;
-        bag[me].asked = store[me].asked;
-        bag[me].done = store[me].done;
+        other = (bag[me].asked != store[me].asked || bag[me].done != store[me].done);
+        for (who : 0 .. N - 1) { news[who].by[me] = (who != me && (news[who].by[me] || other)) }
+        bag[me].asked = store[me].asked; bag[me].done = store[me].done;
         works[me] = 0;
         clean()
     };
     printf("%d: the hook succeeds; asked %d, done %d\n", me, bag[me].asked, bag[me].done)
+}
+
+inline story(tickets) {
+    d_step {
+        printf("%d: as leader writes", me);
+        for (place : 0 .. N * R - 1) {
+            ticket = AT(tickets, place);
+            if
+            :: ticket != 0 -> printf(" ask %d of %d,", ASK(ticket), UNIT(ticket))
+            :: else
+            fi
+        }
+        printf(" in this order\n");
+        clean()
+    }
 }
 
 inline commit() { /* one transaction: on Juju 4 refused whole with a ledger of who leads no more (R10) */
@@ -347,14 +332,14 @@ proctype unit(byte me)
     int   out;           /* the same, on Juju 4 with what this hook will commit */
     int   plan;          /* the ledger it is about to write */
     bit   turn;          /* this unit holds the lock */
-    byte  unheard;       /* scratch */
+    byte  unheard;       /* peers to be heard before it is known */
     bit   forgot;        /* its local store was lost, and Juju has not been asked since */
 
 end:                     /* where a unit may rest; whether it should, `init` asserts */
     atomic {
-        if
-        :: FREE && !calm && !due[me] && MATTERS -> printf("%d: a hook begins\n", me)   /* any may come at any time; */
-        :: FREE && due[me] -> due[me] = 0; printf("%d: a hook begins, as due\n", me)   /* in calm weather, only these */
+        if  /* in calm weather only the hooks that are due; else any, at any time */
+        :: FREE && !calm && !due[me] && MATTERS -> printf("%d: a hook begins\n", me)
+        :: FREE && due[me] -> due[me] = 0; printf("%d: a hook begins, as due\n", me)
         :: FREE && news[me].by[PEER] -> changed(PEER)
 #if N > 2
         :: FREE && news[me].by[PEER2] -> changed(PEER2)
@@ -402,14 +387,13 @@ give:                    /* what the leader owes: rules 2, 6 and 7 */
         :: else -> goto look
         fi
     };
-    atomic {
-        is_leader()
-    };
+    atomic { is_leader() };
     atomic {
         writes[me] = 0;
         if
         :: !leads[me] || plan == 0
-        :: leads[me] && plan != 0 && leader != me -> leads[me] = 0; printf("%d: the ledger's write is refused\n", me)
+        :: leads[me] && plan != 0 && leader != me ->
+            leads[me] = 0; printf("%d: the ledger's write is refused\n", me)
         :: leads[me] && plan != 0 && leader == me ->
 #if JUJU == 3
             promise_at_write(plan); ledger = plan; wake(0);
@@ -504,16 +488,13 @@ init
     /* Everything that was owed has run. Whoever still waits now would wait for ever. */
     atomic {
         timeout ->
-        do
-        :: who < N ->
+        for (who : 0 .. N - 1) {
             if
             :: !SERVED(who) -> printf("%d is not served: asked %d, done %d\n", who, store[who].asked, store[who].done)
             :: else
             fi;
-            assert(SERVED(who));
-            who++
-        :: else -> break
-        od;
+            assert(SERVED(who))
+        }
         who = 0
     }
 }
