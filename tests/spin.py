@@ -89,6 +89,7 @@ REFUTED = [
     _case('rule 7: decided from what the hook read first', 'N=2 R=1 JUJU=3 BREAK=7 ABA', TWO_AT_WORK),
     _case('rule 8: a forgotten ask is not adopted', 'N=2 R=1 JUJU=3 BREAK=8 FORGET', NOT_SERVED),
     _case('rule 9: the release of a hook that fails counts', 'N=2 R=1 JUJU=3 BREAK=9', TWO_AT_WORK),
+    _case('known limit: leadership comes back unheard of', 'N=2 R=1 JUJU=3 SILENT', NOT_SERVED),
     _case('known limit: leadership comes back, databag', 'N=2 R=1 JUJU=4 ABA', TWO_AT_WORK),
 ]
 CASES = PROVED + REFUTED
@@ -174,9 +175,9 @@ def _build(spin: str, case: Case) -> List[List[str]]:
 
 def _search(case: Case) -> List[str]:
     polite = ['nice', '-n', '10'] if shutil.which('nice') else []
-    return (
-        polite + ['./pan'] + ([] if case.broken else ['-m{}'.format(DEPTH)]) + (['-a'] if case.live else [])
-    )
+    large = '-DR=2' in case.macros or '-DN=3' in case.macros
+    options = [] if case.broken else ['-m{}'.format(DEPTH), '-w26' if large else '-w23']
+    return [*polite, './pan', *options, *(['-a'] if case.live else [])]
 
 
 def _number(pattern: str, said: str) -> float:

@@ -30,7 +30,8 @@
 #error "a ticket has 3 bits, and peers are named one by one below"
 #endif
 /* Further: FORGET, local stores are lost. ABA, leadership comes back within a hook. FAULTS=n, no more
- * than n faults. COARSE, larger steps. LIVE, calm weather is also searched for histories without end. */
+ * than n faults. COARSE, larger steps. LIVE, calm weather is also searched for histories without end.
+ * SILENT, no leader-elected for leadership that comes back within a hook. */
 
 /* What Juju keeps, and each unit's local store. */
 
@@ -47,6 +48,7 @@ bit   calm;              /* nothing goes wrong any more, and nothing happens tha
 
 bit   leads[N];          /* is-leader said True in this hook, and never False since (sticky, R15) */
 bit   dirty[N];          /* Juju 4: this hook has a ledger to commit */
+bit   led[N];            /* it led when this hook began */
 bit   writes[N];         /* between the read and the write of the ledger */
 
 #ifdef FAULTS
@@ -257,7 +259,7 @@ inline adopt() { /* rule 8: a ticket above one's own claim was asked for, and fo
 
 inline is_leader() {
     if
-    :: leader != me -> leads[me] = 0
+    :: leader != me -> leads[me] = 0; printf("%d: hears that it does not lead\n", me)
     :: else
     fi
 }
@@ -354,6 +356,9 @@ end:                     /* where a unit may rest; whether it should, `init` ass
         fi;
         BUSY(1);
         leads[me] = (leader == me);
+#ifdef SILENT
+        led[me] = leads[me];
+#endif
         if
         :: leads[me] || OPEN(store[me]) || forgot
         :: else -> BUSY(0); goto handlers
@@ -453,7 +458,8 @@ handlers:
             :: FAULTY -> FAULT; due[me] = 1; printf("%d: the handlers succeed, the commit is lost\n", me)
             fi
         fi;
-        leads[me] = 0; dirty[me] = 0; mine = 0; out = 0; turn = 0   /* a hook's own view ends with it */
+        leads[me] = 0; led[me] = 0; dirty[me] = 0;
+        mine = 0; out = 0; turn = 0                      /* a hook's own view ends with it */
     };
     goto end
 }
@@ -465,9 +471,14 @@ handlers:
 #else
 #define MAY_LEAD(unit) (!writes[unit] || JUJU == 4)
 #endif
+#ifdef SILENT             /* no leader-elected where it comes back before the hook ends in which it left (R17) */
+#define ELECTED(unit) !led[unit]
+#else
+#define ELECTED(unit) 1
+#endif
 #define ELECT(unit) \
     atomic { FREE && FAULTY && leader != unit && MAY_LEAD(unit) -> \
-             FAULT; leader = unit; due[unit] = 1; printf("leadership moves to %d\n", unit) }
+             FAULT; leader = unit; due[unit] = (due[unit] || ELECTED(unit)); printf("leadership moves to %d\n", unit) }
 
 init
 {
