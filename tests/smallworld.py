@@ -43,6 +43,22 @@ WROTE, TOLD, LEFT, JOINED = 1, 2, 4, 8
 NOT_CALM, CALM, LOOK = 0, 1, 2
 
 
+class _Dead:
+    """Stands for what the rest of a hook cannot depend on; the search fails where it does."""
+
+    def _touched(self, *_: Any) -> Any:
+        raise AssertionError('the protocol looked at what a hook that does not lead was thought done with')
+
+    __bool__ = __eq__ = __iter__ = _touched  # type: ignore[assignment]
+    __getattr__ = _touched
+
+    def __hash__(self) -> int:
+        return 17
+
+
+DEAD: Any = _Dead()
+
+
 class Kind(NamedTuple):
     """What kind of world it is, and what may happen in it."""
 
@@ -374,15 +390,14 @@ def has_no_ticket(unit: int, me: U, scene: Scene) -> str:
     return ''
 
 
-def used(kind: Kind, around: Around, turn: rules.Ticket) -> Tuple[Optional[Scene], str]:
-    """Return the scene after a turn was used, None if it stays, and what its token breaks.
+def used(scene: Scene, turn: rules.Ticket) -> Tuple[Scene, str]:
+    """Return the scene after a turn was used, and what its token breaks.
 
     With one slot tokens rise in the order of turns. With more, turns overlap,
     and only that no two have the same token is left of that.
     """
-    if not kind.tokens or turn in around.scene.used:
-        return None, ''
-    scene = around.scene
+    if turn in scene.used:
+        return scene, ''
     same = [past for past in scene.used if past.token == turn.token]
     later = [past for past in scene.used if turn.slots == 1 and past.queue == turn.queue]
     broken = ''
@@ -406,7 +421,7 @@ def _call(
         port = SmallPort(kind, unit, me, around, answers, choice)
         try:
             hook = _TASKS[task[0]](port, kind, me, unit, *task[1:])
-            after = port.me._replace(hook=_small(hook), stopped=())
+            after = _small(port.me, hook)
         except Stopped:
             after = port.me._replace(stopped=(task, tuple(port.answers)))
         except Beyond:
@@ -414,13 +429,44 @@ def _call(
         scene, effect = None, 0
         if port.written != UNREAD:
             scene, effect = around.scene._replace(ledger=port.written), WROTE
-        yield Option('', after, scene, effect, broken=port.broken)
+        after, scene, broken = _working(kind, after, around, scene)
+        yield Option('', after, scene, effect, broken=port.broken or broken)
         choice, choices = choice + 1, port.choices
 
 
-def _small(hook: protocol.Hook) -> protocol.Hook:
-    """What was given is only told in the log."""
-    return hook._replace(given=(), dropped=())
+def _small(me: U, hook: protocol.Hook) -> U:
+    """Return the unit in its hook, without what can matter no more: a hook that does not lead reads no ledger again.
+
+    What was given is only told in the log.
+    """
+    if hook.leading:
+        return me._replace(hook=hook._replace(given=(), dropped=()), stopped=())
+    occasion = protocol.Occasion(unit=hook.occasion.unit, news=DEAD, leaving=hook.occasion.leaving)
+    hook = hook._replace(given=(), dropped=(), ledger=DEAD, ledger_read=DEAD, occasion=occasion)
+    return me._replace(hook=hook, stopped=(), read=DEAD, minion=True)
+
+
+def _working(kind: Kind, me: U, around: Around, scene: Optional[Scene]) -> Tuple[U, Optional[Scene], str]:
+    """Return the unit at work for each turn that it may use in this hook.
+
+    It works as soon as it may. To work later, or not at all, changes nothing
+    for anybody else, and can break no promise that this does not break.
+    """
+    broken = ''
+    for turn in me.hook.turns if me.hook and me.hook.serving else ():
+        if (turn.queue, turn.ask) not in me.works:
+            me = me._replace(works=tuple(sorted(me.works + ((turn.queue, turn.ask),))))
+            if kind.tokens:
+                scene, broken = used(scene or around.scene, turn)
+    return me, scene, broken
+
+
+def _quiet(me: U) -> bool:
+    """Whether nothing that this hook has read or done so far can be told from outside."""
+    hook = me.hook
+    if hook is None or me.stopped or hook.leading or hook.turns:
+        return False
+    return me.out in (None, me.bag) and me.out_ledger == UNREAD
 
 
 def _begin(port: SmallPort, kind: Kind, me: U, unit: int, why: str, about: int) -> protocol.Hook:
@@ -540,14 +586,34 @@ def waits(unit: int, me: U) -> str:
 
 
 def options(kind: Kind, unit: int, me: U, around: Around) -> Iterator[Option]:
-    """Yield everything that one unit may do next."""
+    """Yield everything that one unit may do next.
+
+    A step that leaves the unit in a quiet hook is told together with the next
+    one of that unit: that next step is its own affair, so whatever others do
+    in between they may as well do after it.
+    """
+    for option in _options(kind, unit, me, around):
+        if _quiet(option.after):
+            for more in _options(kind, unit, option.after, around, quiet=True):
+                yield more._replace(
+                    said='{}, {}'.format(option.said, more.said),
+                    scene=option.scene if more.scene is None else more.scene,
+                    effect=option.effect | more.effect,
+                    calm=option.calm if more.calm else NOT_CALM,
+                    broken=option.broken or more.broken,
+                )
+        else:
+            yield option
+
+
+def _options(kind: Kind, unit: int, me: U, around: Around, quiet: bool = False) -> Iterator[Option]:
     who = name(unit)
     if me.life == GONE:
         return
     if me.life == ABSENT:
         yield Option('add ' + who, me._replace(life=THERE))
         return
-    if kind.removals:
+    if kind.removals and not quiet:
         yield from _removals(kind, unit, me, around, who)
     if me.stopped:
         for option in _call(kind, unit, me, around, *me.stopped):
@@ -648,12 +714,6 @@ def _handlers(kind: Kind, unit: int, me: U, around: Around, hook: protocol.Hook)
         if me.asks and lock not in hook.claim(lock).names and not hook.occasion.leaving:
             yield from call('ask {} {}'.format(who, lock), 'ask', lock, asks=me.asks - 1)
     held = [lock for lock in kind.locks if hook.turn(lock)]
-    for turn in hook.turns:
-        if (turn.queue, turn.ask) not in me.works:
-            scene, broken = used(kind, around, turn)
-            works = tuple(sorted(me.works + ((turn.queue, turn.ask),)))
-            said = 'work {} {}'.format(who, turn.queue).rstrip()
-            yield Option(said, me._replace(works=works), scene, broken=broken)
     if kind.releases:
         for lock in kind.locks:
             if lock in hook.claim(lock).names:
