@@ -166,13 +166,14 @@ class Search:
         kind = self.kind
         self._face = standing(lambda me: self._number(self._faces, me.face, self._face_bits))
         self._may_lead = standing(lambda me: electable(kind, me))
-        self._elected = standing(lambda me: self._standing(elected(me)))
+        self._elected = standing(lambda me: self._standing(elected(kind, me)))
         self._dead = standing(lambda me: me.life == GONE)
         self._lives = standing(lambda me: me.life == THERE)
         self._waits = standing(lambda me: bool(waits(0, me)))
         queues = sorted({kind.policy.queue_of(lock) for lock in kind.locks})
         self._works = [standing(lambda me, q=q: any(at == q for at, _ in me.works)) for q in queues]
         self._affected: Dict[Tuple[int, int], Table] = {}
+        self._moved_on = Table(self._moved_scene)
 
     def _affect(self, cause: int, effect: int) -> Table:
         if (cause, effect) not in self._affected:
@@ -181,6 +182,10 @@ class Search:
                 lambda n: self._standing(affected(self.kind, things[n], cause, effect))
             )
         return self._affected[cause, effect]
+
+    def _moved_scene(self, number: int) -> int:
+        scene: Scene = self._scenes.things[number]
+        return self._scene(scene._replace(moves=min(scene.moves + 1, self.kind.moves)))
 
     def _number(self, numbers: Numbers, thing: Any, bits: int) -> int:
         found = numbers.of(thing)
@@ -197,7 +202,7 @@ class Search:
     def _start(self) -> Any:
         kind = self.kind
         new = kind.units - 1 if kind.newcomer else -1
-        fresh = U(seen=(None,) * kind.units, asks=kind.asks)
+        fresh = U(seen=(None,) * kind.units, asks=kind.asks, due=not kind.anytime)
         units = [fresh._replace(strangers=frozenset({new} - {-1})) for _ in range(kind.units)]
         if kind.newcomer:
             others = frozenset(range(kind.units)) - {new}
@@ -279,7 +284,8 @@ class Search:
                 return node['options']
             node = node['next'].setdefault(look(node['looks at']), {})
         around = Around(look)
-        found = [self._numbered(option, around) for option in options(self.kind, unit, me, around)]
+        numbered = (self._numbered(option, around) for option in options(self.kind, unit, me, around))
+        found = list(dict.fromkeys(numbered))
         node = self._looks[unit][standing]
         for what, seen in around.looked.items():
             if not node:
@@ -309,6 +315,8 @@ class Search:
     def _elect(self, unit: int, parts: Sequence[Any], at: Any) -> Any:
         new = [part[at] for part in parts]
         new[0], new[2 + unit] = np.full(len(new[0]), unit), self._elected[new[2 + unit]]
+        if self.kind.moves:
+            new[1] = self._moved_on[new[1]]
         return self._least(self.packed(new))
 
     def _after(self, worlds: Any) -> List[Any]:
@@ -324,6 +332,8 @@ class Search:
             row = np.arange(len(source)) + np.repeat(begins - np.cumsum(counts) + counts, counts)
             found.append(self._moved(unit, parts, source, row))
             may = (parts[0] != unit) & (self._may_lead[parts[2 + unit]] > 0)
+            if self.kind.moves:
+                may &= self._moved_on[parts[1]] != parts[1]
             found.append(self._elect(unit, parts, may))
         return found
 
@@ -411,8 +421,8 @@ class Search:
 
     def _served(self, levels: List[Any], visited: 'Runs') -> Found:
         """Demand that calm weather, from every world, comes to rest with every request served."""
-        if self.kind.tokens:
-            return Found(len(visited))  # the same kind without tokens has no bound, and tells
+        if self.kind.tokens or self.kind.anytime:
+            return Found(len(visited))  # cut off at a token; or nothing is told of what hooks are due
         worlds = visited.whole()
         leads_to = np.empty(len(worlds), dtype=np.int32)
         for begin in range(0, len(worlds), CHUNK):
@@ -495,7 +505,9 @@ class Search:
             if unit != world[0] and self._may_lead[parts[2 + unit]][0]:
                 units = list(world[2:])
                 units[unit] = int(self._elected[parts[2 + unit]][0])
-                yield 'elect ' + name(unit), (unit, world[1], *units)
+                scene = self._moved_scene(world[1]) if self.kind.moves else world[1]
+                if scene != world[1] or not self.kind.moves:
+                    yield 'elect ' + name(unit), (unit, scene, *units)
 
     def _woken(self, standing: int, cause: int, effect: int) -> int:
         return int(self._affect(cause, effect)[np.array([standing])][0]) if effect else standing

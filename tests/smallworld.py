@@ -32,6 +32,9 @@ from charms.layer.coordinator.wire import Local
 
 Bag = Tuple[Tuple[str, Claim], ...]
 
+Picks = Tuple[Tuple[int, int], ...]
+"""Which was picked, among how many, at each choice of a run."""
+
 UNREAD: Any = ('unread',)
 
 ABSENT, THERE, DYING, GONE = 'absent', 'there', 'dying', 'gone'
@@ -76,6 +79,10 @@ class Kind(NamedTuple):
     newcomer: bool = False  # the last unit is added on the way
     subordinate: bool = False  # goal-state is empty
     tokens: int = 0  # tokens are kept, up to this one; 0: every token is 0
+    # Hooks of all kinds may come at any time, and of a peer's databag any version may be read that
+    # there ever was. More may happen than in Juju, in fewer worlds; nothing is said of calm weather.
+    anytime: bool = False
+    moves: int = 0  # how often leadership may move, 0 for any number of times
     symmetric: bool = False  # units are interchangeable: see search.py
 
 
@@ -83,6 +90,7 @@ class Face(NamedTuple):
     """What others see of a unit."""
 
     bag: Bag = ()
+    past: Tuple[Bag, ...] = ()
     life: str = THERE
     related: bool = True
 
@@ -92,6 +100,7 @@ class U(NamedTuple):
 
     store: Optional[Local] = None
     bag: Bag = ()
+    past: Tuple[Bag, ...] = ()  # what it published before, where an old reading may be any
     life: str = THERE
     related: bool = True  # it has entered the peer relation's scope
     strangers: FrozenSet[int] = frozenset()  # peers that are not in its relation-list
@@ -112,14 +121,15 @@ class U(NamedTuple):
 
     @property
     def face(self) -> Face:
-        return Face(self.bag, self.life, self.related)
+        return Face(self.bag, self.past, self.life, self.related)
 
 
 class Scene(NamedTuple):
-    """The ledger, and of the turns used so far what the promise about tokens needs."""
+    """The ledger; of the turns used so far what the promise about tokens needs."""
 
     ledger: Optional[Ledger] = None
     used: Tuple[rules.Ticket, ...] = ()
+    moves: int = 0  # of leadership, where they are counted
 
 
 class Around:
@@ -193,11 +203,11 @@ class SmallPort:
     """A port on one unit of a small world. Answers given once are given again when a function is rerun."""
 
     def __init__(
-        self, kind: Kind, unit: int, me: U, around: Around, answers: Tuple[Any, ...], choice: int
+        self, kind: Kind, unit: int, me: U, around: Around, answers: Tuple[Any, ...], picks: Picks
     ) -> None:
-        self.kind, self.unit, self.me, self.around, self._choice = kind, unit, me, around, choice
+        self.kind, self.unit, self.me, self.around, self._picks = kind, unit, me, around, picks
         self.written: Any = UNREAD
-        self.broken, self.choices = '', 1
+        self.broken, self.picked = '', []  # type: str, List[Tuple[int, int]]
         self.durable_at_once = kind.juju == 3
         self._given, self.answers = list(answers), list(answers)
         self._shared = bool(answers)
@@ -220,6 +230,13 @@ class SmallPort:
         if isinstance(found, str):
             raise protocol.LedgerClosed(found)
         return found
+
+    def _pick(self, among: int) -> int:
+        """Return one of so many, another one each time this function is run again."""
+        place = len(self.picked)
+        chosen = self._picks[place][0] if place < len(self._picks) else 0
+        self.picked.append((chosen, among))
+        return chosen
 
     def _now(self, **changed: Any) -> None:
         self.me = self.me._replace(**changed)
@@ -257,6 +274,12 @@ class SmallPort:
     def claims_of(self, unit: str) -> Dict[str, Claim]:
         peer = number(unit)
 
+        def any_version() -> Bag:
+            face = self.around.face(peer)
+            if not face.related:
+                return ()
+            return (face.bag, *face.past)[self._pick(1 + len(face.past))]
+
         def does() -> Bag:
             if self.me.seen[peer] is None:
                 face = self.around.face(peer)
@@ -265,6 +288,8 @@ class SmallPort:
 
         if not self.me.related:
             return {}
+        if self.kind.anytime:
+            return dict(self._step(any_version, shared=True))
         return dict(self._step(does, shared=self.me.seen[peer] is None))
 
     def everybody(self) -> FrozenSet[str]:
@@ -345,9 +370,8 @@ class SmallPort:
         known = {ticket[1:4] for ticket in now.tickets} if now else set()
         added = [ticket for ticket in decided.tickets if ticket[1:4] not in known]
         orders = list(permutations(added))
-        self.choices = len(orders)
         place = len(decided.tickets) - len(added)
-        chosen = orders[self._choice]
+        chosen = orders[self._pick(len(orders))]
         tokens = [ticket.token for ticket in added]
         anew = tuple(ticket._replace(token=token) for ticket, token in zip(chosen, tokens))
         if added and decided.tickets[place:] != tuple(added):
@@ -416,9 +440,9 @@ def _call(
     kind: Kind, unit: int, me: U, around: Around, task: Tuple[Any, ...], answers: Tuple[Any, ...] = ()
 ) -> Iterator[Option]:
     """Run a protocol function, to its end or to where another unit may come between."""
-    choice, choices = 0, 1
-    while choice < choices:
-        port = SmallPort(kind, unit, me, around, answers, choice)
+    picks: Optional[Picks] = ()
+    while picks is not None:
+        port = SmallPort(kind, unit, me, around, answers, picks)
         try:
             hook = _TASKS[task[0]](port, kind, me, unit, *task[1:])
             after = _small(port.me, hook)
@@ -431,7 +455,17 @@ def _call(
             scene, effect = around.scene._replace(ledger=port.written), WROTE
         after, scene, broken = _working(kind, after, around, scene)
         yield Option('', after, scene, effect, broken=port.broken or broken)
-        choice, choices = choice + 1, port.choices
+        picks = _next(port.picked)
+
+
+def _next(picked: List[Tuple[int, int]]) -> Optional[Picks]:
+    """Return what to pick in the next run, None if every choice was made."""
+    while picked and picked[-1][0] + 1 == picked[-1][1]:
+        picked.pop()
+    if not picked:
+        return None
+    chosen, among = picked.pop()
+    return (*picked, (chosen + 1, among))
 
 
 def _small(me: U, hook: protocol.Hook) -> U:
@@ -504,8 +538,9 @@ _TASKS: Dict[str, Callable[..., protocol.Hook]] = {
 }
 
 
-def _over(me: U, retry: bool) -> U:
+def _over(kind: Kind, me: U, retry: bool) -> U:
     """Return the unit with its hook over and everything buffered gone."""
+    retry = retry and not kind.anytime
     (why, peer), news, leavers = me.why, me.news, me.leavers
     if retry and why == 'departed':
         leavers |= {peer}
@@ -523,18 +558,21 @@ def _flushed(kind: Kind, me: U, around: Around, said: str, again: bool = False) 
     """Commit one hook: all of it, or where it wrote the ledger and leads no more, nothing (R8, R10)."""
     scene, effect, broken = None, 0, ''
     if me.out_ledger != UNREAD and not around.leads:
-        return Option(said, _over(me, retry=True), calm=CALM)
+        return Option(said, _over(kind, me, retry=True), calm=CALM)
     if me.out_ledger != UNREAD and me.out_ledger != around.scene.ledger:
         broken = lost_ticket(around, around.scene.ledger, me.out_ledger)
         scene, effect = around.scene._replace(ledger=me.out_ledger), WROTE
     bag = me.bag if me.out is None else me.out
     if bag != me.bag and not _unheard(kind, me):
         effect |= TOLD
+    if kind.anytime and bag != me.bag:
+        me = me._replace(past=(me.bag, *me.past))
     left = me.left or (me.hook is not None and me.hook.occasion.leaving)
     works = tuple((queue, ask) for queue, ask in me.works if _claim(bag, queue).done < ask)
-    done = _over(me, retry=again)._replace(bag=bag, works=works, left=left)
+    done = _over(kind, me, retry=again)._replace(bag=bag, works=works, left=left)
     # R24: the application's databag wakes its writer too.
-    done = done._replace(due=done.due or bool(effect & WROTE))
+    if effect & WROTE and not kind.anytime:
+        done = done._replace(due=True)
     return Option(said, done, scene, effect, calm=NOT_CALM if again else CALM, broken=broken)
 
 
@@ -546,6 +584,8 @@ def _unheard(kind: Kind, me: U) -> bool:
 def affected(kind: Kind, me: U, cause: int, effect: int) -> U:
     """Return another unit after a step of the unit `cause`."""
     if me.life != THERE:
+        return me
+    if kind.anytime:
         return me
     if effect & WROTE and (me.related or kind.juju == 3):
         me = me._replace(due=True)
@@ -559,8 +599,8 @@ def affected(kind: Kind, me: U, cause: int, effect: int) -> U:
     return me
 
 
-def elected(me: U) -> U:
-    return me._replace(due=True)
+def elected(kind: Kind, me: U) -> U:
+    return me._replace(due=not kind.anytime)
 
 
 def electable(kind: Kind, me: U) -> bool:
@@ -618,7 +658,7 @@ def _options(kind: Kind, unit: int, me: U, around: Around, quiet: bool = False) 
     if me.stopped:
         for option in _call(kind, unit, me, around, *me.stopped):
             yield option._replace(said='go on ' + who, calm=CALM)
-        yield Option('crash ' + who, _over(me, retry=True))
+        yield Option('crash ' + who, _over(kind, me, retry=True))
     elif me.hook is not None and not me.hook.serving:
         yield from _endings(kind, me, around, who)
     elif me.hook is not None:
@@ -641,7 +681,7 @@ def _removals(kind: Kind, unit: int, me: U, around: Around, who: str) -> Iterato
 
 
 def _gone(me: U) -> U:
-    return U(bag=me.bag, related=me.related, life=GONE, seen=(None,) * len(me.seen), due=False)
+    return U(bag=me.bag, past=me.past, related=me.related, life=GONE, seen=(None,) * len(me.seen), due=False)
 
 
 def _last_hooks(kind: Kind, unit: int, me: U, around: Around, who: str) -> Iterator[Option]:
@@ -666,25 +706,39 @@ def _beginnings(kind: Kind, unit: int, me: U, around: Around, who: str) -> Itera
     if kind.removals and not me.due and around.leads:
         # To who does not lead, update-status is a hook like any other.
         yield from _begun(kind, unit, me, around, 'begin update-status of ' + who, 'look', -1, LOOK)
-    for peer in sorted(me.leavers):
-        departed = me._replace(
-            leavers=me.leavers - {peer}, seen=_put(me.seen, peer, None),
-            strangers=me.strangers | {peer}, why=('departed', peer),
-        )  # fmt: skip
+    leavers, news = (me.leavers, me.news) if not kind.anytime else _whom_to_hear(kind, unit, me, around)
+    for peer in sorted(leavers):
         said = 'begin {}, {} departed'.format(who, name(peer))
+        departed = _reread(kind, me, peer, 'departed')
         yield from _begun(kind, unit, departed, around, said, 'departed', peer, int(not me.due))
-    for peer in sorted(me.news):
-        heard = me._replace(
-            news=me.news - {peer}, seen=_put(me.seen, peer, None),
-            strangers=me.strangers - {peer}, why=('news', peer),
-        )  # fmt: skip
+    for peer in sorted(news):
         said = 'begin {} with news of {}'.format(who, name(peer))
+        heard = _reread(kind, me, peer, 'news')
         yield from _begun(kind, unit, heard, around, said, 'news', peer, int(not me.due))
     if not me.related and me.store is not None and not me.due:
         yield _entering(kind, unit, me, around)
     if kind.forgets and me.store is not None:
         # It is read again from Juju in the next hook; nothing else brings that hook.
-        yield Option('forget ' + who, me._replace(store=None, due=True))
+        yield Option('forget ' + who, me._replace(store=None, due=not kind.anytime))
+
+
+def _reread(kind: Kind, me: U, peer: int, why: str) -> U:
+    """Return the unit as its relation-joined, -changed or -departed of that peer begins."""
+    if kind.anytime:
+        return me
+    here = frozenset({peer})
+    strangers = me.strangers | here if why == 'departed' else me.strangers - here
+    seen = _put(me.seen, peer, None)
+    me = me._replace(leavers=me.leavers - here, seen=seen, strangers=strangers, why=(why, peer))
+    return me._replace(news=me.news - here) if why == 'news' else me
+
+
+def _whom_to_hear(kind: Kind, unit: int, me: U, around: Around) -> Tuple[List[int], List[int]]:
+    """Return the peers whose departure, and those whose news, may come where any hook may."""
+    peers = [peer for peer in range(kind.units) if peer != unit and me.related]
+    left = [peer for peer in peers if kind.removals and around.life(peer) in (DYING, GONE)]
+    there = [peer for peer in peers if not kind.newcomer or around.face(peer).related]
+    return left if kind.juju == 3 else [], there
 
 
 def _entering(kind: Kind, unit: int, me: U, around: Around) -> Option:
@@ -692,7 +746,9 @@ def _entering(kind: Kind, unit: int, me: U, around: Around) -> Option:
     peers = frozenset(peer for peer in range(kind.units) if peer != unit)
     heard = (THERE,) if kind.juju == 3 else (THERE, DYING)
     news = frozenset(peer for peer in peers if around.face(peer).related and around.life(peer) in heard)
-    after = me._replace(related=True, strangers=peers, news=news, due=True)
+    after = me._replace(related=True)
+    if not kind.anytime:
+        after = after._replace(strangers=peers, news=news, due=True)
     return Option(name(unit) + ' enters the peer relation', after, effect=JOINED, calm=CALM)
 
 
@@ -719,12 +775,12 @@ def _handlers(kind: Kind, unit: int, me: U, around: Around, hook: protocol.Hook)
             if lock in hook.claim(lock).names:
                 verb = 'release' if lock in held else 'withdraw'
                 yield from call('{} {} {}'.format(verb, who, lock), 'release', lock)
-    yield Option('fail ' + who, _over(me, retry=True))
+    yield Option('fail ' + who, _over(kind, me, retry=True))
     if held and kind.keeps:
         # Who keeps, or asks again, counts on its own next hook, update-status at the latest.
-        yield from call('end {} and keep'.format(who), 'end', True, False, due=True)
+        yield from call('end {} and keep'.format(who), 'end', True, False, due=not kind.anytime)
         if me.asks:
-            yield from call('end {} and ask again'.format(who), 'end', False, True, asks=me.asks - 1, due=True)
+            yield from call('end {} and ask again'.format(who), 'end', False, True, asks=me.asks - 1, due=not kind.anytime)
     for end in call('end ' + who, 'end', False, False):
         if end.after.stopped or kind.fine:
             yield end._replace(calm=CALM)
@@ -743,4 +799,4 @@ def _ended(kind: Kind, end: Option, around: Around, who: str) -> Iterator[Option
 def _endings(kind: Kind, me: U, around: Around, who: str) -> Iterator[Option]:
     yield _flushed(kind, me, around, 'succeed ' + who)
     yield _flushed(kind, me, around, 'succeed {}, and run the hook again'.format(who), again=True)
-    yield Option('lose the flush of ' + who, _over(me, retry=True))
+    yield Option('lose the flush of ' + who, _over(kind, me, retry=True))
