@@ -5,7 +5,7 @@ PYTHON ?= python3
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-everywhere search check lint types format bench clean
+.PHONY: help demo test test-everywhere prove check lint types format bench clean
 
 help: ## List what make can do here; this is what a plain `make` does.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -20,8 +20,8 @@ test: .venv/.demo .venv/.test .venv/charm-tools/.ready ## Test all on python3, a
 test-everywhere: .venv/.demo .venv/.test .venv/charm-tools/.ready ## Test all on each Python from 3.8 to 3.13 there is.
 	@.venv/bin/python tests/pythons.py --everywhere
 
-search: .venv/.demo .venv/.test ## Visit every history of every small world there is, also those that take too long for `make test`.
-	@.venv/bin/python -m pytest -n 2 -m 'long or not long' -v tests/test_histories.py
+prove: .venv/.demo .venv/.test ## Visit every history of every small world, also those that take too long for `make test`; takes WORLD=.
+	@.venv/bin/python tests/prove.py $(WORLD)
 
 check: lint types test ## Check format, lint and types, then do what `make test` does.
 

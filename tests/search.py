@@ -18,8 +18,27 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Se
 
 import numpy as np
 from charms.layer.coordinator.wire import Local
-from smallworld import ABSENT, CALM, GONE, LOOK, THERE, Around, Kind, Option, Scene, U
-from smallworld import affected, elected, electable, has_no_ticket, name, number, options, waits
+from smallworld import (
+    ABSENT,
+    CALM,
+    GONE,
+    LOOK,
+    THERE,
+    Around,
+    Kind,
+    Option,
+    Scene,
+    U,
+    affected,
+    electable,
+    elected,
+    has_no_ticket,
+    has_ticket,
+    name,
+    number,
+    options,
+    waits,
+)
 
 World = Tuple[int, ...]
 """Who leads (as many as there are units: nobody), the scene's number, each unit's standing's number."""
@@ -132,7 +151,9 @@ class Cases:
         for column, values in zip(('after', 'scene', 'effect'), rows.T):
             setattr(self, column, np.concatenate([getattr(self, column), values]) if old else values)
         for mood in (CALM, LOOK):
-            places = [next((place for place, step in enumerate(steps) if step[4] == mood), -1) for steps in new]
+            places = [
+                next((place for place, step in enumerate(steps) if step[4] == mood), -1) for steps in new
+            ]
             self.first[mood] = np.concatenate([self.first[mood], np.array(places, dtype=np.int64)])
         faulty = np.array([bool(fault) for fault, _ in self.faults[first:]], dtype=np.int64)
         self.faulty = np.concatenate([self.faulty, faulty])
@@ -149,7 +170,8 @@ class Search:
         self._lay_out()
         self._tables()
         places = permutations(range(kind.units)) if kind.symmetric else [tuple(range(kind.units))]
-        self._names = [Renamed(self, places_of) for places_of in places]
+        self.visited = Runs()
+        self.names = [Renamed(self, places_of) for places_of in places]
         self.start = self._start()
 
     def _lay_out(self) -> None:
@@ -173,6 +195,10 @@ class Search:
         queues = sorted({kind.policy.queue_of(lock) for lock in kind.locks})
         self._works = [standing(lambda me, q=q: any(at == q for at, _ in me.works)) for q in queues]
         self._affected: Dict[Tuple[int, int], Table] = {}
+        scenes = self._scenes.things
+        self._seated = [
+            Table(lambda n, who=name(unit): has_ticket(who, scenes[n])) for unit in range(kind.units)
+        ]
         self._moved_on = Table(self._moved_scene)
 
     def _affect(self, cause: int, effect: int) -> Table:
@@ -208,7 +234,7 @@ class Search:
             others = frozenset(range(kind.units)) - {new}
             units[new] = fresh._replace(life=ABSENT, related=False, strangers=others)
         world = (0, self._scene(Scene()), *map(self._standing, units))
-        return self._least(self.packed([np.array([part]) for part in world]))
+        return self.least(self.packed([np.array([part]) for part in world]))
 
     # Worlds as numbers
 
@@ -228,12 +254,12 @@ class Search:
         parts = [rest >> np.uint64(scene), rest & np.uint64((1 << scene) - 1), *parts]
         return [part.astype(np.int64) for part in parts]
 
-    def _least(self, worlds: Any) -> Any:
-        if len(self._names) == 1 or not len(worlds):
+    def least(self, worlds: Any) -> Any:
+        if len(self.names) == 1 or not len(worlds):
             return worlds
         parts = self.unpacked(worlds)
         least = worlds
-        for renamed in self._names[1:]:
+        for renamed in self.names[1:]:
             least = np.minimum(least, self.packed(renamed.world(parts)))
         return least
 
@@ -310,16 +336,16 @@ class Search:
                     new[2 + peer][at] = self._affect(unit, kind)[new[2 + peer][at]]
         if self.kind.removals:
             new[0][(new[0] == unit) & (self._dead[new[2 + unit]] > 0)] = self.count
-        return self._least(self.packed(new))
+        return self.least(self.packed(new))
 
     def _elect(self, unit: int, parts: Sequence[Any], at: Any) -> Any:
         new = [part[at] for part in parts]
         new[0], new[2 + unit] = np.full(len(new[0]), unit), self._elected[new[2 + unit]]
         if self.kind.moves:
             new[1] = self._moved_on[new[1]]
-        return self._least(self.packed(new))
+        return self.least(self.packed(new))
 
-    def _after(self, worlds: Any) -> List[Any]:
+    def after(self, worlds: Any) -> List[Any]:
         """Return the worlds one step after these."""
         parts = self.unpacked(worlds)
         faces = [self._face[part] for part in parts[2:]]
@@ -391,13 +417,13 @@ class Search:
             most: stop after so many worlds.
             only: look only for faults told with these words.
         """
-        levels, visited, frontier = [], Runs(), self.start
+        levels, visited, frontier = [], self.visited, self.start
         while len(frontier):
             levels.append(frontier)
             visited.add(frontier)
             self._tell(len(levels), len(visited), len(frontier))
             for world in self._first_faults(frontier):
-                if only in self.fault(self._told(world))[0]:
+                if only in self.fault(self.told(world))[0]:
                     return self._story(levels, world, len(visited))
             if len(visited) > most:
                 return Found(len(visited), cut=True)
@@ -407,7 +433,7 @@ class Search:
     def _next(self, frontier: Any, visited: 'Runs') -> Any:
         news = [self.start[:0]]
         for begin in range(0, len(frontier), CHUNK):
-            after = distinct(np.concatenate(self._after(frontier[begin : begin + CHUNK])))
+            after = distinct(np.concatenate(self.after(frontier[begin : begin + CHUNK])))
             news.append(after[~visited.have(after)])
         return distinct(np.concatenate(news))
 
@@ -416,7 +442,7 @@ class Search:
             part = frontier[begin : begin + CHUNK]
             yield from part[self._faulty(part)][:100]
 
-    def _told(self, world: Any) -> World:
+    def told(self, world: Any) -> World:
         return tuple(int(part[0]) for part in self.unpacked(np.array([world], dtype=np.uint64)))
 
     def _served(self, levels: List[Any], visited: 'Runs') -> Found:
@@ -447,12 +473,19 @@ class Search:
             return np.isin(leads_to, restless), 'calm weather finds no rest'
         waiting = rests[self._waiting(worlds[rests])]
         if len(waiting) and self.kind.removals:
-            # Where a unit was removed, within one update-status of the leader.
+            # Where a unit with a ticket was removed, within one update-status of the leader.
             looked = np.searchsorted(worlds, self._calmed(worlds[waiting], LOOK))
             still = self._waiting(worlds[leads_to[looked]])
-            removed = sum(self._dead[part] for part in self.unpacked(worlds[waiting])[2:]) > 0
-            waiting = waiting[still | ~removed]
+            waiting = waiting[still | ~self._held_up(worlds[waiting])]
         return np.isin(leads_to, waiting), 'calm weather leaves a request waiting for ever'
+
+    def _held_up(self, worlds: Any) -> Any:
+        """Return where a unit that is gone has a ticket."""
+        parts = self.unpacked(worlds)
+        held_up = np.zeros(len(worlds), dtype=bool)
+        for unit in range(self.count):
+            held_up |= (self._dead[parts[2 + unit]] > 0) & (self._seated[unit][parts[1]] > 0)
+        return held_up
 
     def _waiting(self, worlds: Any) -> Any:
         return sum(self._waits[part] for part in self.unpacked(worlds)[2:]) > 0
@@ -464,7 +497,7 @@ class Search:
         path = [world]
         for level in reversed(levels[:-1]):
             path.append(self._one_before(level, path[-1]))
-        at, said = self._told(path.pop()), []
+        at, said = self.told(path.pop()), []
         while path:
             step = path.pop()
             told, at = next((told, after) for told, after in self.steps(at) if self._same(after, step))
@@ -475,19 +508,23 @@ class Search:
     def _one_before(self, level: Any, world: Any) -> Any:
         for begin in range(0, len(level), CHUNK):
             part = level[begin : begin + CHUNK]
-            if any((after == world).any() for after in self._after(part)):
+            if any((after == world).any() for after in self.after(part)):
                 return self._narrowed(part, world)
         raise AssertionError('a world that no world leads to')
 
     def _narrowed(self, part: Any, world: Any) -> Any:
         while len(part) > 1:
             half = part[: len(part) // 2]
-            found = any((after == world).any() for after in self._after(half))
+            found = any((after == world).any() for after in self.after(half))
             part = half if found else part[len(part) // 2 :]
         return part[0]
 
     def _same(self, world: World, packed: Any) -> bool:
-        return bool(self._least(self.packed([np.array([part]) for part in world]))[0] == packed)
+        return bool(self.number(world) == packed)
+
+    def number(self, world: World) -> int:
+        """Return a world's number, of those that differ only in who is who the least."""
+        return int(self.least(self.packed([np.array([part]) for part in world]))[0])
 
     def steps(self, world: World) -> Iterator[Tuple[str, World]]:
         """Yield everything that may happen next, each with the world after it."""

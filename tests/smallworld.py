@@ -210,7 +210,7 @@ class SmallPort:
         self.broken, self.picked = '', []  # type: str, List[Tuple[int, int]]
         self.durable_at_once = kind.juju == 3
         self._given, self.answers = list(answers), list(answers)
-        self._shared = bool(answers)
+        self._shared = False
 
     def _step(self, does: Callable[[], Any], shared: bool = False) -> Any:
         """Do one step, or repeat its answer. Before a shared one, but not the first, others may come."""
@@ -225,8 +225,6 @@ class SmallPort:
             except protocol.LedgerClosed as closed:
                 found = str(closed)
             self.answers.append(found)
-            if shared:
-                self._shared = True
         if isinstance(found, str):
             raise protocol.LedgerClosed(found)
         return found
@@ -402,6 +400,10 @@ def lost_ticket(around: Around, now: Optional[Ledger], ledger: Optional[Ledger])
             if _claim(face.bag, ticket.queue).done < ticket.ask and face.life != GONE:
                 return '{} lost ticket {} and has released nothing'.format(ticket.unit, ticket.ask)
     return ''
+
+
+def has_ticket(unit: str, scene: Scene) -> bool:
+    return any(ticket.unit == unit for ticket in (scene.ledger.tickets if scene.ledger else ()))
 
 
 def has_no_ticket(unit: int, me: U, scene: Scene) -> str:
@@ -688,7 +690,16 @@ def _last_hooks(kind: Kind, unit: int, me: U, around: Around, who: str) -> Itera
     """A dying unit retries a hook that failed, then runs departed in its own name, stop and remove (R21)."""
     if me.due:
         yield from _begun(kind, unit, me._replace(due=False), around, 'begin ' + who, '', -1, CALM)
-    yield from _begun(kind, unit, me._replace(due=False), around, 'begin stop of ' + who, 'leaving', -1, CALM if not me.left else NOT_CALM)
+    yield from _begun(
+        kind,
+        unit,
+        me._replace(due=False),
+        around,
+        'begin stop of ' + who,
+        'leaving',
+        -1,
+        CALM if not me.left else NOT_CALM,
+    )
     if me.left and not me.due:
         yield Option(who + ' is gone', _gone(me), calm=CALM)
 
@@ -780,7 +791,9 @@ def _handlers(kind: Kind, unit: int, me: U, around: Around, hook: protocol.Hook)
         # Who keeps, or asks again, counts on its own next hook, update-status at the latest.
         yield from call('end {} and keep'.format(who), 'end', True, False, due=not kind.anytime)
         if me.asks:
-            yield from call('end {} and ask again'.format(who), 'end', False, True, asks=me.asks - 1, due=not kind.anytime)
+            yield from call(
+                'end {} and ask again'.format(who), 'end', False, True, asks=me.asks - 1, due=not kind.anytime
+            )
     for end in call('end ' + who, 'end', False, False):
         if end.after.stopped or kind.fine:
             yield end._replace(calm=CALM)
