@@ -28,7 +28,7 @@ def verdict(name: str, found: Found) -> str:
 
 
 def searched(name: str) -> Tuple[Found, float, int]:
-    """Return what was found in a world, in how many seconds, and how many MB it took. Runs in a process of its own."""
+    """Return what was found in a world, the seconds and the MB it took. Runs in a process of its own."""
     world, began = WORLDS[name], time.monotonic()
     columns = [TextColumn('{task.description}'), TimeElapsedColumn()]
     with Progress(*columns, transient=True) as progress:

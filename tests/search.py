@@ -197,7 +197,7 @@ class Search:
         self._affected: Dict[Tuple[int, int], Table] = {}
         scenes = self._scenes.things
         self._seated = [
-            Table(lambda n, who=name(unit): has_ticket(who, scenes[n])) for unit in range(kind.units)
+            Table(lambda n, unit=unit: has_ticket(unit, scenes[n])) for unit in range(kind.units)
         ]
         self._moved_on = Table(self._moved_scene)
 
@@ -370,6 +370,7 @@ class Search:
         after, moved = worlds.copy(), np.zeros(len(worlds), dtype=bool)
         for unit in range(self.count):
             may = (parts[0] == self.count) & (self._lives[parts[2 + unit]] > 0) & ~moved
+            may &= self._may_lead[parts[2 + unit]] > 0
             after[may], moved = self._elect(unit, parts, may), moved | may
         for unit in range(self.count):
             cases, ids = self._cases[unit], self._case(unit, parts, faces)
@@ -453,7 +454,9 @@ class Search:
         leads_to = np.empty(len(worlds), dtype=np.int32)
         for begin in range(0, len(worlds), CHUNK):
             calmed = self._calmed(worlds[begin : begin + CHUNK])
-            leads_to[begin : begin + CHUNK] = np.searchsorted(worlds, calmed)
+            places = np.searchsorted(worlds, calmed)
+            assert (worlds[places] == calmed).all(), 'calm weather leads to a world that was not visited'
+            leads_to[begin : begin + CHUNK] = places
         for _ in range(12):  # twice as far each time
             leads_to = leads_to[leads_to]
         bad, why = self._unserved(worlds, leads_to)

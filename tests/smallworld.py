@@ -402,8 +402,8 @@ def lost_ticket(around: Around, now: Optional[Ledger], ledger: Optional[Ledger])
     return ''
 
 
-def has_ticket(unit: str, scene: Scene) -> bool:
-    return any(ticket.unit == unit for ticket in (scene.ledger.tickets if scene.ledger else ()))
+def has_ticket(unit: int, scene: Scene) -> bool:
+    return any(ticket.unit == name(unit) for ticket in (scene.ledger.tickets if scene.ledger else ()))
 
 
 def has_no_ticket(unit: int, me: U, scene: Scene) -> str:
@@ -471,9 +471,9 @@ def _next(picked: List[Tuple[int, int]]) -> Optional[Picks]:
 
 
 def _small(me: U, hook: protocol.Hook) -> U:
-    """Return the unit in its hook, without what can matter no more: a hook that does not lead reads no ledger again.
+    """Return the unit in its hook, without what can matter no more.
 
-    What was given is only told in the log.
+    A hook that does not lead reads no ledger again; what was given is only told in the log.
     """
     if hook.leading:
         return me._replace(hook=hook._replace(given=(), dropped=()), stopped=())

@@ -1,4 +1,4 @@
-"""Every history of a small world: what is promised holds in every world, and calm weather serves every request.
+"""Every history of a small world: every promise holds in every world, and calm weather serves every request.
 
 A failure prints the shortest history that breaks the promise. The search runs
 the layer's own protocol.py: smallworld.py says what a step is and what is
