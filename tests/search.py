@@ -196,9 +196,7 @@ class Search:
         self._works = [standing(lambda me, q=q: any(at == q for at, _ in me.works)) for q in queues]
         self._affected: Dict[Tuple[int, int], Table] = {}
         scenes = self._scenes.things
-        self._seated = [
-            Table(lambda n, unit=unit: has_ticket(unit, scenes[n])) for unit in range(kind.units)
-        ]
+        self._seated = [Table(lambda n, unit=unit: has_ticket(unit, scenes[n])) for unit in range(kind.units)]
         self._moved_on = Table(self._moved_scene)
 
     def _affect(self, cause: int, effect: int) -> Table:

@@ -1,6 +1,6 @@
 """The small worlds that are searched, by name; `make test` visits a part of them, `make prove` all."""
 
-from typing import Any, Dict, List, NamedTuple
+from typing import Any, Dict, NamedTuple
 
 from charms.layer.coordinator.policy import Policy
 from smallworld import Kind
@@ -59,7 +59,7 @@ _on('three', '3 units × 1, any hook at any time, old readings', **three)
 _on('slots', '3 units × 1, 2 slots, the same', policy=Policy(slots=2), **three)
 _on('aba', '2 units × 1, leadership leaves and returns within a hook', quick='3', juju='3', aba=True)
 _on('aba', '2 units × 2, the same', quick='4', juju='4', limit='hold one lock', asks=2, aba=True)
-
-
-def quick(chosen: bool) -> List[str]:
-    return [name for name, world in WORLDS.items() if world.quick == chosen]
+_on('subordinate', '2 subordinates × 1, one is removed or lost', quick='3', juju='3', limit='hold one lock',
+    removals=1, subordinate=True)  # fmt: skip
+_on('subordinate', '2 subordinates × 1, one is removed or lost', juju='4', limit='waiting for ever',
+    removals=1, subordinate=True)  # fmt: skip
