@@ -552,7 +552,7 @@ def _over(kind: Kind, me: U, retry: bool) -> U:
     seen = tuple(None if peer in me.strangers else bag for peer, bag in enumerate(me.seen))
     return me._replace(
         hook=None, why=('', -1), out=None, out_ledger=UNREAD, read=UNREAD, minion=False, stopped=(),
-        news=news, leavers=leavers, seen=seen, due=me.due or retry,
+        news=news, leavers=leavers, seen=seen, due=me.due or (retry and why != 'leaving'),
     )  # fmt: skip
 
 
@@ -569,11 +569,11 @@ def _flushed(kind: Kind, me: U, around: Around, said: str, again: bool = False) 
         effect |= TOLD
     if kind.anytime and bag != me.bag:
         me = me._replace(past=(me.bag, *me.past))
-    left = me.left or (me.hook is not None and me.hook.occasion.leaving)
+    left = me.left or (me.hook is not None and me.hook.occasion.leaving and not again)
     works = tuple((queue, ask) for queue, ask in me.works if _claim(bag, queue).done < ask)
     done = _over(kind, me, retry=again)._replace(bag=bag, works=works, left=left)
     # R24: the application's databag wakes its writer too.
-    if effect & WROTE and not kind.anytime:
+    if effect & WROTE and me.life == THERE and not kind.anytime:
         done = done._replace(due=True)
     return Option(said, done, scene, effect, calm=NOT_CALM if again else CALM, broken=broken)
 
@@ -602,7 +602,7 @@ def affected(kind: Kind, me: U, cause: int, effect: int) -> U:
 
 
 def elected(kind: Kind, me: U) -> U:
-    return me._replace(due=not kind.anytime)
+    return me._replace(due=True) if me.life == THERE and not kind.anytime else me
 
 
 def electable(kind: Kind, me: U) -> bool:
@@ -688,18 +688,12 @@ def _gone(me: U) -> U:
 
 def _last_hooks(kind: Kind, unit: int, me: U, around: Around, who: str) -> Iterator[Option]:
     """A dying unit retries a hook that failed, then runs departed in its own name, stop and remove (R21)."""
-    if me.due:
-        yield from _begun(kind, unit, me._replace(due=False), around, 'begin ' + who, '', -1, CALM)
-    yield from _begun(
-        kind,
-        unit,
-        me._replace(due=False),
-        around,
-        'begin stop of ' + who,
-        'leaving',
-        -1,
-        CALM if not me.left else NOT_CALM,
-    )
+    calm = me._replace(due=False)
+    if me.due or (kind.anytime and not me.left):
+        yield from _begun(kind, unit, calm, around, 'begin ' + who, '', -1, CALM)
+    leaving = calm._replace(why=('leaving', -1))
+    said = 'begin stop of ' + who
+    yield from _begun(kind, unit, leaving, around, said, 'leaving', -1, NOT_CALM if me.left else CALM)
     if me.left and not me.due:
         yield Option(who + ' is gone', _gone(me), calm=CALM)
 
@@ -740,8 +734,8 @@ def _reread(kind: Kind, me: U, peer: int, why: str) -> U:
     here = frozenset({peer})
     strangers = me.strangers | here if why == 'departed' else me.strangers - here
     seen = _put(me.seen, peer, None)
-    me = me._replace(leavers=me.leavers - here, seen=seen, strangers=strangers, why=(why, peer))
-    return me._replace(news=me.news - here) if why == 'news' else me
+    leavers = me.leavers - here if why == 'departed' else me.leavers
+    return me._replace(leavers=leavers, news=me.news - here, seen=seen, strangers=strangers, why=(why, peer))
 
 
 def _whom_to_hear(kind: Kind, unit: int, me: U, around: Around) -> Tuple[List[int], List[int]]:
