@@ -33,33 +33,35 @@ def _on(name: str, about: str, quick: str = '', juju: str = '34', limit: str = '
 
 
 WORLDS: Dict[str, World] = {}
-three: Dict[str, Any] = {'units': 3, 'anytime': True, 'symmetric': True}
+THREE: Dict[str, Any] = {'units': 3, 'anytime': True, 'symmetric': True}
 
-_on('twice', '2 units × 2 requests', quick='34', asks=2)
+# Two units, exactly as in Juju.
+_on('twice', '2 units × 2 requests', quick='4', asks=2)
 _on('thrice', '2 units × 3 requests', asks=3)
-_on('fine', '2 units × 1, others come between any two steps of a hook', quick='4', fine=True)
-_on('locks', '2 units × 2, two locks in one queue', quick='4', asks=2, locks=TWO_LOCKS)
-_on('queues', '2 units × 2, two locks in two queues', quick='4', asks=2, locks=TWO_LOCKS, policy=Policy(True))
-_on(
-    'early',
-    '2 units × 1, released early, withdrawn, kept, asked again',
-    quick='34',
-    releases=True,
-    keeps=True,
-)
-_on('again', '2 units × 2, the same', asks=2, releases=True, keeps=True)
+_on('fine', '2 units × 1, others come between any two steps of a hook', quick='34', fine=True)
+_on('locks', '2 units × 1, two locks in one queue', quick='34', locks=TWO_LOCKS)
+_on('locks-twice', '2 units × 2, two locks in one queue', asks=2, locks=TWO_LOCKS)
+_on('queues', '2 units × 1, two locks in two queues', quick='34', locks=TWO_LOCKS, policy=Policy(True))
+_on('queues-twice', '2 units × 2, two locks in two queues', asks=2, locks=TWO_LOCKS, policy=Policy(True))
+_on('early', '2 units × 1, released early, withdrawn, kept', quick='34', releases=True, keeps=True)
+_on('again', '2 units × 2, the same, and asked for again', asks=2, releases=True, keeps=True)
 _on('forgets', '2 units × 1, local stores are lost', quick='34', forgets=True)
 _on('removed', '2 units × 1, one is removed or lost', quick='34', removals=1)
 _on('removed-twice', '2 units × 2, one is removed or lost', asks=2, removals=1)
 _on('newcomer', '2 units × 1, the second is added on the way', quick='34', newcomer=True)
-_on('newcomer-twice', '2 units × 2, the same', asks=2, newcomer=True)
+_on('newcomer-twice', '2 units × 2, the second is added on the way', asks=2, newcomer=True)
 _on('tokens', '2 units × 1, tokens up to 6', quick='34', tokens=6)
 _on('tokens-twice', '2 units × 2, tokens up to 7', asks=2, tokens=7)
-_on('three', '3 units × 1, any hook at any time, old readings', **three)
-_on('slots', '3 units × 1, 2 slots, the same', policy=Policy(slots=2), **three)
-_on('aba', '2 units × 1, leadership leaves and returns within a hook', quick='3', juju='3', aba=True)
-_on('aba', '2 units × 2, the same', quick='4', juju='4', limit='hold one lock', asks=2, aba=True)
-_on('subordinate', '2 subordinates × 1, one is removed or lost', quick='3', juju='3', limit='hold one lock',
-    removals=1, subordinate=True)  # fmt: skip
-_on('subordinate', '2 subordinates × 1, one is removed or lost', juju='4', limit='waiting for ever',
-    removals=1, subordinate=True)  # fmt: skip
+_on('aba', '2 units × 1, leadership leaves and returns in a hook', quick='3', juju='3', aba=True)
+
+# Three units: any hook at any time, and of a peer's databag any version there ever was.
+_on('three', '3 units × 1', **THREE)
+_on('slots', '3 units × 1, 2 slots', policy=Policy(slots=2), **THREE)
+_on('three-removed', '3 units × 1, one is removed or lost', removals=1, **THREE)
+_on('three-newcomer', '3 units × 1, the third is added on the way', newcomer=True, **THREE)
+
+# What is known not to hold: README, limits.
+TWO_HOLD, FOR_EVER = 'hold one lock', 'waiting for ever'
+_on('aba', '2 units × 2, leadership leaves and returns in a hook', '4', '4', TWO_HOLD, asks=2, aba=True)
+_on('subordinate', '2 subordinates × 1, one leaves', '3', '3', TWO_HOLD, subordinate=True, removals=1)
+_on('subordinate', '2 subordinates × 1, one is lost', '4', '4', FOR_EVER, subordinate=True, removals=1)
