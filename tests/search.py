@@ -197,7 +197,6 @@ class Search:
         self._affected: Dict[Tuple[int, int], Table] = {}
         scenes = self._scenes.things
         self._seated = [Table(lambda n, unit=unit: has_ticket(unit, scenes[n])) for unit in range(kind.units)]
-        self._moved_on = Table(self._moved_scene)
 
     def _affect(self, cause: int, effect: int) -> Table:
         if (cause, effect) not in self._affected:
@@ -206,10 +205,6 @@ class Search:
                 lambda n: self._standing(affected(self.kind, things[n], cause, effect))
             )
         return self._affected[cause, effect]
-
-    def _moved_scene(self, number: int) -> int:
-        scene: Scene = self._scenes.things[number]
-        return self._scene(scene._replace(moves=min(scene.moves + 1, self.kind.moves)))
 
     def _number(self, numbers: Numbers, thing: Any, bits: int) -> int:
         found = numbers.of(thing)
@@ -334,17 +329,15 @@ class Search:
                     new[2 + peer][at] = self._affect(unit, kind)[new[2 + peer][at]]
         if self.kind.removals:
             new[0][(new[0] == unit) & (self._dead[new[2 + unit]] > 0)] = self.count
-        return self.least(self.packed(new))
+        return self.packed(new)
 
     def _elect(self, unit: int, parts: Sequence[Any], at: Any) -> Any:
         new = [part[at] for part in parts]
         new[0], new[2 + unit] = np.full(len(new[0]), unit), self._elected[new[2 + unit]]
-        if self.kind.moves:
-            new[1] = self._moved_on[new[1]]
-        return self.least(self.packed(new))
+        return self.packed(new)
 
-    def after(self, worlds: Any) -> List[Any]:
-        """Return the worlds one step after these."""
+    def after(self, worlds: Any) -> Any:
+        """Return the worlds one step after these, sorted, each once."""
         parts = self.unpacked(worlds)
         faces = [self._face[part] for part in parts[2:]]
         found = []
@@ -356,10 +349,9 @@ class Search:
             row = np.arange(len(source)) + np.repeat(begins - np.cumsum(counts) + counts, counts)
             found.append(self._moved(unit, parts, source, row))
             may = (parts[0] != unit) & (self._may_lead[parts[2 + unit]] > 0)
-            if self.kind.moves:
-                may &= self._moved_on[parts[1]] != parts[1]
             found.append(self._elect(unit, parts, may))
-        return found
+        after = distinct(np.concatenate(found))
+        return after if len(self.names) == 1 else distinct(self.least(after))
 
     def _calmed(self, worlds: Any, mood: int = CALM) -> Any:
         """Return the world that calm weather makes of each, the same one where it is at rest."""
@@ -376,7 +368,7 @@ class Search:
             at = (place >= 0) & ~moved
             after[at] = self._moved(unit, parts, np.flatnonzero(at), (cases.begins[ids] + place)[at])
             moved |= at
-        return after
+        return self.least(after)
 
     # Promises
 
@@ -432,7 +424,7 @@ class Search:
     def _next(self, frontier: Any, visited: 'Runs') -> Any:
         news = [self.start[:0]]
         for begin in range(0, len(frontier), CHUNK):
-            after = distinct(np.concatenate(self.after(frontier[begin : begin + CHUNK])))
+            after = self.after(frontier[begin : begin + CHUNK])
             news.append(after[~visited.have(after)])
         return distinct(np.concatenate(news))
 
@@ -509,15 +501,14 @@ class Search:
     def _one_before(self, level: Any, world: Any) -> Any:
         for begin in range(0, len(level), CHUNK):
             part = level[begin : begin + CHUNK]
-            if any((after == world).any() for after in self.after(part)):
+            if world in self.after(part):
                 return self._narrowed(part, world)
         raise AssertionError('a world that no world leads to')
 
     def _narrowed(self, part: Any, world: Any) -> Any:
         while len(part) > 1:
             half = part[: len(part) // 2]
-            found = any((after == world).any() for after in self.after(half))
-            part = half if found else part[len(part) // 2 :]
+            part = half if world in self.after(half) else part[len(part) // 2 :]
         return part[0]
 
     def _same(self, world: World, packed: Any) -> bool:
@@ -543,9 +534,7 @@ class Search:
             if unit != world[0] and self._may_lead[parts[2 + unit]][0]:
                 units = list(world[2:])
                 units[unit] = int(self._elected[parts[2 + unit]][0])
-                scene = self._moved_scene(world[1]) if self.kind.moves else world[1]
-                if scene != world[1] or not self.kind.moves:
-                    yield 'elect ' + name(unit), (unit, scene, *units)
+                yield 'elect ' + name(unit), (unit, world[1], *units)
 
     def _woken(self, standing: int, cause: int, effect: int) -> int:
         return int(self._affect(cause, effect)[np.array([standing])][0]) if effect else standing

@@ -82,7 +82,6 @@ class Kind(NamedTuple):
     # Hooks of all kinds may come at any time, and of a peer's databag any version may be read that
     # there ever was. More may happen than in Juju, in fewer worlds; nothing is said of calm weather.
     anytime: bool = False
-    moves: int = 0  # how often leadership may move, 0 for any number of times
     symmetric: bool = False  # units are interchangeable: see search.py
 
 
@@ -125,11 +124,10 @@ class U(NamedTuple):
 
 
 class Scene(NamedTuple):
-    """The ledger; of the turns used so far what the promise about tokens needs."""
+    """The ledger, and of the turns used so far what the promise about tokens needs."""
 
     ledger: Optional[Ledger] = None
     used: Tuple[rules.Ticket, ...] = ()
-    moves: int = 0  # of leadership, where they are counted
 
 
 class Around:
