@@ -635,15 +635,26 @@ def options(kind: Kind, unit: int, me: U, around: Around) -> Iterator[Option]:
     for option in _options(kind, unit, me, around):
         if _quiet(option.after):
             for more in _options(kind, unit, option.after, around, quiet=True):
-                yield more._replace(
-                    said='{}, {}'.format(option.said, more.said),
-                    scene=option.scene if more.scene is None else more.scene,
-                    effect=option.effect | more.effect,
-                    calm=option.calm if more.calm else NOT_CALM,
-                    broken=option.broken or more.broken,
-                )
+                yield _told(me, _both(option, more))
         else:
-            yield option
+            yield _told(me, option)
+
+
+def _both(first: Option, then: Option) -> Option:
+    """Return two steps of one unit as one."""
+    return then._replace(
+        said='{}, {}'.format(first.said, then.said),
+        scene=first.scene if then.scene is None else then.scene,
+        effect=first.effect | then.effect,
+        calm=first.calm if then.calm else NOT_CALM,
+        broken=first.broken or then.broken,
+    )
+
+
+def _told(me: U, option: Option) -> Option:
+    """Return the option, saying so where the unit begins to work."""
+    works = set(option.after.works) - set(me.works)
+    return option._replace(said=option.said + ': it works') if works else option
 
 
 def _options(kind: Kind, unit: int, me: U, around: Around, quiet: bool = False) -> Iterator[Option]:

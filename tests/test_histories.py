@@ -77,9 +77,9 @@ def test_on_juju_4_it_takes_leadership_that_leaves_and_returns_within_one_hook()
 def test_subordinates_never_hold_together_while_one_leaves():
     """On Juju 2.9 – 3.x the leader takes a leaver for gone at update-status, and its hook may still run.
 
-    app/1 leads · begin app/0, ask app/0 (it has the turn, and works) · remove app/0 ·
-    begin app/1, app/0 departed · ask app/1 · begin update-status of app/1: app/0's
-    ticket is dropped, and app/1 works too. No hook has a time limit (R16).
+    remove app/0 · begin app/1, app/0 departed, ask app/1 a · fail app/1 · begin app/0 (a hook that
+    failed before is run again) · ask app/0 a: it works · elect app/1 · begin app/1 · succeed app/1 ·
+    begin update-status of app/1: it drops app/0's ticket, and works. No hook has a time limit.
     """
     found = search(WORLDS['subordinate-3'].kind).run(only='hold one lock')
 
