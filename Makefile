@@ -5,7 +5,7 @@ PYTHON ?= python3
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-everywhere search chaos check lint types format bench clean
+.PHONY: help demo test test-everywhere prove chaos check lint types format bench clean
 
 help: ## List what make can do here; this is what a plain `make` does.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -20,8 +20,9 @@ test: .venv/.demo .venv/.test .venv/charm-tools/.ready ## Test all on python3, a
 test-everywhere: .venv/.demo .venv/.test .venv/charm-tools/.ready ## Test all on each Python from 3.8 to 3.13 there is.
 	@.venv/bin/python tests/pythons.py --everywhere
 
-search: .venv/.demo .venv/.test ## Visit every history of every small world there is, also those that take too long for `make test`.
-	@.venv/bin/python -m pytest -n 2 -m 'long or not long' -v tests/test_histories.py
+prove: .venv/.demo .venv/.test ## Visit every history of every small world, then check the model in Promela with spin; takes WORLD=.
+	@.venv/bin/python tests/prove.py $(WORLD)
+	@$(if $(WORLD),,.venv/bin/python tests/spin.py)
 
 chaos: .venv/.demo .venv/.test ## Live through random histories of the whole stack: SEEDS=1000 of them, or tell SEED=17; takes LOCK=.
 	@.venv/bin/python tests/chaos.py $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FIRST),--first $(FIRST)) \
