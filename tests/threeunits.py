@@ -32,6 +32,7 @@ class Tools:
     def __init__(self, world, unit, name, remote):
         self.world, self.unit, self.name, self.remote = world, unit, name, remote
         self.bag, self.app = None, None  # written, not yet committed
+        self.settings = None  # of the leader, as Juju has them cached for this hook
 
     def local_unit(self):
         return self.unit
@@ -58,10 +59,11 @@ class Tools:
         return [RELATION] if argument(name) == 'coordinator' else []
 
     def related_units(self, relation):
-        return sorted(set(UNITS) - {self.unit})
+        return sorted(self.world.joined - {self.unit})
 
     def goal_state(self):
-        return {'units': {unit: {'status': 'active'} for unit in UNITS}}
+        states = {unit: 'dying' if unit in self.world.dying else 'active' for unit in UNITS}
+        return {'units': {unit: {'status': state} for unit, state in states.items()}}
 
     def relation_get(self, key, unit=None, rid=None, app=None):
         if argument(rid) != RELATION or argument(unit or app).startswith('-'):
@@ -88,9 +90,14 @@ class Tools:
         pass
 
     def leader_get(self, key):
-        return self.world.ledger.get(argument(key))
+        assert self.world.version == 3, 'Juju 4 has no leader settings'
+        if self.settings is None:
+            self.settings = self.world.ledger
+        return self.settings.get(argument(key))
 
     def leader_set(self, settings):
+        assert self.world.version == 3, 'Juju 4 has no leader settings'
+        self.settings = None
         if not self.is_leader():
             raise CalledProcessError(1, 'leader-set')
         self.world.write_ledger(
@@ -131,6 +138,7 @@ class World:
     def __init__(self, version, folder):
         self.version, self.folder = version, folder
         self.leader = 'app/0'
+        self.joined, self.dying = set(UNITS), set()
         self.bags = {unit: {} for unit in UNITS}
         self.ledger = {}
         self.due = deque()
