@@ -5,7 +5,7 @@ PYTHON ?= python3
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-everywhere prove chaos check lint types format bench clean
+.PHONY: help demo test test-everywhere prove chaos mutants check lint types format bench clean
 
 help: ## List what make can do here; this is what a plain `make` does.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -27,6 +27,9 @@ prove: .venv/.demo .venv/.test ## Visit every history of every small world, then
 chaos: .venv/.demo .venv/.test ## Live through random histories of the whole stack: SEEDS=1000 of them, or tell SEED=17; takes LOCK=.
 	@.venv/bin/python tests/chaos.py $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FIRST),--first $(FIRST)) \
 	  $(if $(SEED),--seed $(SEED)) $(if $(LOCK),--lock $(LOCK))
+
+mutants: .venv/.demo .venv/.test ## Break each rule of the layer on purpose, and show which test notices, and how soon.
+	@.venv/bin/python tests/mutants.py
 
 check: lint types test ## Check format, lint and types, then do what `make test` does.
 

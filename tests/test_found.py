@@ -2,11 +2,16 @@
 
 import json
 import shutil
+import sqlite3
+import tempfile
+from pathlib import Path
 
 import pytest
+from charms.layer.coordinator import juju as layer_juju
 from charms.layer.coordinator import policy, rules, wire
 from charms.layer.coordinator.rules import Claim, Ledger
 from test_charm import begun, both, said
+from threeunits import MEMORY, UNITS, everybody_is_served, first_world, in_hook
 from watch import Watch
 
 ASK = """
@@ -232,3 +237,75 @@ def test_an_option_that_json_cannot_show_is_refused_in_a_sentence_all_the_same(f
             policy.from_options({name: found})
     with pytest.raises(ValueError, match='lock name: expected'):
         wire.lock_name(found)
+
+
+@pytest.fixture
+def folder():
+    """Where three units have their stores; not on a disk if it can be, since each text is committed."""
+    with tempfile.TemporaryDirectory(dir=MEMORY) as place:
+        yield Path(place)
+
+
+@pytest.mark.parametrize('version', [3, 4])
+def test_a_request_spoilt_in_the_databag_before_the_leader_heard_it_is_told_again(folder, version):
+    """The unit took it for told: it waited until it was upgraded, and no hook of its own told it again."""
+    world = first_world(version, 'app/0', folder)
+    assert '"app/1",2' not in world.ledger[layer_juju.LEDGER_KEY]
+    world.bags['app/1'][layer_juju.CLAIMS_KEY] = '?'
+
+    assert everybody_is_served(world)
+
+
+STORED = [
+    'update kv set data = null',
+    'update kv set data = 7',
+    "update kv set data = cast(x'22ff22' as text)",
+    'update kv set data = replace(data, char(34), char(92) || char(34))',
+    'drop table kv; create table kv (a, b)',
+    'drop table kv; create view kv as select 1 as key, 2 as data',
+]
+
+
+@pytest.mark.parametrize('change', STORED)
+def test_a_store_that_sqlite_opens_and_cannot_use_is_put_aside_too(folder, change):
+    """TypeError, or an OperationalError that was taken for a locked file: every hook failed from then on."""
+    world = first_world(3, 'app/1', folder)
+    database = sqlite3.connect(str(world.store('app/1')))
+    database.executescript(change)
+    database.close()
+
+    assert everybody_is_served(world)
+    assert not world.faults
+    assert (world.home('app/1') / '.coordinator.db.unreadable').exists()
+
+
+@pytest.mark.parametrize('name, good, bad', [('local', '"done\\":1', '"done\\":2'), ('relation', ':1', ':7')])
+def test_a_digit_changed_in_a_local_store_is_not_believed(folder, name, good, bad):
+    """A peer's turn was over by it, and two units held one lock; or no hook could publish any more."""
+    world = first_world(3, 'app/1', folder)
+    for unit in UNITS:
+        database = sqlite3.connect(str(world.store(unit)))
+        ((data,),) = database.execute('select data from kv where key = ?', [name])
+        text = json.loads(data)
+        assert good in text
+        database.execute('update kv set data = ? where key = ?', [json.dumps(text.replace(good, bad)), name])
+        database.commit()
+        database.close()
+
+    assert everybody_is_served(world)
+    assert not world.faults
+
+
+def test_a_store_that_is_only_locked_fails_the_hook_and_stays(folder, monkeypatch):
+    """Put aside it would lose a request of which Juju has not heard."""
+    world = first_world(3, 'app/1', folder)
+
+    def locked(path):
+        raise sqlite3.OperationalError('database is locked')
+
+    with in_hook(world, 'app/1'):
+        monkeypatch.setattr(layer_juju.unitdata, 'Storage', locked)
+        with pytest.raises(sqlite3.OperationalError):
+            layer_juju.Juju().load()
+
+    assert [path.name for path in world.home('app/1').iterdir()] == ['.coordinator.db']

@@ -235,6 +235,17 @@ def test_slots_are_a_number_or_a_percentage_rounded_down_and_at_least_one(slots,
     assert from_options({'slots': slots}).slots_among(units) == most
 
 
+def test_locks_with_queues_of_their_own_are_held_by_different_units_and_others_by_one():
+    for queues, both_hold in (('one', ['app/0']), ('per-lock', ['app/0', 'app/1'])):
+        queue_of = from_options({'queues': queues}).queue_of
+        said = {
+            ('app/0', queue_of('a')): Claim(1, 0, (('a', '1'),)),
+            ('app/1', queue_of('b')): Claim(1, 0, (('b', '2'),)),
+        }
+
+        assert holders(grown(said), said) == both_hold
+
+
 def test_the_defaults_are_those_that_layer_yaml_defines():
     import yaml
     from conftest import ROOT

@@ -12,7 +12,7 @@ import sys
 import zlib
 from datetime import datetime, timezone
 from subprocess import CalledProcessError
-from typing import Any, Dict, FrozenSet, Iterable, Mapping, Optional, Union
+from typing import Any, Callable, Dict, FrozenSet, Iterable, Mapping, Optional, Union
 
 from charmhelpers.core import hookenv, unitdata
 from charms.layer.coordinator import wire
@@ -26,6 +26,9 @@ CLAIMS_KEY = 'coordinator-claims'
 LEDGER_KEY = 'coordinator-ledger'
 STORE = '.coordinator.db'
 MAX_REPORTED = 64
+
+MACHINE = ('is locked', 'disk is full', 'disk I/O error', 'unable to open', 'interrupted')
+"""What SQLite says where the file itself may be whole: the hook fails, and its retry may go well."""
 
 
 class LeaderSettings:
@@ -202,7 +205,7 @@ class Juju:
     def _report(self, problems: Iterable[str]) -> None:
         """Log each problem once in this unit's life, as far as the store remembers."""
         for problem in problems:
-            checksum = '{:08x}'.format(zlib.crc32(problem.encode('utf-8', 'replace')))
+            checksum = _summed(problem)[:8]
             reported = self._store.get('reported').split()
             if checksum not in reported:
                 self._store.set('reported', ' '.join([checksum] + reported[: MAX_REPORTED - 1]))
@@ -213,7 +216,8 @@ class Store:
     """A few texts by name on this unit's disk, written at once, whatever becomes of the hook.
 
     Beside the charm's own key-value store, which is committed with the hook.
-    Juju keeps the file over a charm upgrade.
+    Juju keeps the file over a charm upgrade. Each text has its checksum before
+    it: a digit changed on the disk could free what another unit holds.
     """
 
     def __init__(self, path: str) -> None:
@@ -221,19 +225,25 @@ class Store:
         self._kv: Any = None
 
     def get(self, name: str) -> str:
-        try:
-            found = self._opened().get(name)
-        except sqlite3.OperationalError:  # locked, or the disk is full: the file itself may be whole
-            raise
-        except (sqlite3.DatabaseError, ValueError) as broken:
-            self._begin_anew(broken)
-            return ''
-        return found if isinstance(found, str) else ''
+        return self._do(lambda kv: _checked(kv.get(name, _summed(''))))
 
     def set(self, name: str, text: str) -> None:
-        kv = self._opened()
-        kv.set(name, text)
-        kv.flush()
+        def write(kv: Any) -> str:
+            kv.set(name, _summed(text))
+            kv.flush()
+            return text
+
+        self._do(write)
+
+    def _do(self, what: Callable[[Any], str]) -> str:
+        """Do it, in a new file where this one cannot be used or believed any more."""
+        try:
+            return what(self._opened())
+        except (sqlite3.Error, ValueError, TypeError, RecursionError) as broken:
+            if any(words in str(broken) for words in MACHINE):
+                raise
+            self._begin_anew(broken)
+        return what(self._opened())
 
     def _opened(self) -> Any:
         if self._kv is None:
@@ -241,7 +251,7 @@ class Store:
         return self._kv
 
     def _begin_anew(self, broken: Exception) -> None:
-        """Put a file that is no database aside: this unit reads again what Juju has of it."""
+        """Put a file that is no database of ours aside: this unit reads again what Juju has of it."""
         if self._kv is not None:
             self._kv.conn.close()
             self._kv = None
@@ -251,6 +261,17 @@ class Store:
             'this unit begins anew from what Juju has of it'.format(STORE, str(broken), STORE),
             hookenv.WARNING,
         )
+
+
+def _summed(text: str) -> str:
+    return '{:08x} {}'.format(zlib.crc32(text.encode('utf-8', 'replace')), text)
+
+
+def _checked(found: Any) -> str:
+    text = found[9:] if isinstance(found, str) else ''
+    if found != _summed(text):
+        raise ValueError('a text and another checksum')
+    return text
 
 
 def _goal_units() -> Dict[str, Dict[str, Any]]:

@@ -152,7 +152,9 @@ def begin(port: Port, occasion: Occasion, policy: Policy) -> Hook:
     """Return the hook with all that is true at its start: who leads, what was said, whose turn it is."""
     stored = port.load()
     hook = Hook(occasion, policy, stored or Local(), port.is_leader())
-    hook = _meet_own_claims(port, hook, stored is None or occasion.reread)
+    # A request that nobody hears since its databag was spoilt is told again, at update-status at the latest.
+    unheard = occasion.look_around and hook.waiting
+    hook = _meet_own_claims(port, hook, stored is None or occasion.reread or unheard)
     hook = _hear_news(port, hook)
     hook = _lead(port, hook) if hook.leading else _knowing(hook, led=False)
     hook = _take_turns(port, hook, stored is None or occasion.reread)
