@@ -558,8 +558,8 @@ def _calm(model: Juju, account: Account, bad: BadLuck) -> None:
         model.upgrade(unit)  # a unit whose databag was spoilt tells its claims again when it is upgraded
     model.run()
     stalled = account.unserved()
-    if stalled:
-        for _ in range(3 * len(model.units) if bad.kind.plan in MAY_WAIT_FOR_UPDATE_STATUS else 1):
+    for _ in range(3 * len(model.units) if bad.kind.plan in MAY_WAIT_FOR_UPDATE_STATUS else 1):
+        if account.unserved():
             for unit in model.units:
                 model.update_status(unit)
             model.run()

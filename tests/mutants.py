@@ -27,9 +27,10 @@ FAILED, FAULT = 1, 3
 
 SEARCH = """
 import conftest
-from smallworld import Rules, Search
+from search import Search
+from smallworld import Kind
 
-found = Search(Rules({}), units=2, asks={}).run(most={})
+found = Search(Kind({}, asks={})).run(most={})
 print(found)
 raise SystemExit({} if found.fault else 0)
 """

@@ -13,12 +13,16 @@ stops for ever where it asks; its databases are closed, so what it had not
 committed is lost. tests/test_jujusim.py demands the same history from both.
 """
 
+import _imp
 import copy
 import enum
 import importlib
+import marshal
 import os
 import sqlite3
 import sys
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, Dict, Iterator, List, Optional, Set, TextIO, Tuple
@@ -92,6 +96,45 @@ def _names(lib: Path, below: str) -> Iterator[str]:
         yield '.'.join(parts[:-1] if parts[-1] == '__init__' else parts)
 
 
+class _Loader(SourceFileLoader):
+    """Loads a charm's module where it was found before, compiled once, as the unit's own file."""
+
+    compiled: Dict[Tuple[str, str], bytes] = {}  # noqa: RUF012 - one for the process
+
+    def __init__(self, name: str, path: str, lib: str) -> None:
+        super().__init__(name, path)
+        self._key = lib, name
+
+    def get_code(self, fullname: str) -> CodeType:
+        if self._key not in self.compiled:
+            self.compiled[self._key] = marshal.dumps(super().get_code(fullname))
+        code: CodeType = marshal.loads(self.compiled[self._key])
+        _imp._fix_co_filename(code, self.path)  # as importlib does with what it reads from a .pyc
+        return code
+
+
+class _Finder:
+    """Finds a charm's modules where they were found before, in the charm directory of each unit."""
+
+    known: Dict[Tuple[str, str], Tuple[str, bool]] = {}  # noqa: RUF012 - one for the process
+
+    @classmethod
+    def find_spec(cls, name: str, path: Any = None, target: Any = None) -> Optional[ModuleSpec]:
+        if not is_charms(name) or _Stage.on is None:
+            return None
+        place, lib = _Stage.on.env['CHARM_DIR'], _Stage.on.lib
+        if (lib, name) not in cls.known:
+            spec = PathFinder.find_spec(name, path)
+            if spec is None or not spec.origin or not spec.origin.startswith(place):
+                return spec
+            cls.known[lib, name] = spec.origin[len(place) + 1 :], spec.submodule_search_locations is not None
+        below, package = cls.known[lib, name]
+        origin = os.path.join(place, below)
+        within = [os.path.dirname(origin)] if package else None
+        loader = _Loader(name, origin, lib)
+        return spec_from_file_location(name, origin, loader=loader, submodule_search_locations=within)
+
+
 class _Stage:
     """What is in place now; hooks take turns on it."""
 
@@ -142,6 +185,7 @@ class Child:
     def __init__(self, script: str, env: Dict[str, str], now: float, log_path: str) -> None:
         _prepare()
         self.script, self.env, self.now, self._log_path = script, env, now, log_path
+        self.lib = os.path.realpath(os.path.join(env['CHARM_DIR'], 'lib'))
         self.connections: List[Any] = []
         self._logged: List[List[str]] = []
         self._environ = {os.fsencode(key): os.fsencode(value) for key, value in env.items()}
@@ -192,6 +236,7 @@ class Child:
         self._outside = (os.environ._data, os.getcwd(), sys.stdout, sys.stderr, sys.path, sys.argv)  # type: ignore[attr-defined]
         for module, name, stand_in in _Stage.stand_ins:
             setattr(module, name, stand_in)
+        sys.meta_path.insert(0, _Finder)
         os.environ._data = self._environ  # type: ignore[attr-defined]
         os.chdir(self.env['CHARM_DIR'])
         if self._output is None:
@@ -216,7 +261,7 @@ class Child:
         _Stage.on = self
         _place_charms(self.env['CHARM_DIR'])
         if self._charm is None:
-            self._charm = _charm_of(self.env['CHARM_DIR'])
+            self._charm = _charm_of(self.lib)
             self._own_values, self._modules = self._charm.state.fresh(), dict(self._charm.modules)
         sys.modules.update(self._modules)
         self._bind_packages()
@@ -238,6 +283,7 @@ class Child:
 
     def _leave(self) -> None:
         self._logged = World.logged
+        sys.meta_path.remove(_Finder)
         for (module, name, _), real in zip(_Stage.stand_ins, _Stage.real):
             setattr(module, name, real)
         os.environ._data, place, sys.stdout, sys.stderr, sys.path, sys.argv = self._outside  # type: ignore[attr-defined]
@@ -269,8 +315,7 @@ def _ask(message: Tuple[Any, ...]) -> Tuple[Any, ...]:
     return answer
 
 
-def _charm_of(charm_dir: str) -> _Charm:
-    lib = os.path.realpath(os.path.join(charm_dir, 'lib'))
+def _charm_of(lib: str) -> _Charm:
     if lib not in _Stage.charms:
         assert _Stage.framework is not None
         _Stage.charms[lib] = _Charm(_Stage.framework, lib)
