@@ -335,7 +335,7 @@ def _handlers(kind: Rules, unit: int, me: U, around: Around, hook: protocol.Hook
         if me.asks:
             yield call('end {} and ask again'.format(who), 'end', False, True, asks=me.asks - 1, due=True)
     end = call('end ' + who, 'end', False, False)
-    if end.after.stopped:
+    if end.after.stopped or end.wrote:
         yield end._replace(calm=True)
     else:
         # Nothing that others see lies between the end of the handlers and the flush.

@@ -79,8 +79,9 @@ class Coordinator:
 
         Runs by itself after `initialize`; may be called again, to decide anew.
         """
-        self.initialize()
         here = self._opened()
+        if not here.began:
+            self.initialize()
         if not here.leading:
             return
         for ticket in here.releases():

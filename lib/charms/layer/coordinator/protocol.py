@@ -268,7 +268,7 @@ def _hear_ticket_holders(port: Port, hook: Hook) -> Hook:
 
 
 def _gone(port: Port, hook: Hook) -> FrozenSet[str]:
-    """Return the units that will never run again among those whose tickets block others.
+    """Return the units that will never run again among those whose tickets block others, or are told of.
 
     Nobody is gone because he is missing from this unit's relation-list: a new
     leader's is empty. A subordinate's goal-state is empty;
@@ -276,7 +276,8 @@ def _gone(port: Port, hook: Hook) -> FrozenSet[str]:
     the next update-status, since on Juju 2.9-3.x that hook runs while the
     leaver may still be inside its critical one.
     """
-    blocking = set(rules.blocked_by(hook.ledger, hook.claims)) - {hook.occasion.unit, UNNAMED}
+    found = rules.unfinished if hook.policy.tells else rules.blocked_by
+    blocking = set(found(hook.ledger, hook.claims)) - {hook.occasion.unit, UNNAMED}
     if not blocking:
         return frozenset()
     living = port.living()

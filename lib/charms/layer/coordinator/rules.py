@@ -441,10 +441,13 @@ def rebuilt(claims: Claims) -> Ledger:
 def blocked_by(ledger: Optional[Ledger], claims: Claims) -> Tuple[str, ...]:
     """Return the units whose unfinished tickets keep a request of another unit waiting."""
     asking = {unit for (unit, _), claim in claims.items() if claim.outstanding}
-    units: Iterable[str] = (
-        ticket.unit for ticket in (ledger.tickets if ledger else ()) if not finished(ticket, claims)
-    )
-    return tuple(unit for unit in units if asking - {unit})
+    return tuple(unit for unit in unfinished(ledger, claims) if asking - {unit})
+
+
+def unfinished(ledger: Optional[Ledger], claims: Claims) -> Tuple[str, ...]:
+    """Return the units that have unfinished tickets."""
+    tickets = ledger.tickets if ledger else ()
+    return tuple(ticket.unit for ticket in tickets if not finished(ticket, claims))
 
 
 # Why not yet
