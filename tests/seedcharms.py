@@ -1,8 +1,4 @@
-"""Charms without charms.reactive, on this layer's classes or on charmhelpers.coordinator's own.
-
-`CHARMS` puts them together: a folder of tests/charms, or a test's own text
-behind HEAD, whose `run()` is each hook's work.
-"""
+"""Charms without charms.reactive, on this layer's classes or on charmhelpers.coordinator's own."""
 
 import os
 import shutil
@@ -14,8 +10,8 @@ from conftest import ROOT
 
 HOOKS = (
     'install config-changed start stop remove update-status upgrade-charm '
-    'leader-elected leader-settings-changed coordinator-relation-created coordinator-relation-joined coordinator-relation-changed '
-    'coordinator-relation-departed'
+    'leader-elected leader-settings-changed coordinator-relation-created '
+    'coordinator-relation-joined coordinator-relation-changed coordinator-relation-departed'
 ).split()
 
 OURS, SEED = 'charms.layer', 'charmhelpers'
@@ -57,7 +53,8 @@ def classic(target: Path, source: str, plan: Optional[str] = None, metadata: Opt
     """Write a charm to a new folder, and return that folder.
 
     Args:
-        source: a folder of tests/charms, or OURS or SEED for the module that `plan` finds as `coordinator`.
+        source: a folder of tests/charms; or OURS or SEED, whose coordinator the plan finds as `coordinator`.
+        plan: makes a coordinator, and defines `run()`, the work of every hook.
     """
     charms = ROOT / 'tests' / 'charms'
     if plan is None:

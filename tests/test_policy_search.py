@@ -106,7 +106,8 @@ BROKEN = [
         id='the policy is not told what is granted',
     ),
     pytest.param(
-        3, ONE_LOCK, 'waits for ever', protocol, '_news_for_policy', 'return hook.leading and', 'return False and',
+        3, ONE_LOCK, 'waits for ever', protocol, '_news_for_policy',
+        'return hook.leading and', 'return False and',
         id='the policy is not asked when the leader releases',
     ),
 ]  # fmt: skip

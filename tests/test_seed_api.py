@@ -63,11 +63,12 @@ count = len(called)
 subprocess.Popen = real
 
 def run():
-    say(count, serial.key, serial.relname, inspect.signature(coordinator.BaseCoordinator.__init__).parameters.keys())
+    words = inspect.signature(coordinator.BaseCoordinator.__init__).parameters
+    say(count, serial.key, serial.relname, list(words))
 """
     made = begun(module, plan, juju=juju)
 
-    assert told(made)[0] == "0 key coordinator odict_keys(['self', 'relation_key', 'peer_relation_name'])"
+    assert told(made)[0] == "0 key coordinator ['self', 'relation_key', 'peer_relation_name']"
 
 
 @same
@@ -313,7 +314,7 @@ def run():
     )
     made = begun(module, plan, juju=juju)
 
-    none, kind, when = told(made)[0].split()
+    none, _, when = told(made)[0].split()
     at = datetime.datetime.fromisoformat(when)
     assert (none, at.tzinfo) == ('None', None)
     assert abs((at - datetime.datetime(2027, 1, 15, 8, 0)).total_seconds()) < 60  # the model's own epoch
@@ -479,7 +480,7 @@ def run():
     made.configure(go=1)
     made.run(seconds=60)
 
-    assert set(text for text in told(made, 'app/1') if text.startswith('grant')) == {
+    assert {text for text in told(made, 'app/1') if text.startswith('grant')} == {
         'grant app/1 False False False'
     }
     assert 'grant app/0 True False False' in told(made, 'app/0')
@@ -539,8 +540,8 @@ def test_row_23_serial_grants_the_first_in_the_queue_where_nobody_holds_the_name
         SERIAL
         + """
 def run():
-    ask = serial.default_grant
-    say(ask('a', 'u/1', set(), ['u/1', 'u/2']), ask('a', 'u/2', set(), ['u/1', 'u/2']), ask('a', 'u/1', {'u/3'}, ['u/1']))
+    ask, queue = serial.default_grant, ['u/1', 'u/2']
+    say(ask('a', 'u/1', set(), queue), ask('a', 'u/2', set(), queue), ask('a', 'u/1', {'u/3'}, queue))
 """
     )
     assert told(begun(module, plan, juju=juju))[0] == 'True False False'
@@ -852,7 +853,8 @@ def run():
 def test_row_40_asking_before_initialize_gives_an_answer(begun, module, juju):
     plan = """
 serial = coordinator.Serial()
-early = (serial.granted('a'), serial.requested('a'), serial.request_timestamp('a'), serial.acquire('a')) if go else 0
+ask = serial.granted, serial.requested, serial.request_timestamp, serial.acquire
+early = tuple(question('a') for question in ask) if go else 0
 
 def run():
     if go:

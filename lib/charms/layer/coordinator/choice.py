@@ -31,6 +31,7 @@ class Choice:
         path = policy.own_class(options)
         self.own = _made(_loaded(path)) if path else None
         if self.own:
+            _known_as_the_one(self.own)
             self.here = Here(juju.Juju(), self.own.policy(), self.own.msg)
         else:
             self.here = Here(juju.Juju(), policy.Policy() if path else chosen)
@@ -80,6 +81,11 @@ def _made(cls: Any) -> Any:
         )
         juju.log(sentence.format(cls.__name__, missing), 'ERROR')
         return None
-    # Whoever builds one gets this one.
-    type(cls)._instances[getattr(cls, 'built', cls)] = instance
     return instance
+
+
+def _known_as_the_one(instance: Any) -> None:
+    """Let whoever builds one of the charm's own class from now on get this one."""
+    cls: Any = type(instance)
+    kind: Any = type(cls)
+    kind._instances[getattr(cls, 'built', cls)] = instance

@@ -84,8 +84,7 @@ class Coordinator:
             self.initialize()
         if not here.leading:
             return
-        for ticket in here.releases():
-            self._tell(ticket)
+        self._tell_releases(here)
         here.lead()
 
     def finish(self) -> None:
@@ -95,7 +94,9 @@ class Coordinator:
 
     def _release_granted(self) -> None:
         """Release every lock this unit holds. Locks are kept where a subclass does not call this."""
-        self._opened().end()
+        here = self._opened()
+        self._tell_releases(here)  # also where `handle` was overridden: they are forgotten now
+        here.end()
 
     def _save_state(self) -> None:
         """Do nothing: all is saved as it happens. A subclass saves what it counts here."""
@@ -229,6 +230,11 @@ class Coordinator:
             return False
         finally:
             self._question = None
+
+    def _tell_releases(self, here: Here) -> None:
+        if _overrides(self, 'released', Coordinator):
+            for ticket in here.releases():
+                self._tell(ticket)
 
     def _tell(self, ticket: Ticket) -> None:
         try:
