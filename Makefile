@@ -5,7 +5,7 @@ PYTHON ?= python3
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-everywhere search check lint types format bench clean
+.PHONY: help demo test test-everywhere search chaos check lint types format bench clean
 
 help: ## List what make can do here; this is what a plain `make` does.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -22,6 +22,10 @@ test-everywhere: .venv/.demo .venv/.test .venv/charm-tools/.ready ## Test all on
 
 search: .venv/.demo .venv/.test ## Visit every history of every small world there is, also those that take too long for `make test`.
 	@.venv/bin/python -m pytest -n 2 -m 'long or not long' -v tests/test_histories.py
+
+chaos: .venv/.demo .venv/.test ## Live through random histories of the whole stack: SEEDS=1000 of them, or tell SEED=17; takes LOCK=.
+	@.venv/bin/python tests/chaos.py $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FIRST),--first $(FIRST)) \
+	  $(if $(SEED),--seed $(SEED)) $(if $(LOCK),--lock $(LOCK))
 
 check: lint types test ## Check format, lint and types, then do what `make test` does.
 

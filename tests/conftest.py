@@ -63,11 +63,12 @@ def charm_with(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def model() -> Iterator[Callable[..., Juju]]:
-    """Makes models, and closes them after the test."""
+def model(request: Any) -> Iterator[Callable[..., Juju]]:
+    """Makes models, and closes them after the test. Hooks are quick ones, unless a module says otherwise."""
     made: List[Juju] = []
 
     def make(charm: Path, **options: Any) -> Juju:
+        options.setdefault('quick', getattr(request.module, 'QUICK', True))
         options.setdefault('machine', machine)
         options.setdefault('config', {'memory': 1, 'go': 0})
         juju = Juju(charm, **options)

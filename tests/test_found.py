@@ -4,6 +4,8 @@ import json
 import shutil
 
 import pytest
+from charms.layer.coordinator import policy, rules, wire
+from charms.layer.coordinator.rules import Claim, Ledger
 from test_charm import begun, both, said
 from watch import Watch
 
@@ -136,3 +138,97 @@ def test_a_bad_lock_name_in_ones_own_databag_fails_no_hook(model, charm_with, na
     made.run()
 
     assert not any(event.what == 'fails' for event in made.history)
+
+
+# Found by tests/test_fuzz.py
+
+
+@pytest.mark.parametrize('word', ['NaN', 'Infinity', '-Infinity', '1e400', '9' * 5000])
+def test_a_number_that_is_no_json_everywhere_is_not_written_back_into_the_ledger(word):
+    """It was kept as it was understood: 1e400 went back as Infinity, which others than Python cannot read."""
+    text = '{"v":1,"token":2,"tickets":[[1,"","app/0",1,1],[%s]]}' % word
+
+    assert wire.ledger(text, 'here')[0] == rules.UNREADABLE
+
+
+def test_a_key_that_is_there_twice_drops_no_ticket():
+    """Of two lists of tickets the last was taken: app/0 at work, and its lock given to the next."""
+    text = '{"v":1,"token":2,"tickets":[[1,"","app/0",1,1]],"tickets":[]}'
+
+    assert wire.ledger(text, 'here')[0] == rules.UNREADABLE
+    assert wire.claims('{"v":1,"queues":{"":{"asked":2,"done":1,"done":2}}}', 'here')[0] == {}
+
+
+def test_at_the_greatest_count_a_unit_asks_no_more():
+    """It wrote an ask of 10^9 + 1, which no unit believes, itself after the next hook included."""
+    spent = Claim(rules.MAX_COUNT, rules.MAX_COUNT)
+
+    assert rules.asked_for(spent, 'a', '2026-01-01') == spent
+
+
+def test_at_the_greatest_token_the_leader_gives_no_ticket():
+    """It wrote a token above 2^53: a ticket that nobody can read, one more in each of its hooks."""
+    claims = {('app/0', ''): Claim(1, 0, (('a', ''),)), ('app/1', ''): Claim(1, 0, (('a', ''),))}
+    nearly = Ledger(rules.MAX_TOKEN - 1)
+
+    full = rules.appended(nearly, claims, claims, 1)
+
+    assert [ticket.token for ticket in full.tickets] == [rules.MAX_TOKEN]
+    assert wire.ledger(wire.ledger_text(full), 'here') == (full, ())
+    assert rules.appended(full, claims, claims, 1) == full
+
+
+def test_one_unit_that_claims_a_great_token_does_not_spoil_a_rebuilt_ledger():
+    """Token and asks were added up beyond what a ledger may have: nobody was given a lock again."""
+    rebuilt = rules.rebuilt({('app/0', ''): Claim(1, 1, token=rules.MAX_TOKEN)})
+
+    assert wire.ledger(wire.ledger_text(rebuilt), 'here') == (rebuilt, ())
+
+
+def test_a_ledger_too_long_for_a_command_line_is_not_written_over():
+    """A ticket dropped for a unit that is gone had it written again, and leader-set cannot take it."""
+    endless = wire.ledger('{"v":1,"token":1,"tickets":[[1,"","app/9",1,1],["%s"]]}' % ('x' * 150000), 'here')[
+        0
+    ]
+
+    assert rules.appended(endless, {}, {}, 1, frozenset(['app/9'])) == endless
+
+
+@pytest.mark.parametrize('unit', ['', '\x00', '\ud800', 'x' * 201, '-o/x'])
+def test_a_local_store_that_names_no_unit_is_not_believed(unit):
+    """Its name went to juju-log and to relation-get, or into a ticket that nobody could read."""
+    peer = {'v': 1, 'queues': {'': {'asked': 2, 'done': 1, 'locks': {'a': ''}}}}
+    whole = json.loads(wire.local_text(wire.Local()))
+    bad = [{**whole, 'peers': {unit: text}} for text in ('?', json.dumps(peer))] + [
+        {**whole, 'departed': [unit]}
+    ]
+
+    for found in bad:
+        local, problems = wire.local(json.dumps(found), 'here')
+        assert local is None and all(told.isprintable() for told in problems)
+
+
+@pytest.mark.parametrize('missing', ['own', 'committed', 'peers', 'led', 'departed'])
+def test_half_a_local_store_is_not_taken_for_a_unit_that_asked_for_nothing(missing):
+    """'{}' was believed: a held lock was neither used nor released, and the next ask had a number of old."""
+    whole = json.loads(wire.local_text(wire.Local()))
+    del whole[missing]
+
+    assert wire.local(json.dumps(whole), 'here')[0] is None
+
+
+def test_a_ticket_cannot_name_an_option_of_relation_get():
+    """relation-get -o/x writes a file."""
+    ledger, _ = wire.ledger('{"v":1,"token":1,"tickets":[[1,"","-o/x",1,1]]}', 'here')
+
+    assert ledger.tickets[0].raw and ledger.tickets[0].unit == ''
+
+
+@pytest.mark.parametrize('found', [{(1, 2): 3}, {1: {2: {(): 0}}}, 16**5000], ids=['tuple', 'deeper', 'huge'])
+def test_an_option_that_json_cannot_show_is_refused_in_a_sentence_all_the_same(found):
+    """TypeError, or a ValueError that said nothing of the option."""
+    for name in policy.DEFAULTS:
+        with pytest.raises(ValueError, match='{}: expected'.format(name)):
+            policy.from_options({name: found})
+    with pytest.raises(ValueError, match='lock name: expected'):
+        wire.lock_name(found)

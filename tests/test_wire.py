@@ -26,7 +26,7 @@ tickets = st.builds(
     Ticket,
     st.integers(1, 2**53),
     queues,
-    names,
+    names.map('app/{}'.format),
     st.integers(1, 10**9),
     st.integers(1, 99),
     st.just(''),

@@ -53,10 +53,16 @@ class Execution:
 
     def __init__(self, unit: str, operation: Operation, context: Context) -> None:
         self.unit, self.operation, self.context = unit, operation, context
-        self.child: Optional[process.Child] = None
+        self.child: Any = None  # a process.Child or a quick.Child
         self.tool_calls: List[Tuple[str, bool]] = []
         self.crash_at: Optional[int] = None
         self.killed = False
+
+
+def quick_child() -> Any:
+    from jujusim.quick import Child  # here: only who wants it needs greenlet
+
+    return Child
 
 
 class Juju:
@@ -75,8 +81,12 @@ class Juju:
         delay_s: Optional[Tuple[float, float]] = None,
         hook_s: float = 0.8,
         tool_s: float = 0.02,
+        update_status_s: float = UPDATE_STATUS_S,
+        quick: bool = False,
     ) -> None:
         process.warm_up()
+        self.quick, self.update_status_s = quick, update_status_s
+        self._child: Any = quick_child() if quick else process.Child
         self.seed, self.subordinate = seed, subordinate
         self.random = random.Random(seed)
         self.now = 0.0
@@ -86,6 +96,7 @@ class Juju:
         self.hook_s, self.tool_s = hook_s, tool_s
         self.history: List[Event] = []
         self.observers: List[Callable[[Event], None]] = []
+        self.readers: List[Callable[[str, str], None]] = []
         self.logs: List[Tuple[float, str, str, str]] = []
         self.costs: List[Tuple[str, str, List[Tuple[str, bool]]]] = []
         self.running: Dict[str, Execution] = {}
@@ -130,12 +141,27 @@ class Juju:
     # What an operator does
 
     def _compiled(self, charm: Path) -> Path:
-        """Copy a charm and compile it once, so that its hooks need not, one by one."""
+        """Copy a charm and compile it once, so that its hooks need not, one by one.
+
+        Quick hooks use it where it lies: what was compiled for one model then serves the next.
+        """
+        if self.quick:
+            return charm
         if charm not in self._charms:
             copy = self._charms[charm] = self.home / 'charm-{}'.format(len(self._charms))
             shutil.copytree(str(charm), str(copy))
             compileall.compile_dir(str(copy), quiet=1)
         return self._charms[charm]
+
+    def _lay(self, charm: Path, unit: str) -> None:
+        """Put a charm's files into a unit's charm directory: links, since no hook writes to them."""
+        place = self._charm_dir(unit)
+        place.mkdir(parents=True, exist_ok=True)
+        for item in charm.iterdir():
+            link = place / item.name
+            if link.is_symlink():
+                link.unlink()
+            link.symlink_to(item)
 
     @property
     def units(self) -> List[str]:
@@ -144,7 +170,7 @@ class Juju:
 
     def add_unit(self) -> str:
         name = '{}/{}'.format(self.controller.app, len(self.controller.units))
-        shutil.copytree(str(self.charm), str(self._charm_dir(name)))
+        self._lay(self.charm, name)
         self.controller.units[name] = Unit(name)
         agent = self.agents[name] = Agent(name, self.controller)
         agent.remote.config = self.controller.config_version()
@@ -173,7 +199,7 @@ class Juju:
     def upgrade(self, unit: str, charm: Optional[Path] = None) -> None:
         """Refresh one unit to a charm (its own again by default); files that no charm brought stay."""
         source = self._compiled(charm) if charm else self.charm
-        shutil.copytree(str(source), str(self._charm_dir(unit)), dirs_exist_ok=True)
+        self._lay(source, unit)
         self.agents[unit].remote.upgrade += 1
         self._wake(unit)
 
@@ -214,7 +240,7 @@ class Juju:
             self.at(self.now + after_s, lambda: self.elect(unit))
             return
         chosen = unit or self.random.choice(self._candidates() or [''])
-        if chosen and self._may_lead(chosen) and chosen != self.controller.leader:
+        if chosen and self.may_lead(chosen) and chosen != self.controller.leader:
             self.controller.set_leader(chosen)
             self._renew()
             self._tell(chosen, 'leads')
@@ -235,6 +261,12 @@ class Juju:
     def crash_hook(self, unit: str, at_call: int) -> None:
         """R12: kill the process of this unit's next hook at its n-th tool call; it runs again."""
         self._crashes[unit] = at_call
+
+    def kill_hook(self, unit: str) -> None:
+        """R12: kill the process of the hook that this unit runs now, if any; it runs again."""
+        execution = self.running.get(unit)
+        if execution and not execution.operation.action:
+            self._die(execution, 'by a signal')
 
     def lose_commit(self, unit: str) -> None:
         """R11, R12: the next hook of this unit succeeds and its flush fails."""
@@ -408,7 +440,7 @@ class Juju:
         env = environment(execution.context.agent, operation, str(charm_dir), VERSIONS[self.controller.juju])
         if self.subordinate:
             env['JUJU_PRINCIPAL_UNIT'] = 'principal/' + execution.unit.split('/')[1]
-        execution.child = process.Child(
+        execution.child = self._child(
             str(script), env, self._clock(execution.unit), str(self.home / 'output.log')
         )
         self._listen(execution)
@@ -507,9 +539,8 @@ class Juju:
             results = ', '.join(
                 '{}: {}'.format(*pair) for pair in sorted(execution.context.action_results.items())
             )
-            self._tell(
-                name, 'ran' if code == 0 else 'fails', _title(operation) + (': ' + results if results else '')
-            )
+            said = _last_line(why) if code else ': ' + results if results else ''
+            self._tell(name, 'fails' if code else 'ran', _title(operation) + said)
         elif code != 0:
             self._tell(name, 'fails', _title(operation) + _last_line(why))
             self._log(name, 'ERROR', why)
@@ -579,15 +610,14 @@ class Juju:
 
     # Leases (R14) and update-status (R26), which go on for ever
 
-    def _may_lead(self, name: str) -> bool:
+    def may_lead(self, name: str) -> bool:
+        """Whether a unit can hold the lease now; a test may put a stricter rule in its place."""
         unit = self.controller.units[name]
         return unit.connected and unit.life != 'dead'
 
     def _candidates(self) -> List[str]:
         return [
-            name
-            for name in self.units
-            if self._may_lead(name) and self.controller.units[name].life == 'alive'
+            name for name in self.units if self.may_lead(name) and self.controller.units[name].life == 'alive'
         ]
 
     def _fill_vacancy(self) -> None:
@@ -631,9 +661,18 @@ class Juju:
                 self._next(name)
                 self._schedule_update_status(name)
 
-        self.at(self.now + UPDATE_STATUS_S * spread, due)
+        self.at(self.now + self.update_status_s * spread, due)
+
+    def update_status(self, unit: str) -> None:
+        """Let a unit's next update-status be due now."""
+        self.agents[unit].update_status_due = True
+        self._wake(unit)
 
     # What happened
+
+    def note(self, what: str, text: str) -> None:
+        """Put a line of somebody else's into the history."""
+        self._tell('', what, text)
 
     def _tell(self, unit: str, what: str, text: str = '') -> None:
         event = Event(self.now, unit, what, text)
@@ -643,6 +682,8 @@ class Juju:
 
     def _log(self, unit: str, level: str, text: str) -> None:
         self.logs.append((self.now, unit, level, text))
+        for reader in self.readers:
+            reader(unit, text)
 
     def log_of(self, unit: str, containing: str = '') -> List[str]:
         """Return what a unit logged, in order, without charms.reactive's tracer."""

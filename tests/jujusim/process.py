@@ -23,7 +23,7 @@ import subprocess
 import sys
 import time
 import traceback
-from typing import Any, ClassVar, Dict, List, NoReturn, Optional, Tuple
+from typing import Any, Callable, ClassVar, Dict, List, NoReturn, Optional, Tuple
 
 LOCKS = (os.path.join('charms', 'layer', 'coordinator'), os.path.join('charmhelpers', 'coordinator.py'))
 """Code whose hook-tool calls are a lock's: the cost of a hook is counted so."""
@@ -107,26 +107,26 @@ class _Line:
         self._sock.close()
 
 
-# In the child
+# In the hook
 
 
-class _World:
-    """What the child believes about time, and its line to the model."""
+class World:
+    """What the hook believes about time, and whom it asks."""
 
-    line: _Line
+    ask: Callable[[Tuple[Any, ...]], Tuple[Any, ...]]
     now: float
     logged: ClassVar[List[List[str]]] = []
 
 
-def _send(*message: Any) -> None:
-    _World.line.send((_World.logged, *message))
-    _World.logged = []
+def _said(*message: Any) -> Tuple[Any, ...]:
+    """Return a message with what was logged before it."""
+    logged, World.logged = World.logged, []
+    return (logged, *message)
 
 
 def _ask(*message: Any) -> Tuple[Any, ...]:
-    _send(*message)
-    answer = _World.line.receive()
-    _World.now = answer[0]
+    answer = World.ask(_said(*message))
+    World.now = answer[0]
     return answer[1:]
 
 
@@ -137,7 +137,7 @@ class Popen:
         self.args = [args] if isinstance(args, str) else [str(word) for word in args]
         found, code, out, err = True, 0, '', ''
         if self.args[0] == 'juju-log':
-            _World.logged.append(self.args)
+            World.logged.append(self.args)
         else:
             found, code, out, err = _ask('call', self.args, _by_lock())
         if not found:
@@ -187,19 +187,35 @@ def _by_lock() -> bool:
 class _Datetime(datetime.datetime):
     @classmethod
     def now(cls, tz: Any = None) -> Any:
-        return cls.fromtimestamp(_World.now, tz)
+        return cls.fromtimestamp(World.now, tz)
 
     @classmethod
     def utcnow(cls) -> Any:
-        return cls.fromtimestamp(_World.now, datetime.timezone.utc).replace(tzinfo=None)
+        return cls.fromtimestamp(World.now, datetime.timezone.utc).replace(tzinfo=None)
+
+
+def exit_message(run: Callable[[], None]) -> Tuple[Any, ...]:
+    """Run a hook's file; return the message that it ended, with its exit code and why."""
+    code, why = 1, ''
+    try:
+        run()
+        code = 0
+    except SystemExit as ended:
+        code = 0 if ended.code is None else ended.code if isinstance(ended.code, int) else 1
+    except BaseException:
+        why = traceback.format_exc()
+    return _said('exit', code, why)
 
 
 def _run(script: str, env: Dict[str, str], line: _Line, now: float, log_path: str) -> NoReturn:
     """Be the hook. Never returns into the parent's code."""
-    code, why = 1, ''
-    try:
+
+    def ask(message: Tuple[Any, ...]) -> Tuple[Any, ...]:
+        line.send(message)
+        return line.receive()
+
+    def run() -> None:
         gc.disable()
-        _World.line, _World.now = line, now
         log = os.open(log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         sys.stdout = sys.stderr = os.fdopen(log, 'w', buffering=1)
         os.environ.clear()
@@ -208,39 +224,58 @@ def _run(script: str, env: Dict[str, str], line: _Line, now: float, log_path: st
         _replace_the_world(env['CHARM_DIR'])
         sys.argv = [script]
         runpy.run_path(script, run_name='__main__')
-        code = 0
-    except SystemExit as ended:
-        code = 0 if ended.code is None else ended.code if isinstance(ended.code, int) else 1
-    except BaseException:
-        why = traceback.format_exc()
+
+    try:
+        World.ask, World.now = ask, now
+        message = exit_message(run)
+        sys.stdout.flush()
+        line.send(message)
     finally:
-        try:
-            sys.stdout.flush()
-            _send('exit', code, why)
-        finally:
-            os._exit(0)  # whatever happens, even with the model gone: this is a copy of the test run
+        os._exit(0)  # whatever happens, even with the model gone: this is a copy of the test run
+
+
+def replaced() -> List[Tuple[Any, str, Any]]:
+    """Return what a hook sees of time and of programs: (module, name, stand-in)."""
+    return [
+        (subprocess, 'Popen', Popen),
+        (time, 'time', lambda: World.now),
+        (time, 'monotonic', lambda: World.now),
+        (time, 'sleep', lambda seconds: _ask('sleep', seconds) and None),
+        (datetime, 'datetime', _Datetime),
+    ]
+
+
+CHARM_MODULES = ('charms.layer', 'charms.coordinator', 'reactive', 'relations', 'charmhelpers.coordinator')
+"""Modules that belong to a charm, or that keep a charm's state: each hook has its own."""
+
+BELOW = tuple(name + '.' for name in CHARM_MODULES)
+
+
+def is_charms(name: str) -> bool:
+    return name.startswith(CHARM_MODULES) and (name in CHARM_MODULES or name.startswith(BELOW))
 
 
 def _replace_the_world(charm_dir: str) -> None:
-    subprocess.Popen = Popen  # type: ignore[misc,assignment]
-    time.time = lambda: _World.now
-    time.monotonic = lambda: _World.now
-    time.sleep = lambda seconds: _ask('sleep', seconds) and None  # type: ignore[assignment]
-    datetime.datetime = _Datetime  # type: ignore[misc]
-    mine = ('charms.layer', 'reactive', 'relations', 'charmhelpers.coordinator')
-    for name in [
-        name for name in sys.modules if name in mine or name.startswith(tuple(m + '.' for m in mine))
-    ]:
+    for module, name, stand_in in replaced():
+        setattr(module, name, stand_in)
+    for name in [name for name in sys.modules if is_charms(name)]:
         del sys.modules[name]
-    lib = os.path.join(charm_dir, 'lib')
-    sys.path[:] = [lib] + [
-        place for place in sys.path if not os.path.isdir(os.path.join(place, 'charms', 'layer'))
-    ]
+    sys.path[:] = module_path(charm_dir)
+    place_charms(charm_dir)
+
+
+def module_path(charm_dir: str) -> List[str]:
+    """Return where a charm's hook looks for modules: not where the test's own layer lies."""
+    places = [place for place in sys.path if not os.path.isdir(os.path.join(place, 'charms', 'layer'))]
+    return [os.path.join(charm_dir, 'lib'), *places]
+
+
+def place_charms(charm_dir: str) -> None:
+    """Let the package `charms` be the charm's: charms.reactive brought it before lib/ was on the path."""
     import charms
 
-    # charms.reactive brought the package `charms` before lib/ was on the path.
     charms.__dict__.pop('layer', None)
-    own = os.path.join(lib, 'charms')
+    own = os.path.join(charm_dir, 'lib', 'charms')
     charms.__path__ = [own] + [place for place in charms.__path__ if 'layer' not in _names(place)]
 
 

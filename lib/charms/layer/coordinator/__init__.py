@@ -174,7 +174,7 @@ def request_again(name: str) -> None:
 
 
 def is_granted(name: str) -> bool:
-    """Return whether this unit holds the lock in this hook."""
+    """Return whether this unit holds the lock in this hook, as the granted flag says."""
     return token(name) is not None
 
 

@@ -77,12 +77,13 @@ class Here:
 
     @property
     def granted(self) -> FrozenSet[str]:
-        """The locks that handlers may use now. A turn that came before an action is not for it."""
-        turns = {lock: self.hook.turn(lock) for lock in self.requested}
-        return frozenset(lock for lock, turn in turns.items() if turn and turn not in self.aside)
+        """The locks that handlers may use now."""
+        return frozenset(lock for lock in self.requested if self.turn(lock))
 
     def turn(self, lock: str) -> Optional[rules.Ticket]:
-        return self.hook.turn(lock)
+        """Return the ticket by which the lock may be used now: in an action not one that came before it."""
+        turn = self.hook.turn(lock)
+        return None if turn in self.aside else turn
 
     def since(self, lock: str) -> str:
         """Return when this unit asked for the lock, '' where it has not."""
@@ -90,8 +91,7 @@ class Here:
 
     def explain(self, lock: str) -> str:
         """Return why the lock is not held yet, as a sentence."""
-        hook = self.hook
-        turn = hook.turn(lock)
+        hook, turn = self.hook, self.turn(lock)
         if turn:
             return '{}: this unit holds it, token {}'.format(lock, turn.token)
         if hook.occasion.leaving:
@@ -159,14 +159,14 @@ class Here:
 
     def request(self, lock: str) -> bool:
         """Ask for a lock once; return whether this unit holds it now."""
-        if self.hook.turn(lock):
+        if self.turn(lock):
             return True
         if self._asking:  # a policy asks: the answer to the question comes first
             self._meanwhile.append(lock)
             return False
         if lock in self.requested:
             self.lead()
-            return self.hook.turn(lock) is not None
+            return self.turn(lock) is not None
         self._asked_early |= not self.began
         self._note_serving()
         if self._turn_is_ending(lock):
@@ -176,7 +176,7 @@ class Here:
             return False
         self.moved_to(protocol.request(self.juju, self.hook, lock, juju.now()))
         self.log(self.explain(lock))
-        return self.hook.turn(lock) is not None
+        return self.turn(lock) is not None
 
     def _note_serving(self) -> None:
         if not self.serving:
@@ -188,7 +188,7 @@ class Here:
         return in_turn and self.began and not self.ended and not self.serving
 
     def keep(self, lock: str) -> bool:
-        if self.hook.turn(lock) is None:
+        if self.turn(lock) is None:
             return False
         self.kept.add(lock)
         return True
@@ -203,8 +203,8 @@ class Here:
             self.log('{}: released'.format(lock))
 
     def request_again(self, lock: str) -> None:
-        turn = self.hook.turn(lock)
-        if turn is None or turn in self.aside or not self.began or self.ended:
+        turn = self.turn(lock)  # one that came before an action is left as it is: it comes again
+        if turn is None or not self.began or self.ended:
             if turn:
                 self.release(lock)
             self.request(lock)

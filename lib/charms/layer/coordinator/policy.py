@@ -58,7 +58,8 @@ def from_options(options: Mapping[str, Any]) -> Policy:
     """
     for name in options:
         if name not in DEFAULTS:
-            raise ValueError(_sentence(name, 'one of the options ' + ', '.join(sorted(DEFAULTS)), name))
+            place = name if isinstance(name, str) and name.isprintable() else shown(name)
+            raise ValueError(_sentence(place, 'one of the options ' + ', '.join(sorted(DEFAULTS)), name))
     chosen = {**DEFAULTS, **options}
     _one_of(QUEUES, 'queues', chosen['queues'])
     _one_of(LEVELS, 'log_level', chosen['log_level'])
@@ -97,10 +98,10 @@ def _one_of(allowed: Tuple[str, ...], name: str, found: Any) -> None:
 
 
 def _slots(found: Any) -> Tuple[int, int]:
-    number = re.match(r'([0-9]{1,5})(%?)\Z', str(found).strip())
-    if number is None or isinstance(found, (bool, float)):
-        raise ValueError(_sentence('slots', SLOTS_FORM, found))
-    count, in_percent = int(number.group(1)), bool(number.group(2))
+    if isinstance(found, int) and not isinstance(found, bool) and 1 <= found <= 10000:
+        return found, 0
+    number = re.match(r'([0-9]{1,5})(%?)\Z', found.strip()) if isinstance(found, str) else None
+    count, in_percent = (int(number.group(1)), bool(number.group(2))) if number else (0, False)
     if not 1 <= count <= (100 if in_percent else 10000):
         raise ValueError(_sentence('slots', SLOTS_FORM, found))
     return (0, count) if in_percent else (count, 0)

@@ -25,6 +25,12 @@ from typing import (
 ALL_LOCKS = ''
 """The queue that all locks share by default. No lock can have this name."""
 
+MAX_COUNT = 10**9
+"""No count goes above this, and none above is believed: a request a second for thirty years."""
+
+MAX_TOKEN = 2**53
+"""No token goes above this: not every reader of JSON has greater whole numbers."""
+
 MAX_BYTES = 120000
 """The longest ledger a leader writes. A ledger is one argument of a command
 line, 128 KiB at most on Linux; a request beyond this waits in its claim."""
@@ -122,8 +128,10 @@ Decide = Callable[[Question], bool]
 
 
 def asked_for(claim: Claim, lock: str, since: str) -> Claim:
-    """Return the claim with one lock more; asking again changes nothing."""
+    """Return the claim with one lock more; asking again changes nothing, nor does asking beyond MAX_COUNT."""
     if not claim.outstanding:
+        if claim.asked >= MAX_COUNT:
+            return claim
         return claim._replace(asked=claim.asked + 1, locks=((lock, since),), kept=False)
     if lock in claim.names:
         return claim
@@ -282,6 +290,8 @@ def appended(
         ticket for ticket in ledger.tickets if ticket.unit not in gone and not finished(ticket, committed)
     )
     token, added, room = ledger.token, [], _room(standing)  # type: int, List[Ticket], int
+    if room < 0:
+        return ledger
     for queue, requests in sorted(unserved(ledger, claims).items()):
         if _unfinished(ledger, queue, claims, gone) > slots:
             continue
@@ -289,7 +299,7 @@ def appended(
             ticket = Ticket(
                 token + 1, queue, unit, claim.asked, slots, since=since_of(claim) if dated else ''
             )
-            if unit not in gone and _bytes(ticket) <= room:
+            if unit not in gone and _bytes(ticket) <= room and token < MAX_TOKEN:
                 token, room = ticket.token, room - _bytes(ticket)
                 added.append(ticket)
     if added or any(ticket.unit in gone for ticket in ledger.tickets):
@@ -349,7 +359,8 @@ def decided(
     for (_, since, unit), lock, claim in sorted(asking):
         unsettled = _unsettled(grown, known, committed, unit)
         ticket = Ticket(grown.token + 1, lock, unit, claim.asked, after=unsettled, since=since)
-        if _bytes(ticket) <= _room(grown.tickets) and decide(question(grown, known, lock, unit)):
+        fits = _bytes(ticket) <= _room(grown.tickets) and ticket.token <= MAX_TOKEN
+        if fits and decide(question(grown, known, lock, unit)):
             grown = Ledger(ticket.token, grown.tickets + (ticket,))
     return grown
 
@@ -435,7 +446,7 @@ def rebuilt(claims: Claims) -> Ledger:
     ticket given since stood for one of the asks.
     """
     held = max((claim.token for claim in claims.values()), default=0)
-    return Ledger(token=held + sum(claim.asked for claim in claims.values()))
+    return Ledger(token=min(MAX_TOKEN, held + sum(claim.asked for claim in claims.values())))
 
 
 def blocked_by(ledger: Optional[Ledger], claims: Claims) -> Tuple[str, ...]:

@@ -12,18 +12,21 @@ comes back as a problem, a sentence for the log, and costs that entry alone.
 import json
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
-from charms.layer.coordinator.rules import ALL_LOCKS, UNREADABLE, Claim, Ledger, Ticket
+from charms.layer.coordinator.rules import ALL_LOCKS, MAX_COUNT, MAX_TOKEN, UNREADABLE, Claim, Ledger, Ticket
 
 VERSION = 1
 
-MAX_COUNT = 10**9
-"""Above this a count is not believed: a request a second for thirty years."""
+LONGEST_NUMBER = 4300
+"""A number of more digits is not ours. Python 3.11 refuses it, older ones take minutes over a long one."""
 
 OwnClaims = Mapping[str, Claim]
 Problems = Tuple[str, ...]
 
 CLAIM_FORM = '{"asked": A, "done": D, "locks": {LOCK: SINCE}} with 0 <= D <= A <= 1000000000'
 TICKET_FORM = '[TOKEN, QUEUE, UNIT, ASK, SLOTS], and [TOKEN, ...] or null, and SINCE where a policy decided'
+LOCAL_FORM = (
+    '{"own": CLAIMS, "committed": CLAIMS, "peers": {UNIT: CLAIMS}, "led": true or false, "departed": [...]}'
+)
 HEAD_FORM = 'version 1 {{"v": 1, {}}}'
 
 
@@ -49,7 +52,10 @@ class Local(NamedTuple):
 
 def shown(found: Any) -> str:
     """Return a value as an error message shows it, cut at 80 characters."""
-    text = found if isinstance(found, str) else json.dumps(found, default=repr)
+    try:
+        text = found if isinstance(found, str) else json.dumps(found, default=repr)
+    except (TypeError, ValueError, RecursionError):  # an option, or a name, can be a list in itself
+        text = 'a {}'.format(type(found).__name__)
     return repr(text if len(text) <= 80 else text[:77] + '...')
 
 
@@ -170,12 +176,12 @@ def _ticket(entry: Any) -> Ticket:
     after, since = fields[5:] if len(fields) == 7 else (None, '')
     legible = len(fields) in (5, 7) and _is_token(token) and _is_count(ask) and _is_count(slots)
     legible = legible and (after is None or _are_tokens(after)) and _is_time(since)
-    if legible and token and ask and slots and _is_queue(queue) and _is_name(unit):
+    if legible and token and ask and slots and _is_queue(queue) and _is_unit(unit):
         return Ticket(token, queue, unit, ask, slots, '', None if after is None else tuple(after), since)
     return Ticket(
         token=0,
         queue=queue if _is_queue(queue) else ALL_LOCKS,
-        unit=unit if _is_name(unit) else '',
+        unit=unit if _is_unit(unit) else '',
         ask=0,
         raw=json.dumps(entry),
     )
@@ -208,35 +214,83 @@ def local(text: Optional[str], where: str) -> Tuple[Optional[Local], Problems]:
     """
     if not text:
         return None, ()
-    consequence = 'this unit begins anew from what Juju has of it'
     found = _parsed(text)
-    if not isinstance(found, dict):
-        return None, (_problem(where, 'an object', text, consequence),)
-    own, own_problems = claims(_text(found.get('own')), where + ', own')
-    committed, committed_problems = claims(_text(found.get('committed')), where + ', committed')
-    problems = own_problems + committed_problems
+    if not _is_local(found):
+        return None, (_problem(where, LOCAL_FORM, text, 'this unit begins anew from what Juju has of it'),)
+    own, problems = claims(found['own'], where + ', own')
+    committed, more_problems = claims(found['committed'], where + ', committed')
+    problems += more_problems
     peers: List[Tuple[Tuple[str, str], Claim]] = []
-    for unit, said in sorted(_dict(found.get('peers')).items()):
-        theirs, their_problems = claims(_text(said), '{}, peer {}'.format(where, unit))
+    for unit, said in sorted(found['peers'].items()):
+        theirs, more_problems = claims(said, '{}, peer {}'.format(where, unit))
         peers.extend(((unit, queue), claim) for queue, claim in theirs.items())
-        problems += their_problems
+        problems += more_problems
     if problems:
         return None, problems
     remembered = Local(
         own=tuple(sorted(own.items())),
         committed=tuple(sorted(committed.items())),
         peers=tuple(sorted(peers)),
-        led=found.get('led') is True,
-        departed=tuple(unit for unit in _list(found.get('departed')) if isinstance(unit, str)),
+        led=found['led'],
+        departed=tuple(found['departed']),
     )
     return remembered, ()
 
 
+def _is_local(found: Any) -> bool:
+    """Whether all of it is there: what is missing must not be taken for nothing asked and nobody heard."""
+    if not isinstance(found, dict):
+        return False
+    peers, departed = found.get('peers'), found.get('departed')
+    return (
+        all(isinstance(found.get(name), str) and found[name] for name in ('own', 'committed'))
+        and isinstance(peers, dict)
+        and all(_is_unit(unit) and isinstance(said, str) for unit, said in peers.items())
+        and isinstance(found.get('led'), bool)
+        and isinstance(departed, list)
+        and all(_is_unit(unit) for unit in departed)
+    )
+
+
+# What can be read at all
+
+
 def _parsed(text: str) -> Any:
+    """Return what the JSON says; None where readers of JSON may differ."""
     try:
-        return json.loads(text)
+        return json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_int=_integer,
+            parse_float=_number,
+            parse_constant=_no_number,
+        )
     except (ValueError, RecursionError):
         return None
+
+
+def _object(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError('a key that is there twice')
+    return found
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > LONGEST_NUMBER:
+        raise ValueError('a number that is too long')
+    return int(digits)
+
+
+def _number(digits: str) -> float:
+    found = float(digits)
+    if abs(found) == float('inf'):
+        raise ValueError('a number that is too great')
+    return found
+
+
+def _no_number(word: str) -> Any:
+    raise ValueError('{} is no JSON'.format(word))
 
 
 def _is_ours(found: Any) -> bool:
@@ -249,7 +303,7 @@ def _is_count(found: Any) -> bool:
 
 def _is_token(found: Any) -> bool:
     # Tokens count the turns of all units, so they may outgrow one unit's asks.
-    return isinstance(found, int) and not isinstance(found, bool) and 0 <= found <= 2**53
+    return isinstance(found, int) and not isinstance(found, bool) and 0 <= found <= MAX_TOKEN
 
 
 def _are_tokens(found: Any) -> bool:
@@ -265,24 +319,17 @@ def _is_name(found: Any) -> bool:
     return isinstance(found, str) and 0 < len(found) <= 200 and found.isprintable()
 
 
+def _is_unit(found: Any) -> bool:
+    # It is an argument of relation-get, where '-o/etc/passwd' would be an option.
+    return _is_name(found) and found[0] != '-'
+
+
 def _is_lock(found: Any) -> bool:
     return _is_name(found) and found == found.strip() and not set(found) & {'{', '}'}
 
 
 def _is_queue(found: Any) -> bool:
     return found == ALL_LOCKS or _is_lock(found)
-
-
-def _text(found: Any) -> str:
-    return found if isinstance(found, str) else ''
-
-
-def _dict(found: Any) -> Dict[str, Any]:
-    return found if isinstance(found, dict) else {}
-
-
-def _list(found: Any) -> List[Any]:
-    return found if isinstance(found, list) else []
 
 
 def _problem(where: str, expected: str, found: Any, consequence: str) -> str:
