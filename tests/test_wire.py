@@ -42,7 +42,11 @@ def ledger_of(given_tickets):
 ledgers = st.lists(tickets, max_size=5).map(ledger_of)
 some_tickets = st.lists(tickets, min_size=1, max_size=5).map(ledger_of)
 anything = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)  # what is no JSON: test_fuzz.py
+    | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
@@ -87,7 +91,7 @@ def test_a_bad_ticket_stays_where_it_is_and_frees_nobody(ledger, data, bad):
 
     assert found is not None
     assert len(found.tickets) == len(ledger.tickets)
-    assert json.loads(wire.ledger_text(found))['tickets'][place] == json.loads(json.dumps(bad)) or bad != bad
+    assert json.loads(wire.ledger_text(found))['tickets'][place] == json.loads(json.dumps(bad))
     spoilt = found.tickets[place]
     if spoilt.raw:
         everybody_is_done = {(unit, queue): Claim(10**9, 10**9) for _, queue, unit, *_ in found.tickets}
