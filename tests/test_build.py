@@ -18,14 +18,22 @@ ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / 'examples' / 'rolling-db'
 CACHES = ('.git', '.hypothesis', '.mypy_cache', '.pytest_cache', '.ruff_cache', '.venv', '__pycache__')
 
-MODULES = ('__init__', 'flags', 'juju', 'policy', 'protocol', 'rules', 'wire')
+MODULES = '__init__ choice classes flags here juju policy protocol rules wire'.split()
 SHIPPED = {'lib/charms/layer/coordinator/{}.py'.format(module) for module in MODULES} | {
     'copyright.layer-coordinator',
     'hooks/relations/coordinator/interface.yaml',
     'hooks/relations/coordinator/peers.py',
+    'lib/charms/coordinator.py',
     'reactive/coordinator.py',
 }
 """All files that a charm gets from this layer; layer.yaml and metadata.yaml are merged."""
+
+DEFAULTS = {
+    'class': 'charms.coordinator.SimpleCoordinator',
+    'log_level': 'info',
+    'queues': 'one',
+    'slots': 1,
+}
 
 RUBBISH = """
     .ci/x .gitignore .hypothesis/x .mypy_cache/x .pytest_cache/x .ruff_cache/x .venv/x CHANGES.md HACKING.md
@@ -176,7 +184,7 @@ def test_the_built_charm_has_the_layers_options_relation_and_copyright(charm):
     layers = yaml.safe_load((charm / 'layer.yaml').read_text())
     metadata = yaml.safe_load((charm / 'metadata.yaml').read_text())
 
-    assert layers['options']['coordinator'] == {'queues': 'one', 'slots': 1}
+    assert layers['options']['coordinator'] == DEFAULTS
     assert metadata['peers'] == {'coordinator': {'interface': 'coordinator'}}
     assert (charm / 'copyright.layer-coordinator').read_text() == (ROOT / 'copyright').read_text()
 
@@ -198,13 +206,15 @@ def test_slots_may_be_a_percentage_and_queues_per_lock(charm_tools, tmp_path):
 
     assert built.returncode == 0, built.stdout
     layers = yaml.safe_load((tmp_path / 'rolling-db' / 'layer.yaml').read_text())
-    assert layers['options']['coordinator'] == {'queues': 'per-lock', 'slots': '25%'}
+    assert layers['options']['coordinator'] == {**DEFAULTS, 'queues': 'per-lock', 'slots': '25%'}
 
 
 @pytest.mark.parametrize(
     ('options', 'refusal'),
     [
         ({'queues': 'two'}, "coordinator.queues: 'two' is not one of ['one', 'per-lock']"),
+        ({'class': 7}, "coordinator.class: 7 is not of type 'string'"),
+        ({'log_level': 'loud'}, "coordinator.log_level: 'loud' is not one of"),
         ({'slots': [1]}, "coordinator.slots: [1] is not of type 'integer', 'string'"),
         ({'slots': True}, "coordinator.slots: True is not of type 'integer', 'string'"),
         ({'slots': 0}, 'coordinator.slots: 0 is less than the minimum of 1'),

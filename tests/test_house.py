@@ -17,7 +17,10 @@ MAY_IMPORT = {
     'protocol.py': {'rules', 'policy', 'wire'},
     'juju.py': {'rules', 'wire', 'protocol'},
     'flags.py': set(),
-    '__init__.py': {'rules', 'wire', 'policy', 'protocol', 'juju', 'flags'},
+    'here.py': {'rules', 'policy', 'protocol', 'juju', 'flags'},
+    'classes.py': {'rules', 'wire', 'policy', 'juju', 'here'},
+    'choice.py': {'policy', 'juju', 'here', 'classes'},
+    '__init__.py': {'wire', 'here', 'classes', 'choice'},
 }
 PURE = ('rules.py', 'wire.py', 'policy.py', 'protocol.py')
 OUTSIDE_OF_PURE = {'typing', 'json', 're'}

@@ -263,3 +263,103 @@ def test_any_slots_are_either_understood_or_refused_in_a_sentence(found):
         assert 1 <= from_options({'slots': found}).slots_among(100) <= 10000
     except ValueError as refused:
         assert 'slots: expected a number of units from 1 to 10000' in str(refused)
+
+
+# What a policy decides
+
+
+def per_lock(*wishes):
+    """Return claims of (unit, lock, asked, done), each asked for in this order."""
+    return {
+        (unit, lock): Claim(asked, done, (((lock, '2026-{:02}'.format(place)),) if asked > done else ()))
+        for place, (unit, lock, asked, done) in enumerate(wishes)
+    }
+
+
+def alone(question):
+    """A policy: one unit holds locks at a time."""
+    return not [unit for unit, locks in question.grants.items() if locks and unit != question.unit]
+
+
+def test_a_policy_is_asked_in_the_order_of_the_requests_and_told_who_holds_and_who_waits():
+    asked = []
+    said = per_lock(('app/2', 'b', 1, 0), ('app/0', 'a', 1, 0), ('app/1', 'a', 1, 0))
+
+    ledger = rules.decided(Ledger(), said, said, lambda question: not asked.append(question))
+
+    assert [(q.lock, q.unit, sorted(q.granted), q.queue) for q in asked] == [
+        ('b', 'app/2', [], ('app/2',)),
+        ('a', 'app/0', [], ('app/0', 'app/1')),
+        ('a', 'app/1', ['app/0'], ('app/1',)),
+    ]
+    assert asked[2].grants == {'app/2': {'b': '2026-00'}, 'app/0': {'a': '2026-01'}}
+    assert asked[2].requests == {**asked[2].grants, 'app/1': {'a': '2026-02'}}
+    assert [(ticket.token, ticket.after) for ticket in ledger.tickets] == [(1, ()), (2, ()), (3, ())]
+
+
+def test_what_a_policy_grants_is_held_beside_what_is_held():
+    said = per_lock(('app/0', 'a', 1, 0), ('app/1', 'a', 1, 0), ('app/2', 'b', 1, 0))
+
+    ledger = rules.decided(Ledger(), said, said, lambda question: True)
+
+    assert holders(ledger, said) == ['app/0', 'app/1', 'app/2']
+
+
+def test_a_ticket_of_a_policy_waits_for_what_the_leader_releases_in_that_hook_whatever_the_lock():
+    before = per_lock(('app/0', 'a', 1, 0), ('app/1', 'b', 1, 0))
+    ledger = rules.decided(Ledger(), before, before, alone)
+    assert [ticket.unit for ticket in ledger.tickets] == ['app/0']
+    truth = {**before, ('app/0', 'a'): Claim(1, 1)}
+
+    ledger = rules.decided(ledger, truth, before, alone)
+
+    assert ledger.tickets[1].after == (1,)
+    assert holders(ledger, before) == ['app/0']  # as app/1 sees it until the hook has succeeded
+    assert holders(ledger, truth) == ['app/1']
+
+
+def test_a_ticket_of_a_policy_waits_for_all_that_no_policy_gave():
+    """A charm upgrade from one queue to a policy; and a ticket that cannot be read."""
+    fifo = asking((1, 0), (1, 0))
+    spoilt, _ = wire.ledger('{"v": 1, "token": 7, "tickets": ["?", [7, "", "app/1", 1, 1]]}', 'here')
+    for ledger in (grown(fifo), spoilt):
+        said = {**fifo, **per_lock(('app/2', 'a', 1, 0))}
+
+        after = rules.decided(ledger, said, said, lambda question: True)
+
+        assert after.tickets[-1].unit == 'app/2' and 'app/2' not in holders(after, said)
+        assert len(rules.ahead(after, after.tickets[-1], said)) == 2
+
+
+def test_a_ticket_given_without_a_policy_waits_for_those_of_a_policy():
+    said = {**per_lock(('app/0', 'a', 1, 0)), **{('app/1', ''): Claim(1, 0, LOCKS)}}
+    ledger = rules.decided(Ledger(), per_lock(('app/0', 'a', 1, 0)), {}, lambda question: True)
+
+    ledger = rules.decided(ledger, said, said, lambda question: True)  # app/1 has no policy yet
+
+    assert [(ticket.queue, ticket.after) for ticket in ledger.tickets] == [('a', ()), ('', None)]
+    assert holders(ledger, said) == ['app/0']
+
+
+def test_a_policy_gives_nothing_where_the_ledger_cannot_be_read_or_is_full():
+    said = per_lock(('app/0', 'a', 1, 0))
+    full = Ledger(1, (Ticket(1, 'x', 'y' * rules.MAX_BYTES, 1),))
+
+    for ledger in (rules.UNREADABLE, full):
+        assert rules.decided(ledger, said, said, lambda question: True) == ledger
+
+
+def test_units_that_are_gone_are_not_asked_about_and_lose_their_tickets():
+    said = per_lock(('app/0', 'a', 1, 0), ('app/1', 'a', 1, 0), ('app/2', 'a', 1, 0))
+    ledger = rules.decided(Ledger(), per_lock(('app/0', 'a', 1, 0)), {}, alone)
+
+    ledger = rules.decided(ledger, said, said, alone, frozenset({'app/0', 'app/1'}))
+
+    assert [ticket.unit for ticket in ledger.tickets] == ['app/2']
+
+
+def test_a_class_that_is_not_the_default_decides_itself():
+    assert from_options({'class': 'charmhelpers.coordinator.Serial'}) == Policy(per_lock=True)
+    assert from_options({'class': 'charms.coordinator.SimpleCoordinator', 'slots': 2}).slots == 2
+    with pytest.raises(ValueError, match=r'slots: expected 1 beside class charmhelpers\.coordinator\.Serial'):
+        from_options({'class': 'charmhelpers.coordinator.Serial', 'slots': 2})

@@ -30,6 +30,8 @@ tickets = st.builds(
     st.integers(1, 10**9),
     st.integers(1, 99),
     st.just(''),
+    st.none() | st.lists(st.integers(0, 2**53), max_size=3).map(tuple),
+    st.text(max_size=40),
 )
 
 

@@ -11,8 +11,9 @@
     def restart():
         service_restart('db')            # the turn ends when this hook succeeds
 
-What lives here: the functions a charm calls; they join the protocol to this
-hook's Juju and to the flags. What must not: a rule, a hook tool, work at import.
+What lives here: the functions a charm calls. What must not: a rule, a hook
+tool, work at import. The classes of charmhelpers.coordinator are here too, see
+classes.py, for charms written for them.
 
 A lock is fair and not re-entrant: turns come in the order in which the leader
 learns of requests, and asking for what is asked for already changes nothing.
@@ -26,13 +27,20 @@ Flags, right before any handler runs:
     coordinator.granted.LOCK    in exactly those hooks in which this unit holds the lock
 """
 
-from typing import FrozenSet, Optional, Set
+from typing import Optional
 
 from charmhelpers.core import hookenv
-from charms.layer.coordinator import flags, juju, policy, protocol, rules, wire
+from charms.layer.coordinator import wire
+from charms.layer.coordinator.choice import Choice
+from charms.layer.coordinator.classes import BaseCoordinator, Serial, SimpleCoordinator
+from charms.layer.coordinator.here import Here
 
 __all__ = [
+    'BaseCoordinator',
+    'Serial',
+    'SimpleCoordinator',
     'begin_hook',
+    'chosen',
     'end_hook',
     'explain',
     'is_granted',
@@ -45,70 +53,28 @@ __all__ = [
 ]
 
 
-class _Here:
-    """The hook or action that this process runs."""
-
-    def __init__(self) -> None:
-        self.juju = juju.Juju()
-        self.hook = protocol.begin(self.juju, juju.occasion(), _chosen_policy())
-        self.kept: Set[str] = set()
-        self.again: Set[str] = set()
-        self.shows_flags = False
-        self.ended = False
-        self.aside: FrozenSet[rules.Ticket] = frozenset()
-        self._told: FrozenSet[rules.Ticket] = frozenset()
-
-    @property
-    def serving(self) -> bool:
-        """Whether a handler may still use a turn in this hook."""
-        return self.hook.serving and not juju.callbacks_running()
-
-    def moved_to(self, hook: protocol.Hook) -> None:
-        """Go on from there: log what the leader wrote, bring the flags in line."""
-        self.hook = hook
-        news = [ticket for ticket in hook.given + hook.dropped if ticket not in self._told]
-        for ticket in news:
-            verb = 'is gone, its ticket is dropped' if ticket in hook.dropped else 'is given a ticket'
-            juju.log('{} {}, token {}'.format(ticket.unit, verb, ticket.token))
-        self._told |= frozenset(news)
-        if self.shows_flags:
-            granted = frozenset() if self.ended else self.granted
-            flags.show(self.requested, granted)
-
-    @property
-    def requested(self) -> FrozenSet[str]:
-        own = self.hook.own.values()
-        waiting = frozenset(name for claim in own if claim.outstanding for name in claim.names)
-        return waiting | self.again
-
-    @property
-    def granted(self) -> FrozenSet[str]:
-        """The locks that handlers may use now."""
-        return frozenset(lock for lock in self.requested if self.turn(lock))
-
-    def turn(self, lock: str) -> Optional[rules.Ticket]:
-        """Return the ticket by which the lock may be used now: in an action not one that came before it."""
-        turn = self.hook.turn(lock)
-        return None if turn in self.aside else turn
-
-
 class _Process:
-    """Holds the one hook of this process, from its first look on."""
+    """Holds what the layer options chose, from the first question of this process on."""
 
-    here: Optional[_Here] = None
-
-
-def _chosen_policy() -> policy.Policy:
-    from charms.layer import options  # type: ignore[attr-defined]  # of layer:basic
-
-    return policy.from_options(options.get('coordinator') or {})
+    chosen: Optional[Choice] = None
 
 
-def _here() -> _Here:
-    if _Process.here is None:
-        here = _Process.here = _Here()
-        here.hook = here.hook._replace(serving=False)
-    return _Process.here
+def chosen() -> Choice:
+    """Return what the layer options chose, looking at what is true now if this is the first question.
+
+    Raises:
+        ValueError: for a layer option that does not exist or is not allowed.
+        RuntimeError: below Juju 2.9.
+    """
+    if _Process.chosen is None:
+        from charms.layer import options  # type: ignore[attr-defined]  # of layer:basic
+
+        _Process.chosen = Choice(options.get('coordinator') or {})
+    return _Process.chosen
+
+
+def _here() -> Here:
+    return chosen().here
 
 
 # When it runs
@@ -126,31 +92,25 @@ def begin_hook() -> None:
         ValueError: for a layer option that does not exist or is not allowed.
         RuntimeError: below Juju 2.9.
     """
-    # Who asked before (at import, in another layer's atstart) has begun this hook already: a second
-    # look would take what it wrote, and Juju has not committed, for what is true.
-    early = _Process.here is not None
-    here = _here()
+    here, own = _here(), chosen().own
     here.shows_flags = True
-    if juju.in_action():
-        here.aside = frozenset(here.hook.turns)
-    hook = here.hook._replace(serving=True)
-    here.moved_to(protocol.serve(here.juju, hook) if early else hook)
+    if own:
+        own.tolerating(own.initialize)
+        own.tolerating(own.handle)
+    here.begin()
     for lock in sorted(here.granted):
-        juju.log(explain(lock))
+        here.log(here.explain(lock))
     hookenv.atexit(end_hook)
 
 
 def end_hook() -> None:
     """Release every lock held that is not kept. Called after all handlers, if they succeeded."""
-    here = _here()
-    before = here.granted
-    here.ended = True
-    turns = tuple(turn for turn in here.hook.turns if turn not in here.aside)
-    hook, again = here.hook._replace(turns=turns), frozenset(here.again)
-    here.again.clear()
-    here.moved_to(protocol.end(here.juju, hook, here.kept, again, juju.now()))
-    for lock in sorted(before - here.granted):
-        juju.log('{}: released{}'.format(lock, ', and asked for again' if lock in again else ''))
+    here, own = _here(), chosen().own
+    if own:
+        own.finish()
+    else:
+        here.end()
+    here.hide()
 
 
 # What a charm calls
@@ -167,27 +127,8 @@ def request_lock(name: str) -> bool:
     Raises:
         ValueError: for a name that is not a lock name.
     """
-    lock, here = wire.lock_name(name), _here()
-    if here.turn(lock):
-        return True
-    if here.requested and lock in here.requested:
-        return False
-    if not here.serving:
-        here.hook = here.hook._replace(serving=False)
-    if _turn_is_ending(here, lock):
-        # The turn of its queue was for other locks and is about to be released.
-        here.again.add(lock)
-        here.moved_to(here.hook)
-        return False
-    here.moved_to(protocol.request(here.juju, here.hook, lock, juju.now()))
-    juju.log(explain(lock))
-    return here.turn(lock) is not None
-
-
-def _turn_is_ending(here: _Here, lock: str) -> bool:
-    queues = {ticket.queue for ticket in here.hook.turns}
-    in_turn = here.hook.policy.queue_of(lock) in queues
-    return in_turn and here.shows_flags and not here.ended and not here.serving
+    lock = wire.lock_name(name)
+    return _here().request(lock)
 
 
 def keep_lock(name: str) -> bool:
@@ -201,11 +142,8 @@ def keep_lock(name: str) -> bool:
     Raises:
         ValueError: for a name that is not a lock name.
     """
-    lock, here = wire.lock_name(name), _here()
-    if here.turn(lock) is None:
-        return False
-    here.kept.add(lock)
-    return True
+    lock = wire.lock_name(name)
+    return _here().keep(lock)
 
 
 def release_lock(name: str) -> None:
@@ -218,13 +156,8 @@ def release_lock(name: str) -> None:
     Raises:
         ValueError: for a name that is not a lock name.
     """
-    lock, here = wire.lock_name(name), _here()
-    was_asked = is_requested(lock)
-    here.kept.discard(lock)
-    here.again.discard(lock)
-    here.moved_to(protocol.release(here.juju, here.hook, lock))
-    if was_asked:
-        juju.log('{}: released'.format(lock))
+    lock = wire.lock_name(name)
+    _here().release(lock)
 
 
 def request_again(name: str) -> None:
@@ -236,15 +169,8 @@ def request_again(name: str) -> None:
     Raises:
         ValueError: for a name that is not a lock name.
     """
-    lock, here = wire.lock_name(name), _here()
-    turn = here.hook.turn(lock)
-    if turn is None or turn in here.aside or not here.shows_flags or here.ended:
-        if turn:
-            release_lock(lock)
-        request_lock(lock)
-    else:
-        here.kept.discard(lock)
-        here.again.add(lock)
+    lock = wire.lock_name(name)
+    _here().request_again(lock)
 
 
 def is_granted(name: str) -> bool:
@@ -254,7 +180,8 @@ def is_granted(name: str) -> bool:
 
 def is_requested(name: str) -> bool:
     """Return whether this unit has asked for the lock and its turn is not over."""
-    return wire.lock_name(name) in _here().requested
+    lock = wire.lock_name(name)
+    return lock in _here().requested
 
 
 def token(name: str) -> Optional[int]:
@@ -263,7 +190,8 @@ def token(name: str) -> Optional[int]:
     A later turn of any unit has a greater token. Give it to what the lock
     protects, so that it can refuse a holder that was overtaken.
     """
-    turn = _here().turn(wire.lock_name(name))
+    lock = wire.lock_name(name)
+    turn = _here().turn(lock)
     return turn.token if turn else None
 
 
@@ -272,12 +200,5 @@ def explain(name: str) -> str:
 
     For example "restart: app/3 holds it, 2 ahead of this unit".
     """
-    lock, hook = wire.lock_name(name), _here().hook
-    turn = _here().turn(lock)
-    if turn:
-        return '{}: this unit holds it, token {}'.format(lock, turn.token)
-    if hook.occasion.leaving:
-        return '{}: this unit leaves and takes no new turn'.format(lock)
-    if not is_requested(lock):
-        return '{}: not asked for by this unit'.format(lock)
-    return '{}: {}'.format(lock, rules.refusal(hook.ledger, hook.ticket(lock), hook.claims))
+    lock = wire.lock_name(name)
+    return _here().explain(lock)

@@ -13,6 +13,7 @@ import zlib
 from datetime import datetime, timezone
 from subprocess import CalledProcessError
 from typing import Any, Callable, Dict, FrozenSet, Iterable, Mapping, Optional, Union
+from urllib.parse import quote
 
 from charmhelpers.core import hookenv, unitdata
 from charms.layer.coordinator import wire
@@ -20,12 +21,14 @@ from charms.layer.coordinator.protocol import LedgerClosed, Occasion
 from charms.layer.coordinator.rules import Claim, Ledger
 
 PEERS = 'coordinator'
-"""The peer relation's name. Frozen: Juju refuses an upgrade that changes it (lp:2049953)."""
+"""The layer's peer relation. Frozen: Juju refuses an upgrade that changes it (lp:2049953)."""
 
-CLAIMS_KEY = 'coordinator-claims'
-LEDGER_KEY = 'coordinator-ledger'
-STORE = '.coordinator.db'
+KEY = 'coordinator'
+"""What the layer's own keys in databags and leader settings begin with. Frozen, too."""
+
 MAX_REPORTED = 64
+TIME_FORM = '%Y-%m-%d %H:%M:%S.%fZ'
+_SEVERITY = (hookenv.DEBUG, hookenv.INFO, hookenv.WARNING, hookenv.ERROR, hookenv.CRITICAL)
 
 MACHINE = ('is locked', 'disk is full', 'disk I/O error', 'unable to open', 'interrupted')
 """What SQLite says where the file itself may be whole: the hook fails, and its retry may go well."""
@@ -35,19 +38,22 @@ class LeaderSettings:
     """The ledger on Juju 2.9-3.x: leader-set lands at once, also where the hook then fails."""
 
     durable_at_once = True
-    where = 'leader settings, key "{}"'.format(LEDGER_KEY)
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.where = 'leader settings, key "{}"'.format(key)
 
     def read(self) -> str:
-        return hookenv.leader_get(LEDGER_KEY) or ''
+        return hookenv.leader_get(self.key) or ''
 
     def read_fresh(self) -> str:
         # leader-get is cached for the hook until this unit's own leader-set, and
         # deleting a key that does not exist is a leader-set that wakes nobody.
-        self._set({LEDGER_KEY + '-refresh': None})
+        self._set({self.key + '-refresh': None})
         return self.read()
 
     def write(self, text: str) -> None:
-        self._set({LEDGER_KEY: text})
+        self._set({self.key: text})
 
     def _set(self, settings: Dict[str, Optional[str]]) -> None:
         try:
@@ -64,14 +70,14 @@ class ApplicationDatabag:
 
     durable_at_once = False
 
-    def __init__(self, relation: Optional[str]) -> None:
-        self.relation = relation
-        self.where = 'application databag of {}, key "{}"'.format(relation, LEDGER_KEY)
+    def __init__(self, key: str, relation: Optional[str]) -> None:
+        self.key, self.relation = key, relation
+        self.where = 'application databag of {}, key "{}"'.format(relation, key)
 
     def read(self) -> str:
         if self.relation is None:
             return ''
-        return hookenv.relation_get(LEDGER_KEY, rid=self.relation, app=hookenv.application_name()) or ''
+        return hookenv.relation_get(self.key, rid=self.relation, app=hookenv.application_name()) or ''
 
     def read_fresh(self) -> str:
         if self.relation is None:
@@ -80,10 +86,10 @@ class ApplicationDatabag:
 
     def write(self, text: str) -> None:
         try:
-            hookenv.relation_set(self.relation, {LEDGER_KEY: text}, app=True)
+            hookenv.relation_set(self.relation, {self.key: text}, app=True)
         except CalledProcessError as refused:
             raise _closed('relation-set --app', refused) from refused
-        hookenv.flush(LEDGER_KEY)  # charmhelpers keeps what it read before
+        hookenv.flush(self.key)  # charmhelpers keeps what it read before
 
 
 def _closed(tool: str, refused: CalledProcessError) -> LedgerClosed:
@@ -93,11 +99,17 @@ def _closed(tool: str, refused: CalledProcessError) -> LedgerClosed:
 
 
 class Juju:
-    """This hook's Juju, as `protocol.Port` wants it."""
+    """This hook's Juju, as `protocol.Port` wants it for one coordinator.
 
-    def __init__(self) -> None:
+    Args:
+        key: what its keys begin with: KEY-claims in databags, KEY-ledger.
+        peers: the name of its peer relation.
+    """
+
+    def __init__(self, key: str = KEY, peers: str = PEERS) -> None:
         self.unit: str = hookenv.local_unit()
-        self._store = Store(os.path.join(hookenv.charm_dir() or '', STORE))
+        self.peers, self._claims_key, self._ledger_key = peers, key + '-claims', key + '-ledger'
+        self._store = Store(os.path.join(hookenv.charm_dir() or '', '.{}.db'.format(quote(key, safe=''))))
         self._found: Optional[str] = None
         self._book: Union[LeaderSettings, ApplicationDatabag, None] = None
         self.durable_at_once = major_version(os.environ.get('JUJU_VERSION', '')) < 4
@@ -112,7 +124,7 @@ class Juju:
         if self._found is None and not hookenv.hook_name().endswith(('stop', 'remove', '-relation-broken')):
             self._found = self._store.get('relation') or None
         if self._found is None:
-            self._found = next(iter(sorted(hookenv.relation_ids(PEERS))), None)
+            self._found = next(iter(sorted(hookenv.relation_ids(self.peers))), None)
             if self._found:
                 self._store.set('relation', self._found)
         return self._found
@@ -120,7 +132,11 @@ class Juju:
     @property
     def book(self) -> Union[LeaderSettings, ApplicationDatabag]:
         if self._book is None:
-            self._book = LeaderSettings() if self.durable_at_once else ApplicationDatabag(self.relation)
+            self._book = (
+                LeaderSettings(self._ledger_key)
+                if self.durable_at_once
+                else ApplicationDatabag(self._ledger_key, self.relation)
+            )
         return self._book
 
     def is_leader(self) -> bool:
@@ -129,7 +145,7 @@ class Juju:
     # The local store
 
     def load(self) -> Optional[wire.Local]:
-        local, problems = wire.local(self._store.get('local'), 'local store {}'.format(STORE))
+        local, problems = wire.local(self._store.get('local'), 'local store {}'.format(self._store.name))
         self._report(problems)
         return local
 
@@ -141,17 +157,17 @@ class Juju:
     def published(self) -> Optional[Dict[str, Claim]]:
         if self.relation is None:
             return None
-        return self._claims(self.unit, hookenv.relation_get(CLAIMS_KEY, self.unit, self.relation))
+        return self._claims(self.unit, hookenv.relation_get(self._claims_key, self.unit, self.relation))
 
     def publish(self, own: Mapping[str, Claim]) -> None:
         if self.relation is not None:
-            hookenv.relation_set(self.relation, {CLAIMS_KEY: wire.claims_text(own)})
+            hookenv.relation_set(self.relation, {self._claims_key: wire.claims_text(own)})
 
     def claims_of(self, unit: str) -> Dict[str, Claim]:
         if self.relation is None:
             return {}
         try:
-            return self._claims(unit, hookenv.relation_get(CLAIMS_KEY, unit, self.relation))
+            return self._claims(unit, hookenv.relation_get(self._claims_key, unit, self.relation))
         except CalledProcessError:
             # A unit that has not entered the relation's scope has no databag; its
             # first claim comes with its relation-joined. One that we joined must answer.
@@ -198,7 +214,7 @@ class Juju:
         return ledger
 
     def _claims(self, unit: str, text: Optional[str]) -> Dict[str, Claim]:
-        own, problems = wire.claims(text, 'databag of {}, key "{}"'.format(unit, CLAIMS_KEY))
+        own, problems = wire.claims(text, 'databag of {}, key "{}"'.format(unit, self._claims_key))
         self._report(problems)
         return own
 
@@ -221,7 +237,7 @@ class Store:
     """
 
     def __init__(self, path: str) -> None:
-        self._path = path
+        self._path, self.name = path, os.path.basename(path)
         self._kv: Any = None
 
     def get(self, name: str) -> str:
@@ -258,7 +274,7 @@ class Store:
         os.replace(self._path, self._path + '.unreadable')
         log(
             'local store {}: expected an SQLite database, found {!r}; put aside as {}.unreadable, and '
-            'this unit begins anew from what Juju has of it'.format(STORE, str(broken), STORE),
+            'this unit begins anew from what Juju has of it'.format(self.name, str(broken), self.name),
             hookenv.WARNING,
         )
 
@@ -284,10 +300,10 @@ def _goal_units() -> Dict[str, Dict[str, Any]]:
 # The hook that runs
 
 
-def occasion() -> Occasion:
+def occasion(peers: str = PEERS) -> Occasion:
     """Return what the environment says of this hook or action (JUJU_*, Juju's hook reference)."""
     unit, name = hookenv.local_unit(), hookenv.hook_name()
-    ours = hookenv.relation_type() == PEERS
+    ours = hookenv.relation_type() == peers
     remote = (hookenv.remote_unit() or '') if ours else ''
     departing = (hookenv.departing_unit() or remote) if name.endswith('-relation-departed') else ''
     return Occasion(
@@ -329,10 +345,50 @@ def major_version(version: str) -> int:
     return int(found.group(1))
 
 
+def first_peers() -> str:
+    """Return the peer relation of the charm's metadata whose name sorts first.
+
+    Raises:
+        AssertionError: where the charm has none.
+    """
+    peers = sorted(hookenv.metadata().get('peers') or {})
+    if not peers:
+        raise AssertionError(
+            'metadata.yaml, peers: expected a peer relation, found none; '
+            'units cannot take turns without one, this hook fails'
+        )
+    return str(peers[0])
+
+
+def utc() -> datetime:
+    """Return this unit's clock, in UTC without a time zone."""
+    return datetime.now(timezone.utc).replace(tzinfo=None)
+
+
 def now() -> str:
-    """Return this unit's clock as text that sorts, in UTC."""
-    return datetime.now(timezone.utc).strftime('%Y-%m-%d %H:%M:%S.%fZ')
+    """Return the same as text that sorts."""
+    return utc().strftime(TIME_FORM)
+
+
+def time_of(text: str) -> Optional[datetime]:
+    """Return such a text as a UTC time without a time zone, None where it is none."""
+    try:
+        return datetime.strptime(text, TIME_FORM)
+    except ValueError:
+        return None
+
+
+class _Log:
+    """The least severe level that is logged."""
+
+    least = hookenv.DEBUG
+
+
+def log_from(level: str) -> None:
+    """Log nothing below this level (debug, info, warning, error, critical) in this process."""
+    _Log.least = level.upper()
 
 
 def log(sentence: str, level: str = hookenv.INFO) -> None:
-    hookenv.log('coordinator: ' + sentence, level)
+    if _SEVERITY.index(level) >= _SEVERITY.index(_Log.least):
+        hookenv.log('coordinator: ' + sentence, level)

@@ -1,18 +1,20 @@
 """What the layer options decide: which queue a lock is in, and how many may hold at once.
 
 What lives here: the options, their allowed values, and the value they become.
-What must not: IO, a rule of whose turn it is. Policies that decide on the
-leader, in the style of charmhelpers.coordinator, will be chosen here too.
+What must not: IO, a rule of whose turn it is, a class of a charm's own.
 """
 
 import re
-from typing import Any, Mapping, NamedTuple, Tuple
+from typing import Any, Mapping, NamedTuple, Optional, Tuple
 
-from charms.layer.coordinator.rules import ALL_LOCKS
+from charms.layer.coordinator.rules import ALL_LOCKS, Decide
 from charms.layer.coordinator.wire import shown
 
 QUEUES = ('one', 'per-lock')
-DEFAULTS: Mapping[str, Any] = {'queues': 'one', 'slots': 1}
+LEVELS = ('debug', 'info', 'warning', 'error', 'critical')
+SIMPLE = ('charms.coordinator.SimpleCoordinator', 'charms.layer.coordinator.SimpleCoordinator')
+SERIAL = ('charmhelpers.coordinator.Serial', 'charms.layer.coordinator.Serial')
+DEFAULTS: Mapping[str, Any] = {'class': SIMPLE[0], 'log_level': 'info', 'queues': 'one', 'slots': 1}
 SLOTS_FORM = 'a number of units from 1 to 10000, or a percentage from "1%" to "100%"'
 
 
@@ -24,11 +26,17 @@ class Policy(NamedTuple):
         slots: how many tickets of a queue may be held at once; 0 where `percent` says it.
         percent: the same as a percentage of the application's units, rounded
             down, and at least 1 unit.
+        decide: asked on the leader for each request; then `per_lock` is True
+            and `slots` means nothing. None: turns go by the order of requests.
+        tells: somebody wants to be told of each release, so a ticket stays in
+            the ledger until a hook in which its end was told has succeeded.
     """
 
     per_lock: bool = False
     slots: int = 1
     percent: int = 0
+    decide: Optional[Decide] = None
+    tells: bool = False
 
     def queue_of(self, lock: str) -> str:
         return lock if self.per_lock else ALL_LOCKS
@@ -40,6 +48,9 @@ class Policy(NamedTuple):
 def from_options(options: Mapping[str, Any]) -> Policy:
     """Return the policy that the layer options of a charm ask for.
 
+    `queues` and `slots` belong to the default class. Any other class decides
+    itself, so beside it they must be left alone.
+
     Raises:
         ValueError: for an option that does not exist or a value that is not
             allowed; the sentence names both and what is allowed. charm build
@@ -50,10 +61,40 @@ def from_options(options: Mapping[str, Any]) -> Policy:
             place = name if isinstance(name, str) and name.isprintable() else shown(name)
             raise ValueError(_sentence(place, 'one of the options ' + ', '.join(sorted(DEFAULTS)), name))
     chosen = {**DEFAULTS, **options}
-    if chosen['queues'] not in QUEUES:
-        raise ValueError(_sentence('queues', 'one of ' + ', '.join(QUEUES), chosen['queues']))
+    _one_of(QUEUES, 'queues', chosen['queues'])
+    _one_of(LEVELS, 'log_level', chosen['log_level'])
     slots, percent = _slots(chosen['slots'])
-    return Policy(chosen['queues'] == 'per-lock', slots, percent)
+    if chosen['class'] in SIMPLE:
+        return Policy(chosen['queues'] == 'per-lock', slots, percent)
+    for name in ('queues', 'slots'):
+        if chosen[name] != DEFAULTS[name]:
+            expected = '{} beside class {}, which decides itself'.format(DEFAULTS[name], chosen['class'])
+            raise ValueError(_sentence(name, expected, chosen[name]))
+    return Policy(per_lock=True)
+
+
+def own_class(options: Mapping[str, Any]) -> str:
+    """Return the dotted path of a class of the charm's own, '' where a class of this layer is asked for.
+
+    Raises:
+        ValueError: for what is no dotted path.
+    """
+    path = options.get('class', DEFAULTS['class'])
+    if path in SIMPLE + SERIAL:
+        return ''
+    if not isinstance(path, str) or not re.match(r'[A-Za-z_][\w]*(\.[A-Za-z_][\w]*)+\Z', path):
+        raise ValueError(_sentence('class', 'a dotted path to a class such as ' + SIMPLE[0], path))
+    return path
+
+
+def no_such_class(path: str, found: str) -> ValueError:
+    """Return the error for a class that cannot be had; `found` says what is there instead."""
+    return ValueError(_sentence('class', 'a coordinator class at ' + path, found))
+
+
+def _one_of(allowed: Tuple[str, ...], name: str, found: Any) -> None:
+    if found not in allowed:
+        raise ValueError(_sentence(name, 'one of ' + ', '.join(allowed), found))
 
 
 def _slots(found: Any) -> Tuple[int, int]:

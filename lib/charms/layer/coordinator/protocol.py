@@ -95,6 +95,7 @@ class Hook(NamedTuple):
         serving: handlers may still run in this hook, so a turn can be used in it.
         given: tickets that this unit, as the leader, gave in this hook.
         dropped: tickets that it dropped because their units are gone.
+        over: tickets that it found finished, where the policy wants releases told.
     """
 
     occasion: Occasion
@@ -107,6 +108,7 @@ class Hook(NamedTuple):
     serving: bool = True
     given: Tuple[Ticket, ...] = ()
     dropped: Tuple[Ticket, ...] = ()
+    over: Tuple[Ticket, ...] = ()
 
     @property
     def own(self) -> Dict[str, Claim]:
@@ -237,9 +239,11 @@ def _lead(port: Port, hook: Hook) -> Hook:
     if all_ears:
         hook = _hear_everybody(port, hook)
         hook = _hear_ticket_holders(port, _read_ledger(port, hook))
-    if not any(claim.outstanding for claim in hook.claims.values()):
+    if not hook.policy.tells and not any(claim.outstanding for claim in hook.claims.values()):
         return _knowing(hook, led=True)
     hook = hook if hook.ledger_read else _read_ledger(port, hook)
+    if hook.policy.tells:
+        hook = hook._replace(over=rules.over(hook.ledger, hook.committed))
     gone = _gone(port, hook) if all_ears or occasion.departed else frozenset()
     hook = _forget(hook, gone | {occasion.departed})
     if _due(port, hook, gone):
@@ -266,7 +270,7 @@ def _hear_ticket_holders(port: Port, hook: Hook) -> Hook:
 
 
 def _gone(port: Port, hook: Hook) -> FrozenSet[str]:
-    """Return the units that will never run again among those whose tickets block others.
+    """Return the units that will never run again among those whose tickets block others, or are told of.
 
     Nobody is gone because he is missing from this unit's relation-list: a new
     leader's is empty. A subordinate's goal-state is empty;
@@ -274,7 +278,8 @@ def _gone(port: Port, hook: Hook) -> FrozenSet[str]:
     the next update-status, since on Juju 2.9-3.x that hook runs while the
     leaver may still be inside its critical one.
     """
-    blocking = set(rules.blocked_by(hook.ledger, hook.claims)) - {hook.occasion.unit, UNNAMED}
+    found = rules.unfinished if hook.policy.tells else rules.blocked_by
+    blocking = set(found(hook.ledger, hook.claims)) - {hook.occasion.unit, UNNAMED}
     if not blocking:
         return frozenset()
     living = port.living()
@@ -299,26 +304,38 @@ def _forget(hook: Hook, leavers: AbstractSet[str] = frozenset()) -> Hook:
 
 
 def _due(port: Port, hook: Hook, gone: AbstractSet[str]) -> bool:
-    if hook.ledger is None:
-        return True
-    slots = _slots(port, hook)
-    return rules.appended(hook.ledger, hook.claims, hook.committed, slots, gone) != hook.ledger
+    return hook.ledger is None or _grown(port, hook, hook.ledger, gone) != hook.ledger
+
+
+def _grown(port: Port, hook: Hook, ledger: Ledger, gone: AbstractSet[str]) -> Ledger:
+    """Return the ledger as this leader wants it."""
+    policy, claims = hook.policy, hook.claims
+    droppable: Mapping[Tuple[str, str], Claim] = {} if policy.tells else hook.committed
+    if policy.decide is None:
+        return rules.appended(ledger, claims, droppable, _slots(port, hook), gone, policy.tells)
+    if port.durable_at_once and not hook.serving:
+        # Nothing would wake the leader for a ticket of its own, see `_serve_own`.
+        own = {key: claim for key, claim in claims.items() if key[0] == hook.occasion.unit}
+        claims = {**claims, **{key: claim._replace(asked=claim.done, locks=()) for key, claim in own.items()}}
+    grown = rules.decided(ledger, claims, hook.committed, policy.decide, gone)
+    return grown if grown == ledger else rules.pruned(grown, rules.over(grown, droppable))
 
 
 def _slots(port: Port, hook: Hook) -> int:
     return hook.policy.slots or hook.policy.slots_among(port.unit_count())
 
 
-def _append(port: Port, hook: Hook, gone: AbstractSet[str] = frozenset()) -> Hook:
+def _append(
+    port: Port, hook: Hook, gone: AbstractSet[str] = frozenset(), told: Tuple[Ticket, ...] = ()
+) -> Hook:
     """Write the ledger as decided from a read made just before (rule 7 of the protocol).
 
     is-leader, read, decide, is-leader, write, read back. A write refused
     because leadership is gone is no error: the next leader appends what the
-    claims say.
+    claims say. Tickets whose end was told, in a hook that ends, are dropped.
     """
     if not port.is_leader():
         return hook._replace(leading=False)
-    slots = _slots(port, hook)
     try:
         ledger = port.fresh_ledger()
         if ledger is None:
@@ -326,7 +343,7 @@ def _append(port: Port, hook: Hook, gone: AbstractSet[str] = frozenset()) -> Hoo
             hook = _hear_everybody(port, hook)
             ledger = port.fresh_ledger()
         start = rules.rebuilt(hook.claims) if ledger is None else ledger
-        grown = rules.appended(start, hook.claims, hook.committed, slots, gone)
+        grown = rules.pruned(_grown(port, hook, start, gone), told)
         if grown != start:
             if not port.is_leader():
                 return hook._replace(leading=False)
@@ -378,6 +395,15 @@ def _look_ahead(port: Port, hook: Hook, ticket: Ticket) -> Hook:
     return hook
 
 
+def overview(port: Port, hook: Hook) -> Tuple[Hook, Dict[Tuple[str, str], Claim]]:
+    """Return the hook with the ledger read, and the claims of every unit, for whoever wants to see them.
+
+    A leader knows them. Another unit reads each, and remembers none of it.
+    """
+    hook = hook if hook.ledger_read else _read_ledger(port, hook)
+    return hook, (hook if hook.leading else _hear_everybody(port, hook)).claims
+
+
 # What a unit says
 
 
@@ -399,6 +425,16 @@ def request(port: Port, hook: Hook, lock: str, since: str) -> Hook:
     if claim.outstanding:
         return hook
     return _serve_own(port, hook)
+
+
+def lead(port: Port, hook: Hook) -> Hook:
+    """As the leader, ask the policy again about each request that has no ticket."""
+    if not hook.leading or hook.policy.decide is None:
+        return hook
+    hook = hook if hook.ledger_read else _read_ledger(port, hook)
+    if not _due(port, hook, frozenset()):
+        return hook
+    return _take_turns(port, _append(port, hook), False)
 
 
 def serve(port: Port, hook: Hook) -> Hook:
@@ -427,7 +463,8 @@ def release(port: Port, hook: Hook, lock: str) -> Hook:
     hook = _say(port, hook, {**hook.own, queue: left})
     if left.outstanding:
         return hook
-    return hook._replace(turns=tuple(ticket for ticket in hook.turns if ticket.queue != queue))
+    hook = hook._replace(turns=tuple(ticket for ticket in hook.turns if ticket.queue != queue))
+    return hook if hook.serving or not _news_for_policy(hook) else _append(port, hook)
 
 
 def end(port: Port, hook: Hook, kept: AbstractSet[str], again: AbstractSet[str], since: str) -> Hook:
@@ -444,12 +481,23 @@ def end(port: Port, hook: Hook, kept: AbstractSet[str], again: AbstractSet[str],
         queue = hook.policy.queue_of(lock)
         own[queue] = rules.asked_for(own.get(queue, NO_CLAIM), lock, since)
     hook = hook._replace(serving=False)
-    if own == hook.own:
-        return hook
-    asked_again = any(claim.outstanding and not claim.kept for claim in own.values())
+    changed = own != hook.own
+    asked_again = changed and any(claim.outstanding and not claim.kept for claim in own.values())
     turns = tuple(ticket for ticket in hook.turns if own[ticket.queue].kept)
-    hook = _say(port, hook._replace(turns=turns), own)
+    if changed:
+        hook = _say(port, hook._replace(turns=turns), own)
+    if hook.over or _news_for_policy(hook):
+        return _append(port, hook, told=hook.over)
     return _serve_own(port, hook) if asked_again else hook
+
+
+def _news_for_policy(hook: Hook) -> bool:
+    """Whether this unit leads and has released what the policy thought it held.
+
+    Nobody wakes the leader for its own release, so the policy decides in the
+    hook that releases.
+    """
+    return hook.leading and hook.policy.decide is not None and hook.local.own != hook.local.committed
 
 
 def _after_turn(

@@ -9,7 +9,18 @@ log, a flag name, anything of Juju's.
           2 done       app/1, in the ledger        tickets ahead: app/1 holds
 """
 
-from typing import AbstractSet, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
+from typing import (
+    AbstractSet,
+    Callable,
+    Dict,
+    FrozenSet,
+    Iterable,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Tuple,
+)
 
 ALL_LOCKS = ''
 """The queue that all locks share by default. No lock can have this name."""
@@ -57,6 +68,9 @@ class Ticket(NamedTuple):
     of the number of units under a percentage, takes nothing from a holder.
     `raw` is set only where the ledger's entry could not be read: the entry's
     text, which is written back as it was, and the ticket is never finished.
+    `after` is set only where a policy decided on the leader: the tokens of the
+    earlier tickets that this one waits for, and it waits for no other. `since`
+    is the time of the request, where somebody wants to be told of its release.
     """
 
     token: int
@@ -65,6 +79,8 @@ class Ticket(NamedTuple):
     ask: int
     slots: int = 1
     raw: str = ''
+    after: Optional[Tuple[int, ...]] = None
+    since: str = ''
 
 
 class Ledger(NamedTuple):
@@ -82,6 +98,30 @@ Claims = Mapping[Tuple[str, str], Claim]
 """Claims by (unit, queue)."""
 
 NO_CLAIM = Claim()
+
+Locks = Mapping[str, Mapping[str, str]]
+"""For each unit the locks it holds, or has asked for, and since when it asked."""
+
+
+class Question(NamedTuple):
+    """What a policy is asked on the leader: may this unit hold this lock now?
+
+    Args:
+        granted: the units that hold the lock, or have been told that they may; never `unit`.
+        queue: the units that wait for it, by time of the request and then by name; `unit` is in it.
+        grants: the same as `granted` for every lock there is, by unit.
+        requests: all that is asked for, what is granted included, by unit.
+    """
+
+    lock: str
+    unit: str
+    granted: FrozenSet[str]
+    queue: Tuple[str, ...]
+    grants: Locks
+    requests: Locks
+
+
+Decide = Callable[[Question], bool]
 
 
 # What a unit says
@@ -151,8 +191,12 @@ def before(ledger: Ledger, ticket: Ticket) -> Tuple[Ticket, ...]:
     return tuple(
         earlier
         for earlier in ledger.tickets[:place]
-        if earlier.unit != ticket.unit and excludes(earlier, ticket)
+        if earlier.unit != ticket.unit and _may_delay(earlier, ticket)
     )
+
+
+def _may_delay(earlier: Ticket, ticket: Ticket) -> bool:
+    return excludes(earlier, ticket) if ticket.after is None else earlier.token in ticket.after
 
 
 def ahead(ledger: Ledger, ticket: Ticket, claims: Claims) -> Tuple[Ticket, ...]:
@@ -208,11 +252,21 @@ def unserved(ledger: Ledger, claims: Claims) -> Dict[str, List[Tuple[str, Claim]
 
 def _order(request: Tuple[str, Claim]) -> Tuple[bool, str, str]:
     unit, claim = request
-    return (not claim.kept, min((since for _, since in claim.locks), default=''), unit)
+    return (not claim.kept, since_of(claim), unit)
+
+
+def since_of(claim: Claim) -> str:
+    """Return when the first of the locks was asked for, '' where none is named."""
+    return min((since for _, since in claim.locks), default='')
 
 
 def appended(
-    ledger: Ledger, claims: Claims, committed: Claims, slots: int, gone: AbstractSet[str] = frozenset()
+    ledger: Ledger,
+    claims: Claims,
+    committed: Claims,
+    slots: int,
+    gone: AbstractSet[str] = frozenset(),
+    dated: bool = False,
 ) -> Ledger:
     """Return the ledger after the leader has looked at it once.
 
@@ -228,21 +282,23 @@ def appended(
             succeeded. This unit's own unfinished hook must not be in it.
         slots: how many tickets of a queue may be held at once, at least 1.
         gone: units that will never run again; only their tickets are dropped unfinished.
+        dated: a ticket tells the time of its request.
     """
     if not ledger.readable:
         return ledger
     standing = tuple(
         ticket for ticket in ledger.tickets if ticket.unit not in gone and not finished(ticket, committed)
     )
-    token, added, room = ledger.token, [], MAX_BYTES  # type: int, List[Ticket], int
-    room -= sum(_bytes(ticket) for ticket in standing)
+    token, added, room = ledger.token, [], _room(standing)  # type: int, List[Ticket], int
     if room < 0:
         return ledger
     for queue, requests in sorted(unserved(ledger, claims).items()):
         if _unfinished(ledger, queue, claims, gone) > slots:
             continue
         for unit, claim in requests:
-            ticket = Ticket(token + 1, queue, unit, claim.asked, slots)
+            ticket = Ticket(
+                token + 1, queue, unit, claim.asked, slots, since=since_of(claim) if dated else ''
+            )
             if unit not in gone and _bytes(ticket) <= room and token < MAX_TOKEN:
                 token, room = ticket.token, room - _bytes(ticket)
                 added.append(ticket)
@@ -251,10 +307,18 @@ def appended(
     return ledger
 
 
+def _room(tickets: Iterable[Ticket]) -> int:
+    return MAX_BYTES - sum(_bytes(ticket) for ticket in tickets)
+
+
 def _bytes(ticket: Ticket) -> int:
     """Return at least what a ticket takes on the wire, where a letter that is not ASCII takes up to 12."""
-    words = ticket.raw or ticket.queue + ticket.unit
-    return 48 + sum(1 if ' ' <= letter <= '~' and letter not in '"\\' else 12 for letter in words)
+    words = ticket.raw or ticket.queue + ticket.unit + ticket.since
+    return (
+        48
+        + 17 * len(ticket.after or ())
+        + sum(1 if ' ' <= letter <= '~' and letter not in '"\\' else 12 for letter in words)
+    )
 
 
 def _unfinished(ledger: Ledger, queue: str, claims: Claims, gone: AbstractSet[str]) -> int:
@@ -262,6 +326,116 @@ def _unfinished(ledger: Ledger, queue: str, claims: Claims, gone: AbstractSet[st
         ticket.queue == queue and ticket.unit not in gone and not finished(ticket, claims)
         for ticket in ledger.tickets
     )
+
+
+# What a policy decides
+
+
+def decided(
+    ledger: Ledger, claims: Claims, committed: Claims, decide: Decide, gone: AbstractSet[str] = frozenset()
+) -> Ledger:
+    """Return the ledger after a policy was asked about each request that has no ticket.
+
+    They are taken in the order of the requests, whatever the lock. A yes is a
+    ticket, held at once: the policy has seen what is granted and says that
+    this goes beside it. Only what its answer takes for over, and what it knows
+    nothing of, must be over first, see `_unsettled`.
+
+    Requests in the queue of all locks come from units whose charm has no such
+    policy yet, in the minutes of a charm upgrade, and get tickets as ever.
+
+    Args:
+        ledger, claims, committed, gone: as for `appended`; but what is finished stays.
+        decide: answers a Question; must not raise.
+    """
+    if not ledger.readable:
+        return ledger
+    known = {key: claim for key, claim in claims.items() if key[0] not in gone}
+    of_all = {key: claim for key, claim in known.items() if key[1] == ALL_LOCKS}
+    grown = appended(ledger, of_all, {}, 1, gone)
+    waiting = unserved(grown, known)
+    waiting.pop(ALL_LOCKS, None)
+    asking = [(_order((unit, claim)), lock, claim) for lock in waiting for unit, claim in waiting[lock]]
+    for (_, since, unit), lock, claim in sorted(asking):
+        unsettled = _unsettled(grown, known, committed, unit)
+        ticket = Ticket(grown.token + 1, lock, unit, claim.asked, after=unsettled, since=since)
+        fits = _bytes(ticket) <= _room(grown.tickets) and ticket.token <= MAX_TOKEN
+        if fits and decide(question(grown, known, lock, unit)):
+            grown = Ledger(ticket.token, grown.tickets + (ticket,))
+    return grown
+
+
+def question(ledger: Ledger, claims: Claims, lock: str, unit: str) -> Question:
+    """Return what a policy is asked about a request that has no ticket."""
+    held = grants(ledger, claims)
+    return Question(
+        lock=lock,
+        unit=unit,
+        granted=frozenset(holder for holder in held if lock in held[holder]) - {unit},
+        queue=tuple(asking for asking, _ in unserved(ledger, claims).get(lock, [])),
+        grants=held,
+        requests=requests(claims),
+    )
+
+
+def _unsettled(ledger: Ledger, claims: Claims, committed: Claims, unit: str) -> Tuple[int, ...]:
+    """Return the tokens of the tickets of others that a new ticket of a unit waits for.
+
+    These are, whatever the lock, the leader's own that it has released in the
+    very hook that asks: the policy sees them as over, but the hook may fail
+    and then they are not. And those that no policy gave: nobody can say beside
+    what they go.
+    """
+    return tuple(
+        ticket.token
+        for ticket in ledger.tickets
+        if ticket.unit != unit
+        and not finished(ticket, committed)
+        and (ticket.after is None or finished(ticket, claims))
+    )
+
+
+def grants(ledger: Optional[Ledger], claims: Claims) -> Dict[str, Dict[str, str]]:
+    """Return which locks each unit may use, and since when it asked for them, '' where that is not known."""
+    held: Dict[str, Dict[str, str]] = {}
+    for ticket in ledger.tickets if ledger else ():
+        if not (ticket.raw or finished(ticket, claims) or _waits(ledger, ticket, claims)):
+            held.setdefault(ticket.unit, {}).update(_locks_of(ticket, claims))
+    return held
+
+
+def _waits(ledger: Optional[Ledger], ticket: Ticket, claims: Claims) -> bool:
+    """Whether the ticket's turn has not come; what a policy gave counts as granted from then on."""
+    return ticket.after is None and len(ahead(ledger or Ledger(), ticket, claims)) >= ticket.slots
+
+
+def _locks_of(ticket: Ticket, claims: Claims) -> Dict[str, str]:
+    claim = claims.get((ticket.unit, ticket.queue), NO_CLAIM)
+    asked = dict(claim.locks) if claim.asked == ticket.ask else {}
+    return asked if ticket.queue == ALL_LOCKS else {ticket.queue: ticket.since or asked.get(ticket.queue, '')}
+
+
+def requests(claims: Claims) -> Dict[str, Dict[str, str]]:
+    """Return which locks each unit has asked for and not finished with, and since when."""
+    asked: Dict[str, Dict[str, str]] = {}
+    for (unit, _), claim in claims.items():
+        if claim.outstanding:
+            asked.setdefault(unit, {}).update(claim.locks)
+    return asked
+
+
+def over(ledger: Optional[Ledger], committed: Claims) -> Tuple[Ticket, ...]:
+    """Return the tickets that stand in the ledger and are finished."""
+    return tuple(ticket for ticket in (ledger.tickets if ledger else ()) if finished(ticket, committed))
+
+
+def pruned(ledger: Ledger, dropped: Iterable[Ticket]) -> Ledger:
+    """Return the ledger without those tickets."""
+    left = set(dropped)
+    return ledger._replace(tickets=tuple(ticket for ticket in ledger.tickets if ticket not in left))
+
+
+# A ledger that is lost, a unit that is gone
 
 
 def rebuilt(claims: Claims) -> Ledger:
@@ -278,10 +452,13 @@ def rebuilt(claims: Claims) -> Ledger:
 def blocked_by(ledger: Optional[Ledger], claims: Claims) -> Tuple[str, ...]:
     """Return the units whose unfinished tickets keep a request of another unit waiting."""
     asking = {unit for (unit, _), claim in claims.items() if claim.outstanding}
-    units: Iterable[str] = (
-        ticket.unit for ticket in (ledger.tickets if ledger else ()) if not finished(ticket, claims)
-    )
-    return tuple(unit for unit in units if asking - {unit})
+    return tuple(unit for unit in unfinished(ledger, claims) if asking - {unit})
+
+
+def unfinished(ledger: Optional[Ledger], claims: Claims) -> Tuple[str, ...]:
+    """Return the units that have unfinished tickets."""
+    tickets = ledger.tickets if ledger else ()
+    return tuple(ticket.unit for ticket in tickets if not finished(ticket, claims))
 
 
 # Why not yet

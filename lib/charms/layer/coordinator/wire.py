@@ -6,6 +6,7 @@ comes back as a problem, a sentence for the log, and costs that entry alone.
 
     claims    {"v": 1, "queues": {QUEUE: {"asked": 2, "done": 1, "locks": {LOCK: SINCE}}}}
     ledger    {"v": 1, "token": 17, "tickets": [[TOKEN, QUEUE, UNIT, ASK, SLOTS], …]}
+              and [TOKEN, QUEUE, UNIT, ASK, SLOTS, [TOKEN, …] or null, SINCE] where a policy decided
 """
 
 import json
@@ -22,7 +23,7 @@ OwnClaims = Mapping[str, Claim]
 Problems = Tuple[str, ...]
 
 CLAIM_FORM = '{"asked": A, "done": D, "locks": {LOCK: SINCE}} with 0 <= D <= A <= 1000000000'
-TICKET_FORM = '[TOKEN, QUEUE, UNIT, ASK, SLOTS]'
+TICKET_FORM = '[TOKEN, QUEUE, UNIT, ASK, SLOTS], and [TOKEN, ...] or null, and SINCE where a policy decided'
 LOCAL_FORM = (
     '{"own": CLAIMS, "committed": CLAIMS, "peers": {UNIT: CLAIMS}, "led": true or false, "departed": [...]}'
 )
@@ -123,9 +124,7 @@ def _claim(found: Any) -> Optional[Claim]:
         return None
     if not (isinstance(kept, bool) and isinstance(locks, dict)):
         return None
-    if not all(
-        _is_lock(name) and isinstance(since, str) and len(since) <= 40 for name, since in locks.items()
-    ):
+    if not all(_is_lock(name) and _is_time(since) for name, since in locks.items()):
         return None
     return Claim(asked, done, tuple(sorted(locks.items())), kept, token)
 
@@ -140,7 +139,10 @@ def ledger_text(ledger: Ledger) -> str:
 
 
 def _ticket_entry(ticket: Ticket) -> Any:
-    return json.loads(ticket.raw) if ticket.raw else list(ticket[:5])
+    if ticket.raw:
+        return json.loads(ticket.raw)
+    decided = ticket.after is not None or ticket.since
+    return list(ticket[:5]) + ([ticket.after, ticket.since] if decided else [])
 
 
 def ledger(text: Optional[str], where: str) -> Tuple[Optional[Ledger], Problems]:
@@ -171,9 +173,11 @@ def ledger(text: Optional[str], where: str) -> Tuple[Optional[Ledger], Problems]
 def _ticket(entry: Any) -> Ticket:
     fields = entry if isinstance(entry, list) else []
     token, queue, unit, ask, slots = (fields + [None] * 5)[:5]
-    legible = len(fields) == 5 and _is_token(token) and _is_count(ask) and _is_count(slots)
+    after, since = fields[5:] if len(fields) == 7 else (None, '')
+    legible = len(fields) in (5, 7) and _is_token(token) and _is_count(ask) and _is_count(slots)
+    legible = legible and (after is None or _are_tokens(after)) and _is_time(since)
     if legible and token and ask and slots and _is_queue(queue) and _is_unit(unit):
-        return Ticket(token, queue, unit, ask, slots)
+        return Ticket(token, queue, unit, ask, slots, '', None if after is None else tuple(after), since)
     return Ticket(
         token=0,
         queue=queue if _is_queue(queue) else ALL_LOCKS,
@@ -300,6 +304,14 @@ def _is_count(found: Any) -> bool:
 def _is_token(found: Any) -> bool:
     # Tokens count the turns of all units, so they may outgrow one unit's asks.
     return isinstance(found, int) and not isinstance(found, bool) and 0 <= found <= MAX_TOKEN
+
+
+def _are_tokens(found: Any) -> bool:
+    return isinstance(found, list) and all(map(_is_token, found))
+
+
+def _is_time(found: Any) -> bool:
+    return isinstance(found, str) and len(found) <= 40
 
 
 def _is_name(found: Any) -> bool:

@@ -1,0 +1,42 @@
+"""The old layer's module, for charms that were written for it; see docs/coming-from.md.
+
+Everything is the layer's own coordinator, `charms.layer.coordinator`: a lock
+asked for here is the same lock there. Importing it does nothing but that, at
+discovery and from a class that the layer options name.
+"""
+
+from typing import Any
+
+from charms.layer import coordinator as _layer
+from charms.layer.coordinator import SimpleCoordinator
+from charms.layer.coordinator.juju import log
+
+__all__ = ['SimpleCoordinator', 'acquire', 'coordinator', 'log']
+
+
+def acquire(lock: str) -> bool:
+    """Ask for a lock once, without waiting; return whether this unit holds it now.
+
+    Sets the flag `coordinator.requested.LOCK` until the turn is used and
+    released, and `coordinator.granted.LOCK` in the hooks where it is held.
+
+    Raises:
+        ValueError: for a name that is not a lock name.
+    """
+    return bool(coordinator.acquire(lock))
+
+
+class _Coordinator:
+    """The coordinator that the layer options choose, made when it is first used.
+
+    Not before: the module of the class that they name may import this one.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(_layer.chosen().instance, name)
+
+    def __repr__(self) -> str:
+        return 'the coordinator that the layer options choose'
+
+
+coordinator = _Coordinator()

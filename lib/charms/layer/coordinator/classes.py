@@ -1,0 +1,333 @@
+"""The classes of charmhelpers.coordinator, on this layer's protocol.
+
+    serial = coordinator.Serial()             # at import: nothing is read yet
+
+    @serial.require('restart', needs_restart)
+    def maybe_restart():
+        service_restart('db')                 # the turn ends when this hook succeeds
+
+They serve in any charm whose hooks run hookenv's atstart and atexit callbacks:
+charms.reactive, `hookenv.Hooks`, charmhelpers' services framework. What lives
+here: names and signatures that charms know. What must not: a rule, a hook tool.
+
+A subclass that overrides nothing but `msg` hands its locks over directly, from
+unit to unit. One that overrides `default_grant`, or has a `grant_LOCK`, decides
+on the leader: a turn then takes two hops, and a leader that is down decides
+nothing. One that overrides `released` costs a ledger write for each release.
+"""
+
+from datetime import datetime
+from functools import wraps
+from typing import Any, Callable, ClassVar, Dict, List, Optional, Set, Type
+
+from charmhelpers.core import hookenv
+from charms.layer.coordinator import juju, wire
+from charms.layer.coordinator.here import Here
+from charms.layer.coordinator.policy import Policy
+from charms.layer.coordinator.rules import Locks, Question, Ticket
+
+
+class Coordinator:
+    """What all coordinators can do; charms build one of the classes below, or a subclass.
+
+    Args:
+        relation_key: what its keys in databags and leader settings begin with.
+            Left alone, coordinators of two classes have keys of their own; give
+            one where the class may change its name while the charm is in use.
+        peer_relation_name: the peer relation it talks through; None for the
+            first in metadata.yaml, by name. No two coordinators may have both
+            the same key and the same class name.
+    """
+
+    relname: Optional[str] = None
+    default_grant: Callable[..., Any]
+
+    _here: Optional[Here] = None
+    _led_by_layer = False  # then the layer says when each hook begins and ends
+    _question: Optional[Question] = None
+
+    def __init__(self, relation_key: str = juju.KEY, peer_relation_name: Optional[str] = None) -> None:
+        self.key = relation_key
+        self.relname = peer_relation_name
+        if not self._led_by_layer:
+            hookenv.atstart(self.initialize)
+            hookenv.atstart(self.handle)
+
+    # The course of a hook
+
+    def initialize(self) -> None:
+        """Look at what is true now; book the release for the end of the hook. Again: nothing.
+
+        Runs by itself at the start of a hook. Who asks before gets an answer,
+        too: there is no state in which asking fails.
+
+        Raises:
+            AssertionError: where the charm has no peer relation.
+            RuntimeError: below Juju 2.9.
+        """
+        here = self._opened()
+        if here.began:
+            return
+        here.begin()
+        for lock in sorted(here.requested):
+            self.msg('{} {}'.format('Granted' if here.turn(lock) else 'Waiting on', lock))
+        if not self._led_by_layer:
+            hookenv.atexit(self.finish)
+
+    def handle(self) -> None:
+        """As the leader, tell of the releases heard, and then decide about all that waits.
+
+        Runs by itself after `initialize`; may be called again, to decide anew.
+        """
+        here = self._opened()
+        if not here.began:
+            self.initialize()
+        if not here.leading:
+            return
+        self._tell_releases(here)
+        here.lead()
+
+    def finish(self) -> None:
+        """Release, and then let a subclass save. Runs after the hook's work, if it succeeded."""
+        self._release_granted()
+        self.tolerating(self._save_state)
+
+    def _release_granted(self) -> None:
+        """Release every lock this unit holds. Locks are kept where a subclass does not call this."""
+        here = self._opened()
+        self._tell_releases(here)  # also where `handle` was overridden: they are forgotten now
+        here.end()
+
+    def _save_state(self) -> None:
+        """Do nothing: all is saved as it happens. A subclass saves what it counts here."""
+
+    def _opened(self) -> Here:
+        if self._here is None:
+            self.relname = self.relname or juju.first_peers()
+            name = juju.KEY + '-' + type(self).__name__ if self.key == juju.KEY else self.key
+            _Names.take(name, self)
+            self._here = Here(juju.Juju(name, self.relname), self.policy(), self.msg)
+        return self._here
+
+    # What a charm asks
+
+    @property
+    def relid(self) -> Optional[str]:
+        """Return the id of the peer relation, None before it exists or anything is asked."""
+        return self._here.juju.relation if self._here else None
+
+    def acquire(self, lock: str) -> bool:
+        """Ask for a lock once, without waiting; return whether this unit holds it now.
+
+        Asking again before the turn is over changes neither the request nor
+        its time. On the leader the policy decides at once, and again each time.
+        Asked from a policy's method or from `released`, it is decided next.
+
+        Raises:
+            ValueError: for a name that is not a lock name, such as a number.
+        """
+        return self._opened().request(wire.lock_name(lock))
+
+    def granted(self, lock: str) -> bool:
+        """Return whether this unit holds the lock, by its present request."""
+        return self._opened().turn(lock) is not None
+
+    def requested(self, lock: str) -> bool:
+        """Return whether this unit has asked for the lock and not released it."""
+        return lock in self._opened().requested
+
+    def request_timestamp(self, lock: str) -> Optional[datetime]:
+        """Return when this unit asked, in UTC without a time zone; None where it has not."""
+        return juju.time_of(self._opened().since(lock))
+
+    @property
+    def grants(self) -> Optional[Locks]:
+        """Return {unit: {lock: time of the request}} of all locks held; None before `initialize`.
+
+        Each a copy: to change it changes nothing. On a unit that does not lead
+        it costs one read of the ledger, and one of each unit, a hook.
+        """
+        if self._question:
+            return _copied(self._question.grants)
+        return self._here.everything()[0] if self._here and self._here.began else None
+
+    @property
+    def requests(self) -> Optional[Locks]:
+        """Return {unit: {lock: time of the request}} of all requests, those granted included.
+
+        This unit is always in it. As for `grants` otherwise.
+        """
+        if self._question:
+            asked: Locks = self._question.requests
+        elif self._here and self._here.began:
+            asked = self._here.everything()[1]
+        else:
+            return None
+        return {hookenv.local_unit(): {}, **_copied(asked)}
+
+    def require(
+        self, lock: str, guard_func: Callable[..., Any], *guard_args: Any, **guard_kw: Any
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Decorate a function to run only while this unit holds the lock; else it returns None.
+
+        The lock is asked for where `guard_func`, given these arguments, is
+        true. It is not called while the lock is held.
+        """
+
+        def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+            @wraps(function)
+            def guarded(*args: Any, **kw: Any) -> Any:
+                if self.granted(lock) or (guard_func(*guard_args, **guard_kw) and self.acquire(lock)):
+                    return function(*args, **kw)
+                return None
+
+            return guarded
+
+        return decorate
+
+    # What the leader decides
+
+    def policy(self) -> Policy:
+        """Return this class's policy: who decides, and whether releases are told."""
+        return Policy(per_lock=True, decide=self._decide, tells=_overrides(self, 'released', Coordinator))
+
+    def grant(self, lock: str, unit: str) -> bool:
+        """As the leader, grant the lock to a unit if the policy agrees; return whether it is granted.
+
+        False where this unit does not lead or that one has not asked.
+        """
+        here = self._opened()
+        if not here.leading:
+            return False
+        here.lead(about=(lock, unit))
+        return lock in here.everything()[0].get(unit, {}) or here.has_given(lock, unit)
+
+    def released(self, unit: str, lock: str, timestamp: datetime) -> None:
+        """Called on the leader once for each release, or unit that is gone with a lock. Override it.
+
+        Once: what it stores must land if the hook succeeds, as leader settings
+        do from `_save_state`; where the hook fails it is called again. What it
+        raises is logged and fails no hook.
+
+        Args:
+            timestamp: when the unit had asked for the lock, in UTC without a time zone.
+        """
+        self.msg('Leader released {} from {}, held {}'.format(lock, unit, juju.utc() - timestamp))
+
+    def _decide(self, question: Question) -> bool:
+        """Ask `grant_LOCK`, or else `default_grant`. What raises is logged, and refuses."""
+        if self._here is None or not self._here.began:
+            return False  # `handle` asks, once it has told of the releases
+        self._question = question
+        lock, unit = question.lock, question.unit
+        try:
+            ask = getattr(self, 'grant_' + lock, None) or self.default_grant
+            return bool(ask(lock, unit, set(question.granted), list(question.queue)))
+        except Exception as broken:
+            self._complain(
+                'its policy, asked to grant {} to {}'.format(lock, unit), broken, 'not granted now'
+            )
+            return False
+        finally:
+            self._question = None
+
+    def _tell_releases(self, here: Here) -> None:
+        if _overrides(self, 'released', Coordinator):
+            for ticket in here.releases():
+                self._tell(ticket)
+
+    def _tell(self, ticket: Ticket) -> None:
+        try:
+            self.released(ticket.unit, ticket.queue, juju.time_of(ticket.since) or juju.utc())
+        except Exception as broken:
+            what = 'released({!r}, {!r}, …)'.format(ticket.unit, ticket.queue)
+            self._complain(what, broken, 'the lock is released all the same')
+
+    def tolerating(self, step: Callable[[], None]) -> None:
+        """Do a step of a subclass; where it needs a hook tool that Juju has not, log so and go on."""
+        try:
+            step()
+        except (NotImplementedError, FileNotFoundError) as missing:
+            self._complain(step.__name__, missing, 'it needs what this Juju does not have; the unit goes on')
+
+    def _complain(self, what: str, broken: Exception, consequence: str) -> None:
+        sentence = 'coordinator: {}: {} raised {!r}; {}'
+        hookenv.log(sentence.format(type(self).__name__, what, broken, consequence), hookenv.ERROR)
+
+    def msg(self, msg: str) -> None:
+        """Log a sentence. Override it to say less."""
+        hookenv.log('coordinator.{} {}'.format(type(self).__name__, msg), hookenv.INFO)
+
+
+class OnePerClass(type):
+    """One instance of each class: who builds a second gets the first, whatever the arguments."""
+
+    _instances: ClassVar[Dict[type, Any]] = {}
+
+    def __call__(cls, *args: Any, **kw: Any) -> Any:
+        if cls not in cls._instances:
+            cls._instances[cls] = super().__call__(*args, **kw)
+        return cls._instances[cls]
+
+
+class BaseCoordinator(Coordinator, metaclass=OnePerClass):
+    """The class to derive from for a policy of one's own: give it a `default_grant` or a `grant_LOCK`.
+
+    Both are called on the leader as (lock, unit, granted, queue): `granted` is
+    the set of units that hold the lock, without `unit`; `queue` the list of
+    those that wait for it, by time of the request, with `unit`. True grants.
+    Without either of them nothing is granted, and the log says so.
+    """
+
+
+class Serial(BaseCoordinator):
+    """A lock is held by one unit at a time, and different locks by different units."""
+
+    def policy(self) -> Policy:
+        if _decides_itself(self, Serial):
+            return super().policy()
+        return Policy(per_lock=True, tells=_overrides(self, 'released', Coordinator))
+
+    def default_grant(self, lock: str, unit: str, granted: Set[str], queue: List[str]) -> bool:
+        """Return whether nobody holds the lock and the unit is the first that waits for it."""
+        return not granted and queue[0] == unit
+
+
+class SimpleCoordinator(BaseCoordinator):
+    """One unit holds locks at a time: all that it asked for, whatever their names."""
+
+    def policy(self) -> Policy:
+        if _decides_itself(self, SimpleCoordinator) or _overrides(self, 'released', Coordinator):
+            return super().policy()
+        return Policy()
+
+    def default_grant(self, lock: str, unit: str, granted: Set[str], queue: List[str]) -> bool:
+        """Return whether no other unit holds any lock, and this one does or is the first in the queue."""
+        holders = {holder for holder, locks in (self.grants or {}).items() if locks}
+        return holders == {unit} or (not holders and queue[0] == unit)
+
+
+def _overrides(coordinator: Coordinator, name: str, base: Type[Any]) -> bool:
+    return getattr(type(coordinator), name) is not getattr(base, name)
+
+
+def _decides_itself(coordinator: Coordinator, base: Type[Any]) -> bool:
+    ours = _overrides(coordinator, 'default_grant', base)
+    return ours or any(name.startswith('grant_') for name in dir(coordinator))
+
+
+def _copied(locks: Locks) -> Dict[str, Dict[str, str]]:
+    return {unit: dict(held) for unit, held in locks.items()}
+
+
+class _Names:
+    """Which coordinator of this process has which keys: no two may write over one another."""
+
+    taken: ClassVar[Dict[str, Coordinator]] = {}
+
+    @classmethod
+    def take(cls, name: str, by: Coordinator) -> None:
+        other = cls.taken.setdefault(name, by)
+        if other is not by:
+            sentence = 'relation_key: {} and {} have the same key {!r}; give each its own, this hook fails'
+            raise ValueError(sentence.format(type(other).__name__, type(by).__name__, by.key))
