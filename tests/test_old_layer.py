@@ -195,22 +195,26 @@ class Telling(coordinator.BaseCoordinator):
         if hookenv.is_leader():
             hookenv.leader_set({KEY: json.dumps(self.counts, sort_keys=True)})
 """
-TOLD = """
-@when('coordinator.granted.restart')
-def look():
-    hookenv.log('counts {}'.format(sorted(coordinator.coordinator.counts.items())))
-"""
 
 
 def test_a_class_that_tells_when_all_are_done_counts_each_release_once(old):
-    made = old(ASK + RESTART + TOLD, module=TELLING, **{'class': 'mine.Telling'})
+    plan = ASK + RESTART + "\n@when_not('never')\ndef show():\n    hookenv.status_set('active', 'here')\n"
+    made = old(plan, module=TELLING, **{'class': 'mine.Telling'})
     watch = Watch(made)
-    made.fail_hook(made.controller.leader, 'coordinator-relation-changed')  # what it counted there is lost
+    killed = []
+
+    def kill(execution, argv):
+        # What the leader has counted at the start of its next hook is lost with the hook.
+        if argv[0] == 'status-set' and execution.unit == 'app/0' and len(killed) < len(watch.turns):
+            killed.append(made.now)
+            made._die(execution, 'before it could save')
+
+    made.calls_everywhere = kill
     made.configure(go=1)
     made.run(seconds=1500)
 
     watch.check()
-    assert [watch.served(unit) for unit in made.units] == [1, 1, 1]
+    assert [watch.served(unit) for unit in made.units] == [1, 1, 1] and len(killed) == 3
     assert made.controller.leader_settings['mine-released-counts'] == '{"restart": 3}'
     assert 'coordinator' not in made.controller.leader_settings  # charmhelpers' own key
     assert not any('coordinator' in made.controller.units[unit].settings for unit in made.units)

@@ -65,7 +65,8 @@ def _on_ours(theirs: Any) -> Any:
 
     kind: Any = type(theirs)
     between = kind('Between', (Coordinator, Base), {})
-    return kind(theirs.__name__, (theirs, between), {'__module__': theirs.__module__, 'built': theirs})
+    bases = (between,) if theirs is Base else (theirs, between)
+    return kind(theirs.__name__, bases, {'__module__': theirs.__module__, 'built': theirs})
 
 
 def _made(cls: Any) -> Any:

@@ -35,8 +35,10 @@ class Coordinator:
             Left alone, coordinators of two classes have keys of their own; give
             one where the class may change its name while the charm is in use.
         peer_relation_name: the peer relation it talks through; None for the
-            first in metadata.yaml, by name. No two coordinators may have both
-            the same key and the same class name.
+            first in metadata.yaml, by name.
+
+    Raises:
+        ValueError: at the start of the hook, where two coordinators would have the same keys.
     """
 
     relname: Optional[str] = None

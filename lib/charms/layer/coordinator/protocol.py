@@ -471,7 +471,8 @@ def end(port: Port, hook: Hook, kept: AbstractSet[str], again: AbstractSet[str],
     """Release every turn after all handlers have run, except what is kept.
 
     Runs only where the handlers succeeded. A lock in `again` is asked for
-    anew; beside one that is kept in its queue it stays in the turn.
+    anew; beside one that is kept in its queue it stays in the turn. A leader
+    then drops the tickets whose end was told, and lets its policy decide.
     """
     own = hook.own
     for ticket in hook.turns:
