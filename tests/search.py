@@ -194,6 +194,8 @@ class Search:
         self._waits = standing(lambda me: bool(waits(0, me)))
         queues = sorted({kind.policy.queue_of(lock) for lock in kind.locks})
         self._works = [standing(lambda me, q=q: any(at == q for at, _ in me.works)) for q in queues]
+        if kind.exclusive:
+            self._works = [standing(lambda me: bool(me.works))]
         self._affected: Dict[Tuple[int, int], Table] = {}
         scenes = self._scenes.things
         self._seated = [Table(lambda n, unit=unit: has_ticket(unit, scenes[n])) for unit in range(kind.units)]

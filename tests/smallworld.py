@@ -70,6 +70,7 @@ class Kind(NamedTuple):
     juju: int = 3
     policy: Policy = Policy()
     locks: Tuple[str, ...] = ('a',)
+    exclusive: bool = False  # who works under one lock excludes others from every lock
     fine: bool = False
     forgets: bool = False
     aba: bool = False  # leadership may leave and return within a hook
@@ -378,12 +379,27 @@ class SmallPort:
         """Return the ledger with every token 0, except where tokens are what is looked at.
 
         Nobody decides by a token, so a world in which leaders gave more tickets is not another one.
+        But where a policy decides, a ticket names others by their tokens: then these are 1, 2, 3 …
         """
+        if self.kind.policy.decide:
+            return _numbered_anew(ledger)
         if not self.kind.tokens:
             return Ledger(0, tuple(ticket._replace(token=0) for ticket in ledger.tickets))
         if ledger.token > self.kind.tokens:
             raise Beyond
         return ledger
+
+
+def _numbered_anew(ledger: Ledger) -> Ledger:
+    places = {ticket.token: place for place, ticket in enumerate(ledger.tickets, 1)}
+    tickets = tuple(
+        ticket._replace(
+            token=places[ticket.token],
+            after=ticket.after and tuple(places[token] for token in ticket.after if token in places),
+        )
+        for ticket in ledger.tickets
+    )
+    return Ledger(len(tickets), tickets)
 
 
 # Promises about one unit's step
@@ -474,9 +490,9 @@ def _small(me: U, hook: protocol.Hook) -> U:
     A hook that does not lead reads no ledger again; what was given is only told in the log.
     """
     if hook.leading:
-        return me._replace(hook=hook._replace(given=(), dropped=()), stopped=())
+        return me._replace(hook=hook._replace(given=(), dropped=(), over=()), stopped=())
     occasion = protocol.Occasion(unit=hook.occasion.unit, news=DEAD, leaving=hook.occasion.leaving)
-    hook = hook._replace(given=(), dropped=(), ledger=DEAD, ledger_read=DEAD, occasion=occasion)
+    hook = hook._replace(given=(), dropped=(), over=(), ledger=DEAD, ledger_read=DEAD, occasion=occasion)
     return me._replace(hook=hook, stopped=(), read=DEAD, minion=True)
 
 
