@@ -206,13 +206,13 @@ def _fitting(hook: Hook, own: Mapping[str, Claim]) -> Dict[str, Claim]:
 
 
 def _hear_news(port: Port, hook: Hook) -> Hook:
-    """Remember what the peer says whose hook this is. A unit that waits for nothing need not know."""
+    """Remember what the peer says whose hook this is. Only a leader need know: who waits asks those ahead."""
     occasion, departed = hook.occasion, set(hook.local.departed)
     if occasion.departed:
         departed.add(occasion.departed)
     departed.discard(occasion.news)
     hook = _knowing(hook, departed=tuple(sorted(departed)))
-    if occasion.news and (hook.leading or hook.waiting):
+    if occasion.news and hook.leading:
         return _hear(port, hook, [occasion.news])
     return hook
 
@@ -370,7 +370,7 @@ def _look_ahead(port: Port, hook: Hook, ticket: Ticket) -> Hook:
     unfinished = 0
     for earlier in rules.before(hook.ledger, ticket) if hook.ledger else ():
         if unfinished < ticket.slots and not rules.finished(earlier, hook.claims):
-            if earlier.unit not in (UNNAMED, hook.occasion.news):
+            if earlier.unit != UNNAMED:
                 hook = _hear(port, hook, [earlier.unit])
             unfinished += not rules.finished(earlier, hook.claims)
     return hook
