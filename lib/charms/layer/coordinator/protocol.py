@@ -258,8 +258,8 @@ def _hear_everybody(port: Port, hook: Hook) -> Hook:
 
 def _hear_ticket_holders(port: Port, hook: Hook) -> Hook:
     """Hear units that leave or have left, too: `everybody` leaves them out, and their tickets count."""
-    tickets = hook.ledger.tickets if hook.ledger else ()
-    units = {ticket.unit for ticket in tickets if not rules.finished(ticket, hook.claims)}
+    tickets, claims = hook.ledger.tickets if hook.ledger else (), hook.claims
+    units = {ticket.unit for ticket in tickets if not rules.finished(ticket, claims)}
     return _hear(port, hook, sorted(units - {hook.occasion.unit, UNNAMED}))
 
 
@@ -367,12 +367,13 @@ def _take_turns(port: Port, hook: Hook, reread: bool) -> Hook:
 
 def _look_ahead(port: Port, hook: Hook, ticket: Ticket) -> Hook:
     """Ask the frontmost units that seem unfinished, until as many as there are slots still are."""
-    unfinished = 0
+    unfinished, claims = 0, hook.claims
     for earlier in rules.before(hook.ledger, ticket) if hook.ledger else ():
-        if unfinished < ticket.slots and not rules.finished(earlier, hook.claims):
+        if unfinished < ticket.slots and not rules.finished(earlier, claims):
             if earlier.unit != UNNAMED:
                 hook = _hear(port, hook, [earlier.unit])
-            unfinished += not rules.finished(earlier, hook.claims)
+                claims = hook.claims
+            unfinished += not rules.finished(earlier, claims)
     return hook
 
 

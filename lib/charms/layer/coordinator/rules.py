@@ -9,6 +9,7 @@ log, a flag name, anything of Juju's.
           2 done       app/1, in the ledger        tickets ahead: app/1 holds
 """
 
+import json
 from typing import AbstractSet, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
 ALL_LOCKS = ''
@@ -243,8 +244,7 @@ def appended(
 
 def _bytes(ticket: Ticket) -> int:
     """Return at least what a ticket takes on the wire, where a letter that is not ASCII takes up to 12."""
-    words = ticket.raw or ticket.queue + ticket.unit
-    return 48 + sum(1 if ' ' <= letter <= '~' and letter not in '"\\' else 12 for letter in words)
+    return 48 + len(json.dumps(ticket.raw or ticket.queue + ticket.unit))
 
 
 def _unfinished(ledger: Ledger, queue: str, claims: Claims, gone: AbstractSet[str]) -> int:
@@ -271,7 +271,7 @@ def blocked_by(ledger: Optional[Ledger], claims: Claims) -> Tuple[str, ...]:
     units: Iterable[str] = (
         ticket.unit for ticket in (ledger.tickets if ledger else ()) if not finished(ticket, claims)
     )
-    return tuple(unit for unit in units if asking - {unit})
+    return tuple(unit for unit in units if asking and asking != {unit})
 
 
 # Why not yet
