@@ -482,6 +482,13 @@ def main(words: Optional[List[str]] = None) -> int:
     late = sweep(5, range(1, options.seeds + 1), options.workers) if options.seeds else []
     console.print()
     console.print('\n'.join(aims(prices, late)))
+    if options.pairs:
+        import hookcost  # now that nothing else of this runs
+
+        console.print()
+        lines = hookcost.told(*hookcost.measure(options.pairs))
+        console.print(hookcost.table(lines))
+        console.print('\n'.join(hookcost.verdicts(lines)))
     if options.output:
         picture(prices, Path(options.output))
         console.print('picture: {}'.format(options.output), soft_wrap=True)

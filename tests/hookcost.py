@@ -86,6 +86,8 @@ KINDS = (
     Kind(THEIRS, 'waiting', 102),
     Kind(OURS, 'leads', 102),
     Kind(THEIRS, 'leads', 102),
+    Kind(OURS, 'waiting', 1002),
+    Kind(OURS, 'leads', 1002),
 )
 BASE = KINDS[0]
 
