@@ -43,8 +43,9 @@ types: .venv/.demo .venv/.check ## Check the types of the layer's library with m
 format: .venv/.check ## Rewrite the Python files in the project's format.
 	@.venv/bin/ruff format --quiet .
 
-bench: .venv/.demo .venv/.test ## Measure what the layer costs.
-	@.venv/bin/python tests/bench.py
+bench: .venv/.demo .venv/.test ## Measure what the layer costs, beside charmhelpers.coordinator; takes UNITS='3 10 300', PEER_UP_TO=, SEED= and OUTPUT=.
+	@.venv/bin/python tests/bench.py $(if $(UNITS),--units $(UNITS)) $(if $(PEER_UP_TO),--peer-up-to $(PEER_UP_TO)) \
+	  $(if $(SEED),--seed $(SEED)) $(if $(OUTPUT),--output '$(OUTPUT)')
 
 clean: ## Remove .venv/ and every cache, so that the next target installs anew.
 	@rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache

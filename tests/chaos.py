@@ -399,6 +399,8 @@ class BadLuck:
         if leader != self._leader:
             if self._leader in self.model.running:
                 self._left_in[self._leader] = self.model.running[self._leader]
+            if leader and self.model.agents[leader].local.leads:
+                self.may_wait = True  # its agent never knew that it had lost it: no leader-elected (R17)
             self._leader = leader
 
     def _returns(self, unit: str) -> bool:

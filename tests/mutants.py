@@ -169,7 +169,7 @@ MUTATIONS = [
     Mutation(
         'rule 7: leader-get is taken for fresh, as Juju caches it',
         LIB + 'juju.py',
-        "        self._set({LEDGER_KEY + '-refresh': None})\n",
+        "        self._set({self.key + '-refresh': None})\n",
         '',
         tests('test_juju.py::test_a_ledger_that_another_wrote_within_the_hook_is_read_before_a_decision'),
     ),

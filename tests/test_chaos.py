@@ -3,7 +3,7 @@
 import chaos
 import pytest
 
-EVER_FAILED = (20, 33, 38)
+EVER_FAILED = (20, 33, 38, 3071, 4358, 7286, 8108, 8571)
 """Seeds in which the layer, or the account that is kept of it, was once found wrong."""
 
 

@@ -11,7 +11,7 @@ from charms.layer.coordinator import juju as layer_juju
 from charms.layer.coordinator import policy, rules, wire
 from charms.layer.coordinator.rules import Claim, Ledger
 from test_charm import begun, both, said
-from threeunits import MEMORY, UNITS, everybody_is_served, first_world, in_hook
+from threeunits import CLAIMS_KEY, LEDGER_KEY, MEMORY, UNITS, everybody_is_served, first_world, in_hook
 from watch import Watch
 
 ASK = """
@@ -250,8 +250,8 @@ def folder():
 def test_a_request_spoilt_in_the_databag_before_the_leader_heard_it_is_told_again(folder, version):
     """The unit took it for told: it waited until it was upgraded, and no hook of its own told it again."""
     world = first_world(version, 'app/0', folder)
-    assert '"app/1",2' not in world.ledger[layer_juju.LEDGER_KEY]
-    world.bags['app/1'][layer_juju.CLAIMS_KEY] = '?'
+    assert '"app/1",2' not in world.ledger[LEDGER_KEY]
+    world.bags['app/1'][CLAIMS_KEY] = '?'
 
     assert everybody_is_served(world)
 
@@ -309,3 +309,44 @@ def test_a_store_that_is_only_locked_fails_the_hook_and_stays(folder, monkeypatc
             layer_juju.Juju().load()
 
     assert [path.name for path in world.home('app/1').iterdir()] == ['.coordinator.db']
+
+
+def test_a_spoilt_databag_is_put_right_with_another_text(model, charm_with):
+    """Juju 4 knows it by its hash: who had read the spoilt text never read again (seed 3071)."""
+    made = begun(model, charm_with(ASK + WORK), units=2, juju=4)
+    made.elect('app/0')
+    made.run()
+    made.configure(go=1)
+    made.run(seconds=15)
+    good = made.controller.units['app/1'].settings['coordinator-claims']
+
+    made.poison('app/1', 'coordinator-claims', 'x')
+    made.upgrade('app/1')
+    made.run(seconds=20)
+
+    right = made.controller.units['app/1'].settings['coordinator-claims']
+    assert right != good
+    assert json.loads(right) == json.loads(good)
+
+
+def test_a_leader_that_waits_behind_a_unit_that_is_gone_gives_it_no_ticket_again(model, charm_with):
+    """On Juju 4 it heard it again in the hook that dropped its ticket (seed 8571 of the campaign)."""
+    made = begun(model, charm_with(ASK + WORK), units=3, juju=4)
+    made.elect('app/0')
+    made.run()
+    watch = Watch(made)
+    made.configure(go=1)
+    made.run(until=lambda: bool(watch.at_work))
+    lost = next(iter(watch.at_work))
+    made.elect(next(unit for unit in made.units if unit != lost))
+    made.lose_unit(lost)
+    made.run(seconds=200)
+    made.lose_unit(lost, force=True)
+    dropped = lost + ' is gone, its ticket is dropped'
+    made.run(until=lambda: any(dropped in text for _, _, _, text in made.logs))
+    told = len(made.logs)
+
+    made.configure(go=2)
+    made.run(seconds=200)
+
+    assert not [text for _, _, _, text in made.logs[told:] if lost + ' is given a ticket' in text]

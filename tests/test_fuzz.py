@@ -20,7 +20,7 @@ from charms.layer.coordinator.rules import Claim, Ledger, Ticket
 from garbage import claims_or_worse, ledgers_or_worse, locals_or_worse, randoms, values
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from threeunits import MEMORY, UNITS, everybody_is_served, first_world, settle
+from threeunits import CLAIMS_KEY, LEDGER_KEY, MEMORY, UNITS, everybody_is_served, first_world, settle
 
 pytestmark = pytest.mark.every_python
 both = pytest.mark.parametrize('version', [3, 4])
@@ -208,7 +208,7 @@ def may_be_done(text):
 def test_any_claim_in_a_databag_fails_no_hook_and_frees_nothing(worlds, version, holder, unit, text, upgrade):
     text = text.encode('utf-8', 'replace').decode().replace('\x00', '')  # as Juju gives it
     world = worlds(version, holder)
-    world.bags[unit][juju.CLAIMS_KEY] = text
+    world.bags[unit][CLAIMS_KEY] = text
     world.news_of(unit)
     if upgrade:
         world.bring((unit, 'upgrade-charm', ''))
@@ -257,12 +257,12 @@ def test_any_ledger_fails_no_hook_and_gives_no_lock_twice(worlds, version, holde
     text = text.encode('utf-8', 'replace').decode().replace('\x00', '')
     world = worlds(version, holder)
     before = dict(world.served)
-    world.write_ledger('', {juju.LEDGER_KEY: text})
+    world.write_ledger('', {LEDGER_KEY: text})
 
     settle(world)
 
     entries = entries_of(text) if text else []
-    now = world.ledger.get(juju.LEDGER_KEY)
+    now = world.ledger.get(LEDGER_KEY)
     if entries is None:
         assert world.served == before and now == text
         assert not fault_of(world, 'holds no more')
@@ -273,7 +273,7 @@ def test_any_ledger_fails_no_hook_and_gives_no_lock_twice(worlds, version, holde
         assert all(entry in kept for entry in entries if not is_ticket(entry) and not may_be_gone(entry))
     if entries is None or not all(map(is_ticket, entries)):  # the operator empties it, as README says
         world.at_work.clear()
-        world.write_ledger('', {juju.LEDGER_KEY: ''})
+        world.write_ledger('', {LEDGER_KEY: ''})
         assert everybody_is_served(world)
 
 
@@ -345,7 +345,7 @@ def test_any_text_that_the_local_store_believes_it_wrote_fails_no_hook(worlds, v
 @given(st.sampled_from(HOLDERS), st.sampled_from(UNITS), randoms, locals_or_worse)
 def test_any_local_store_fails_no_hook_and_frees_and_loses_nothing(worlds, version, holder, unit, rng, text):
     world = worlds(version, holder)
-    unheard = '"asked":1' in world.bags[unit][juju.CLAIMS_KEY]  # its hook asked, and failed
+    unheard = '"asked":1' in world.bags[unit][CLAIMS_KEY]  # its hook asked, and failed
     spoil(world.store(unit), rng, text)
 
     settle(world)

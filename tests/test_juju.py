@@ -7,7 +7,7 @@ import pytest
 from charms.layer.coordinator import juju
 from charms.layer.coordinator.protocol import LedgerClosed
 from charms.layer.coordinator.rules import Ledger
-from threeunits import MEMORY, everybody_is_served, first_world, in_hook
+from threeunits import LEDGER_KEY, MEMORY, everybody_is_served, first_world, in_hook
 
 pytestmark = pytest.mark.every_python
 both = pytest.mark.parametrize('version', [3, 4])
@@ -33,7 +33,7 @@ def test_a_ledger_that_another_wrote_within_the_hook_is_read_before_a_decision(f
     with in_hook(world, 'app/0'):
         port = juju.Juju()
         before = port.ledger()
-        world.ledger = {juju.LEDGER_KEY: '{"v":1,"token":9,"tickets":[]}'}
+        world.ledger = {LEDGER_KEY: '{"v":1,"token":9,"tickets":[]}'}
 
         assert port.ledger() == before
         assert port.fresh_ledger() == Ledger(9)
@@ -59,7 +59,7 @@ def test_a_unit_that_is_dying_is_not_gone(folder, version):
     for unit in ('app/0', 'app/2', 'app/0'):
         world.hook(unit, 'update-status', '')
 
-    assert '"app/1",2' in world.ledger[juju.LEDGER_KEY]
+    assert '"app/1",2' in world.ledger[LEDGER_KEY]
     assert not world.faults and world.at_work == {'app/1'}
 
 
@@ -72,5 +72,5 @@ def test_nobody_is_gone_because_a_new_leader_has_not_joined_him(folder, version)
     for name in ('leader-elected', 'update-status'):
         world.hook('app/2', name, '')
 
-    assert '"app/1",2' in world.ledger[juju.LEDGER_KEY]
+    assert '"app/1",2' in world.ledger[LEDGER_KEY]
     assert not world.faults and world.at_work == {'app/1'}

@@ -16,6 +16,7 @@ from charms.layer.coordinator import juju, policy, protocol
 
 UNITS = ('app/0', 'app/1', 'app/2')
 RELATION = 'coordinator:1'
+CLAIMS_KEY, LEDGER_KEY, STORE = 'coordinator-claims', 'coordinator-ledger', '.coordinator.db'
 
 MEMORY = '/dev/shm' if os.path.isdir('/dev/shm') else None
 """A place for stores: each text is committed, and on a disk that takes its time."""
@@ -151,7 +152,7 @@ class World:
         return self.folder / unit.replace('/', '-')
 
     def store(self, unit):
-        return self.home(unit) / juju.STORE
+        return self.home(unit) / STORE
 
     # Hooks
 
@@ -223,7 +224,7 @@ class World:
         return True
 
     def watch_counts(self, unit):
-        text = self.bags[unit][juju.CLAIMS_KEY]
+        text = self.bags[unit][CLAIMS_KEY]
         before = self.told[unit]
         now = {queue: (said['asked'], said['done']) for queue, said in json.loads(text)['queues'].items()}
         for queue, (asked, done) in before.items():

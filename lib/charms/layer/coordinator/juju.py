@@ -12,7 +12,7 @@ import sys
 import zlib
 from datetime import datetime, timezone
 from subprocess import CalledProcessError
-from typing import Any, Callable, Dict, FrozenSet, Iterable, Mapping, Optional, Union
+from typing import Any, Callable, Dict, FrozenSet, Iterable, Mapping, Optional, Tuple, Union
 from urllib.parse import quote
 
 from charmhelpers.core import hookenv, unitdata
@@ -111,6 +111,7 @@ class Juju:
         self.peers, self._claims_key, self._ledger_key = peers, key + '-claims', key + '-ledger'
         self._store = Store(os.path.join(hookenv.charm_dir() or '', '.{}.db'.format(quote(key, safe=''))))
         self._found: Optional[str] = None
+        self._spoilt = False  # this unit's databag, as it was read in this hook
         self._book: Union[LeaderSettings, ApplicationDatabag, None] = None
         self.durable_at_once = major_version(os.environ.get('JUJU_VERSION', '')) < 4
 
@@ -157,11 +158,18 @@ class Juju:
     def published(self) -> Optional[Dict[str, Claim]]:
         if self.relation is None:
             return None
-        return self._claims(self.unit, hookenv.relation_get(self._claims_key, self.unit, self.relation))
+        own, problems = self._read(
+            self.unit, hookenv.relation_get(self._claims_key, self.unit, self.relation)
+        )
+        self._spoilt = bool(problems)
+        return own
 
     def publish(self, own: Mapping[str, Claim]) -> None:
         if self.relation is not None:
-            hookenv.relation_set(self.relation, {self._claims_key: wire.claims_text(own)})
+            # Juju 4 knows a databag by its hash (R25): put right to the letter, a spoilt one is news to
+            # nobody who has read it meanwhile. So a blank tells them that it is another.
+            text = wire.claims_text(own) + (' ' if self._spoilt else '')
+            hookenv.relation_set(self.relation, {self._claims_key: text})
 
     def claims_of(self, unit: str) -> Dict[str, Claim]:
         if self.relation is None:
@@ -214,9 +222,12 @@ class Juju:
         return ledger
 
     def _claims(self, unit: str, text: Optional[str]) -> Dict[str, Claim]:
+        return self._read(unit, text)[0]
+
+    def _read(self, unit: str, text: Optional[str]) -> Tuple[Dict[str, Claim], wire.Problems]:
         own, problems = wire.claims(text, 'databag of {}, key "{}"'.format(unit, self._claims_key))
         self._report(problems)
-        return own
+        return own, problems
 
     def _report(self, problems: Iterable[str]) -> None:
         """Log each problem once in this unit's life, as far as the store remembers."""

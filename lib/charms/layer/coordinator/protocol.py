@@ -210,13 +210,13 @@ def _fitting(hook: Hook, own: Mapping[str, Claim]) -> Dict[str, Claim]:
 
 
 def _hear_news(port: Port, hook: Hook) -> Hook:
-    """Remember what the peer says whose hook this is. A unit that waits for nothing need not know."""
+    """Remember what the peer says whose hook this is. Only a leader need know: who waits asks those ahead."""
     occasion, departed = hook.occasion, set(hook.local.departed)
     if occasion.departed:
         departed.add(occasion.departed)
     departed.discard(occasion.news)
     hook = _knowing(hook, departed=tuple(sorted(departed)))
-    if occasion.news and (hook.leading or hook.waiting):
+    if occasion.news and hook.leading:
         return _hear(port, hook, [occasion.news])
     return hook
 
@@ -237,8 +237,7 @@ def _lead(port: Port, hook: Hook) -> Hook:
     occasion = hook.occasion
     all_ears = occasion.look_around or not hook.local.led
     if all_ears:
-        hook = _hear_everybody(port, hook)
-        hook = _hear_ticket_holders(port, _read_ledger(port, hook))
+        hook = _hear_all(port, _read_ledger(port, hook))
     if not hook.policy.tells and not any(claim.outstanding for claim in hook.claims.values()):
         return _knowing(hook, led=True)
     hook = hook if hook.ledger_read else _read_ledger(port, hook)
@@ -262,11 +261,19 @@ def _hear_everybody(port: Port, hook: Hook) -> Hook:
     return _hear(port, hook, sorted(port.everybody()))
 
 
-def _hear_ticket_holders(port: Port, hook: Hook) -> Hook:
-    """Hear units that leave or have left, too: `everybody` leaves them out, and their tickets count."""
-    tickets = hook.ledger.tickets if hook.ledger else ()
-    units = {ticket.unit for ticket in tickets if not rules.finished(ticket, hook.claims)}
-    return _hear(port, hook, sorted(units - {hook.occasion.unit, UNNAMED}))
+def _hear_all(port: Port, hook: Hook) -> Hook:
+    """Hear everybody, and whoever has an unfinished ticket; forget what any other asks for.
+
+    `everybody` leaves out units that leave or have left. Their tickets count,
+    but a request without one would get a ticket that nobody uses.
+    """
+    everybody = port.everybody()
+    hook = _hear(port, hook, sorted(everybody))
+    tickets, claims = hook.ledger.tickets if hook.ledger else (), hook.claims
+    unfinished = {ticket.unit for ticket in tickets if not rules.finished(ticket, claims)}
+    hook = _hear(port, hook, sorted(unfinished - everybody - {hook.occasion.unit, UNNAMED}))
+    heard = tuple(peer for peer in hook.local.peers if peer[0][0] in everybody | unfinished)
+    return _knowing(hook, peers=heard)
 
 
 def _gone(port: Port, hook: Hook) -> FrozenSet[str]:
@@ -386,12 +393,13 @@ def _take_turns(port: Port, hook: Hook, reread: bool) -> Hook:
 
 def _look_ahead(port: Port, hook: Hook, ticket: Ticket) -> Hook:
     """Ask the frontmost units that seem unfinished, until as many as there are slots still are."""
-    unfinished = 0
+    unfinished, claims = 0, hook.claims
     for earlier in rules.before(hook.ledger, ticket) if hook.ledger else ():
-        if unfinished < ticket.slots and not rules.finished(earlier, hook.claims):
-            if earlier.unit not in (UNNAMED, hook.occasion.news):
+        if unfinished < ticket.slots and not rules.finished(earlier, claims):
+            if earlier.unit != UNNAMED and earlier not in hook.dropped:
                 hook = _hear(port, hook, [earlier.unit])
-            unfinished += not rules.finished(earlier, hook.claims)
+                claims = hook.claims
+            unfinished += not rules.finished(earlier, claims)
     return hook
 
 

@@ -9,6 +9,7 @@ log, a flag name, anything of Juju's.
           2 done       app/1, in the ledger        tickets ahead: app/1 holds
 """
 
+import json
 from typing import (
     AbstractSet,
     Callable,
@@ -314,11 +315,7 @@ def _room(tickets: Iterable[Ticket]) -> int:
 def _bytes(ticket: Ticket) -> int:
     """Return at least what a ticket takes on the wire, where a letter that is not ASCII takes up to 12."""
     words = ticket.raw or ticket.queue + ticket.unit + ticket.since
-    return (
-        48
-        + 17 * len(ticket.after or ())
-        + sum(1 if ' ' <= letter <= '~' and letter not in '"\\' else 12 for letter in words)
-    )
+    return 48 + 17 * len(ticket.after or ()) + len(json.dumps(words))
 
 
 def _unfinished(ledger: Ledger, queue: str, claims: Claims, gone: AbstractSet[str]) -> int:
@@ -452,7 +449,7 @@ def rebuilt(claims: Claims) -> Ledger:
 def blocked_by(ledger: Optional[Ledger], claims: Claims) -> Tuple[str, ...]:
     """Return the units whose unfinished tickets keep a request of another unit waiting."""
     asking = {unit for (unit, _), claim in claims.items() if claim.outstanding}
-    return tuple(unit for unit in unfinished(ledger, claims) if asking - {unit})
+    return tuple(unit for unit in unfinished(ledger, claims) if asking and asking != {unit})
 
 
 def unfinished(ledger: Optional[Ledger], claims: Claims) -> Tuple[str, ...]:
