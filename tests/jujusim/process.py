@@ -264,6 +264,14 @@ def _replace_the_world(charm_dir: str) -> None:
     place_charms(charm_dir)
 
 
+def forget_charms() -> None:
+    """Let no package remember a module of another charm, or of another hook."""
+    for name in CHARM_MODULES:
+        parent, _, child = name.rpartition('.')
+        if parent in sys.modules:
+            sys.modules[parent].__dict__.pop(child, None)
+
+
 def module_path(charm_dir: str) -> List[str]:
     """Return where a charm's hook looks for modules: not where the test's own layer lies."""
     places = [place for place in sys.path if not os.path.isdir(os.path.join(place, 'charms', 'layer'))]
@@ -274,7 +282,7 @@ def place_charms(charm_dir: str) -> None:
     """Let the package `charms` be the charm's: charms.reactive brought it before lib/ was on the path."""
     import charms
 
-    charms.__dict__.pop('layer', None)
+    forget_charms()
     own = os.path.join(charm_dir, 'lib', 'charms')
     charms.__path__ = [own] + [place for place in charms.__path__ if 'layer' not in _names(place)]
 

@@ -30,7 +30,16 @@ from typing import Any, Dict, Iterator, List, Optional, Set, TextIO, Tuple
 import yaml
 from greenlet import getcurrent, greenlet
 
-from jujusim.process import World, exit_message, is_charms, module_path, place_charms, replaced
+from jujusim.process import (
+    CHARM_MODULES,
+    World,
+    exit_message,
+    forget_charms,
+    is_charms,
+    module_path,
+    place_charms,
+    replaced,
+)
 
 Slot = Tuple[Any, str]
 """A module or a class, and the name of a value in it that hooks change."""
@@ -145,6 +154,7 @@ class _Stage:
     stand_ins: List[Tuple[Any, str, Any]] = []  # noqa: RUF012
     real: List[Any] = []  # noqa: RUF012
     path: List[str] = []  # noqa: RUF012
+    known: Set[str] = set()  # noqa: RUF012 - modules that are no charm's
     killed: Set[Any] = set()  # noqa: RUF012 - never resumed, and never unwound before this process ends
 
 
@@ -157,6 +167,7 @@ def _prepare() -> None:
         _Stage.stand_ins = [*replaced(), (yaml, 'safe_load', _safe_load), (sqlite3, 'connect', _connect)]
         _Stage.real = [getattr(module, name) for module, name, _ in _Stage.stand_ins]
         _Stage.path = module_path('')[1:]
+        _Stage.known = set(sys.modules)
         place_charms('')
 
 
@@ -223,8 +234,8 @@ class Child:
             connection.close()
         self._values, self._own_values, self._modules = [], [], {}
         if _Stage.on is self and _Stage.framework is not None:
-            _Stage.on = None
             _taken_modules()
+            _Stage.on = None
             _Stage.framework.put(_Stage.framework.fresh())
         if self._output:
             self._output.close()
@@ -259,21 +270,18 @@ class Child:
     def _take_place(self) -> None:
         assert _Stage.framework is not None
         _Stage.on = self
+        sys.path_importer_cache.pop('lib', None)  # of another charm's directory
         _place_charms(self.env['CHARM_DIR'])
         if self._charm is None:
             self._charm = _charm_of(self.lib)
             self._own_values, self._modules = self._charm.state.fresh(), dict(self._charm.modules)
         sys.modules.update(self._modules)
-        self._bind_packages()
+        for name in set(CHARM_MODULES) & set(self._modules):
+            parent, _, child = name.rpartition('.')
+            if parent:
+                setattr(sys.modules[parent], child, self._modules[name])
         self._charm.state.put(self._own_values)
         _Stage.framework.put(self._values)
-
-    def _bind_packages(self) -> None:
-        import charms
-
-        layer = self._modules.get('charms.layer')
-        if layer is not None:
-            charms.layer = layer  # type: ignore[attr-defined]
 
     def _make_room(self) -> None:
         assert _Stage.framework is not None and self._charm is not None
@@ -290,23 +298,26 @@ class Child:
         os.chdir(place)
 
     def _run(self) -> None:
-        sys.path_importer_cache.pop('lib', None)  # another charm's, seen from another directory
-        sys.path_importer_cache.pop(os.path.join(self.env['CHARM_DIR']), None)
         exec(_code(self.script), {'__name__': '__main__', '__file__': self.script})
 
 
 def _place_charms(charm_dir: str) -> None:
     import charms
 
-    charms.__dict__.pop('layer', None)
+    forget_charms()
     charms.__path__ = [os.path.join(charm_dir, 'lib', 'charms'), *charms.__path__[1:]]
 
 
 def _taken_modules() -> Dict[str, ModuleType]:
-    """Take the modules that belong to a charm out of sys.modules."""
-    taken = {name: module for name, module in sys.modules.items() if name[0] in 'cr' and is_charms(name)}
-    for name in taken:
-        del sys.modules[name]
+    """Take the modules that belong to the charm on stage out of sys.modules."""
+    place = _Stage.on.env['CHARM_DIR'] if _Stage.on else ''
+    taken: Dict[str, ModuleType] = {}
+    for name in sys.modules.keys() - _Stage.known:
+        module = sys.modules[name]
+        if is_charms(name) or (getattr(module, '__file__', None) or '').startswith((place, 'lib/')):
+            taken[name] = sys.modules.pop(name)
+        else:  # of Python's, or of a library's: one for all
+            _Stage.known.add(name)
     return taken
 
 
