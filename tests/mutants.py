@@ -118,15 +118,15 @@ MUTATIONS = [
     Mutation(
         'rule 3: a later option takes a turn from its holder',
         LIB + 'rules.py',
-        'ticket = Ticket(token + 1, queue, unit, claim.asked, slots)',
-        'ticket = Ticket(token + 1, queue, unit, claim.asked)',
+        'token + 1, queue, unit, claim.asked, slots, since=',
+        'token + 1, queue, unit, claim.asked, since=',
         tests('test_rules.py::test_fewer_slots_later_take_nothing_from_a_holder'),
     ),
     Mutation(
         'rule 4, row "nobody is woken": a release is heard by the leader alone',
         LIB + 'protocol.py',
-        'if occasion.news and (hook.leading or hook.waiting):',
-        'if occasion.news and hook.leading:',
+        '                hook = _hear(port, hook, [earlier.unit])\n',
+        '',
         search('juju=3'),
     ),
     Mutation(
@@ -192,8 +192,8 @@ MUTATIONS = [
     Mutation(
         'rule 9: the release of a hook that has not succeeded counts',
         LIB + 'protocol.py',
-        'grown = rules.appended(start, hook.claims, hook.committed, slots, gone)',
-        'grown = rules.appended(start, hook.claims, hook.claims, slots, gone)',
+        '= {} if policy.tells else hook.committed',
+        '= {} if policy.tells else claims',
         search('juju=3, releases=True', asks=2, most=200000),
     ),
     Mutation(
@@ -213,9 +213,9 @@ MUTATIONS = [
     ),
     Mutation(
         'rule 9: an action between a failed hook and its retry uses up the turn',
-        LIB + '__init__.py',
-        'here.aside = frozenset(here.hook.turns)',
-        'here.aside = frozenset()',
+        LIB + 'here.py',
+        'self.aside = frozenset(self.hook.turns)',
+        'self.aside = frozenset()',
         tests('test_found.py::test_an_action_between_a_failed_hook_and_its_retry_frees_no_lock[3]'),
     ),
     Mutation(
@@ -248,9 +248,9 @@ MUTATIONS = [
     ),
     Mutation(
         'row "ask while holding": what is asked for in a callback goes with the turn',
-        LIB + '__init__.py',
-        '    if _turn_is_ending(here, lock):\n',
-        '    if False:\n',
+        LIB + 'here.py',
+        '        if self._turn_is_ending(lock):\n',
+        '        if False:\n',
         tests('test_found.py::test_a_lock_asked_for_in_a_callback_outlives_the_release_of_the_turn_it_came_in',
               'test_charm.py::test_a_lock_asked_for_in_another_layers_atexit_callback_is_not_lost[3]'),
     ),
@@ -263,7 +263,7 @@ MUTATIONS = [
     ),
     Mutation(
         'row "acquire in another layer\'s atexit": granted when no handler can use it',
-        LIB + '__init__.py',
+        LIB + 'here.py',
         'return self.hook.serving and not juju.callbacks_running()',
         'return self.hook.serving',
         tests('test_charm.py::test_a_lock_asked_for_in_another_layers_atexit_callback_is_not_lost'),

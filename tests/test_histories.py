@@ -136,15 +136,15 @@ BROKEN = [
         id='rule 7: decided from what the hook read at its start',
     ),
     pytest.param(
-        {'releases': True, 'asks': 2}, TWO, protocol, '_append',
-        'hook.committed, slots',
-        'hook.claims, slots',
+        {'releases': True, 'asks': 2}, TWO, protocol, '_grown',
+        'else hook.committed',
+        'else claims',
         id='rule 9: the release of a hook that has not succeeded counts',
     ),
     pytest.param(
-        {'releases': True}, NOTHING_RELEASED, protocol, '_append',
-        'hook.committed, slots',
-        'hook.claims, slots',
+        {'releases': True}, NOTHING_RELEASED, protocol, '_grown',
+        'else hook.committed',
+        'else claims',
         id='rule 9: what a hook did that has not succeeded drops a ticket',
     ),
     pytest.param(

@@ -64,6 +64,7 @@ def from_options(options: Mapping[str, Any]) -> Policy:
     _one_of(QUEUES, 'queues', chosen['queues'])
     _one_of(LEVELS, 'log_level', chosen['log_level'])
     slots, percent = _slots(chosen['slots'])
+    own_class(chosen)
     if chosen['class'] in SIMPLE:
         return Policy(chosen['queues'] == 'per-lock', slots, percent)
     for name in ('queues', 'slots'):
