@@ -1,9 +1,9 @@
 """Random refreshes from the old layer in the middle of rolls, each told again from its seed.
 
 The old layer is played by charmhelpers.coordinator itself, in tests/charms/seed-db. Units are upgraded one by
-one, in any order, while they roll, and things go wrong: hooks fail, are killed and run again, programs fail, units
-come and go, and leadership moves once it can: the old pair is not safe where leadership moves between its own
-units, so it may move only to units that run the new code.
+one, in any order, while they roll, and things go wrong: hooks fail, are killed and run again, programs fail,
+units come and go, and leadership moves, but only to units that run the new code: the old pair is not safe
+where it moves between its own.
 
     .venv/bin/python tests/refresh.py 300       histories 1 to 300
     .venv/bin/python tests/refresh.py 300 301   tells history 300
@@ -15,7 +15,7 @@ import sys
 from typing import Any, Callable, List, NamedTuple, Optional, Set
 
 import chaos
-from jujusim.juju import Event, Juju, Restless
+from jujusim.juju import Juju, Restless
 
 SPREAD_S = 300.0
 
