@@ -184,6 +184,7 @@ def test_a_new_unit_that_leads_takes_no_turn_while_others_run_old_code(rolling):
     holder = next(iter(watch.at_work))
     kinds.upgrade(next(unit for unit in UNITS if unit != holder))
     added = kinds.add_unit()
+    made.run(until=lambda: 'app/0' not in made.running)  # an old hook fails where it leads no more at its end
     made.elect(added)
     made.run(seconds=20)
     made.configure(go=2)
