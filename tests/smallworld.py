@@ -259,6 +259,12 @@ class SmallPort:
             return None
         return dict(self._step(lambda: self.me.bag if self.me.out is None else self.me.out))
 
+    def old_requests(self) -> Tuple[Tuple[str, str, bool], ...]:
+        return ()
+
+    def old_units(self) -> FrozenSet[str]:
+        return frozenset()
+
     def publish(self, own: Any) -> None:
         if self.me.related:
             self._step(lambda: self._now(out=tuple(sorted(own.items()))))

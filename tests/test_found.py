@@ -213,7 +213,7 @@ def test_a_local_store_that_names_no_unit_is_not_believed(unit):
         assert local is None and all(told.isprintable() for told in problems)
 
 
-@pytest.mark.parametrize('missing', ['own', 'committed', 'peers', 'led', 'departed'])
+@pytest.mark.parametrize('missing', ['own', 'committed', 'peers', 'led', 'departed', 'published'])
 def test_half_a_local_store_is_not_taken_for_a_unit_that_asked_for_nothing(missing):
     """'{}' was believed: a held lock was neither used nor released, and the next ask had a number of old."""
     whole = json.loads(wire.local_text(wire.Local()))

@@ -108,7 +108,7 @@ class Coordinator:
             self.relname = self.relname or juju.first_peers()
             name = juju.KEY + '-' + type(self).__name__ if self.key == juju.KEY else self.key
             _Names.take(name, self)
-            self._here = Here(juju.Juju(name, self.relname), self.policy(), self.msg)
+            self._here = Here(juju.Juju(name, self.relname, self.key), self.policy(), self.msg)
         return self._here
 
     # What a charm asks

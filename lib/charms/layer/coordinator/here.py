@@ -7,7 +7,7 @@ charm. What must not: a rule, a hook tool, a layer option, work at import.
 
 from typing import Callable, Dict, FrozenSet, List, Optional, Set, Tuple
 
-from charms.layer.coordinator import flags, juju, protocol, rules
+from charms.layer.coordinator import flags, juju, old, protocol, rules
 from charms.layer.coordinator.policy import Policy
 
 Log = Callable[[str], None]
@@ -34,6 +34,7 @@ class Here:
         self.ended = False
         self.aside: FrozenSet[rules.Ticket] = frozenset()
         self._told: FrozenSet[rules.Ticket] = frozenset()
+        self._awaited: FrozenSet[str] = frozenset()
         self._released: List[rules.Ticket] = []
         self._meanwhile: List[str] = []
         self._asking = self._asked_early = False
@@ -98,7 +99,12 @@ class Here:
             return '{}: this unit leaves and takes no new turn'.format(lock)
         if lock not in self.requested:
             return '{}: not asked for by this unit'.format(lock)
-        return '{}: {}'.format(lock, rules.refusal(hook.ledger, hook.ticket(lock), hook.claims))
+        if hook.awaited:
+            return '{}: asked; {}'.format(lock, old.refusal(hook.awaited))
+        refusal = rules.refusal(hook.ledger, hook.ticket(lock), hook.claims)
+        if hook.ledger is None and self.juju.came_over:
+            refusal += '; it gives none while a unit still runs the old layer'
+        return '{}: {}'.format(lock, refusal)
 
     def everything(self) -> Tuple[Dict[str, Dict[str, str]], Dict[str, Dict[str, str]]]:
         """Return what every unit holds and has asked for, as far as this unit can see.
@@ -141,6 +147,9 @@ class Here:
     def moved_to(self, hook: protocol.Hook) -> None:
         """Go on from there: log what the leader wrote, bring the flags in line."""
         self.hook = hook
+        if hook.awaited - self._awaited:
+            self.log(old.refusal(hook.awaited))
+            self._awaited = hook.awaited
         news = [ticket for ticket in hook.given + hook.dropped if ticket not in self._told]
         for ticket in news:
             verb = 'is gone, its ticket is dropped' if ticket in hook.dropped else 'is given a ticket'

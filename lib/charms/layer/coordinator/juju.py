@@ -12,12 +12,12 @@ import sys
 import zlib
 from datetime import datetime, timezone
 from subprocess import CalledProcessError
-from typing import Any, Callable, Dict, FrozenSet, Iterable, Mapping, Optional, Tuple, Union
+from typing import AbstractSet, Any, Callable, Dict, FrozenSet, Iterable, Mapping, Optional, Tuple, Union
 from urllib.parse import quote
 
 from charmhelpers.core import hookenv, unitdata
-from charms.layer.coordinator import wire
-from charms.layer.coordinator.protocol import LedgerClosed, Occasion
+from charms.layer.coordinator import old, wire
+from charms.layer.coordinator.protocol import UNNAMED, LedgerClosed, Occasion
 from charms.layer.coordinator.rules import Claim, Ledger
 
 PEERS = 'coordinator'
@@ -39,8 +39,8 @@ class LeaderSettings:
 
     durable_at_once = True
 
-    def __init__(self, key: str) -> None:
-        self.key = key
+    def __init__(self, key: str, old_key: str) -> None:
+        self.key, self.old_key, self._old_found = key, old_key, False
         self.where = 'leader settings, key "{}"'.format(key)
 
     def read(self) -> str:
@@ -53,7 +53,13 @@ class LeaderSettings:
         return self.read()
 
     def write(self, text: str) -> None:
-        self._set({self.key: text})
+        # What old code left here ends with the first ledger, in one step.
+        self._set({self.key: text, self.old_key: None} if self._old_found else {self.key: text})
+
+    def read_old(self) -> str:
+        text = hookenv.leader_get(self.old_key) or ''
+        self._old_found = bool(text)
+        return text
 
     def _set(self, settings: Dict[str, Optional[str]]) -> None:
         try:
@@ -78,6 +84,9 @@ class ApplicationDatabag:
         if self.relation is None:
             return ''
         return hookenv.relation_get(self.key, rid=self.relation, app=hookenv.application_name()) or ''
+
+    def read_old(self) -> str:
+        return ''  # old code cannot run on Juju 4
 
     def read_fresh(self) -> str:
         if self.relation is None:
@@ -104,11 +113,13 @@ class Juju:
     Args:
         key: what its keys begin with: KEY-claims in databags, KEY-ledger.
         peers: the name of its peer relation.
+        old_key: the key of charmhelpers.coordinator, in both places, that it takes over from.
     """
 
-    def __init__(self, key: str = KEY, peers: str = PEERS) -> None:
+    def __init__(self, key: str = KEY, peers: str = PEERS, old_key: str = KEY) -> None:
         self.unit: str = hookenv.local_unit()
         self.peers, self._claims_key, self._ledger_key = peers, key + '-claims', key + '-ledger'
+        self._old_key = old_key
         self._store = Store(os.path.join(hookenv.charm_dir() or '', '.{}.db'.format(quote(key, safe=''))))
         self._found: Optional[str] = None
         self._spoilt = False  # this unit's databag, as it was read in this hook
@@ -134,7 +145,7 @@ class Juju:
     def book(self) -> Union[LeaderSettings, ApplicationDatabag]:
         if self._book is None:
             self._book = (
-                LeaderSettings(self._ledger_key)
+                LeaderSettings(self._ledger_key, self._old_key)
                 if self.durable_at_once
                 else ApplicationDatabag(self._ledger_key, self.relation)
             )
@@ -156,11 +167,10 @@ class Juju:
     # Claims
 
     def published(self) -> Optional[Dict[str, Claim]]:
-        if self.relation is None:
+        text = self._said(self.unit, self._claims_key)
+        if not text:
             return None
-        own, problems = self._read(
-            self.unit, hookenv.relation_get(self._claims_key, self.unit, self.relation)
-        )
+        own, problems = self._read(self.unit, text)
         self._spoilt = bool(problems)
         return own
 
@@ -168,8 +178,15 @@ class Juju:
         if self.relation is not None:
             # Juju 4 knows a databag by its hash (R25): put right to the letter, a spoilt one is news to
             # nobody who has read it meanwhile. So a blank tells them that it is another.
-            text = wire.claims_text(own) + (' ' if self._spoilt else '')
-            hookenv.relation_set(self.relation, {self._claims_key: text})
+            settings = {self._claims_key: wire.claims_text(own) + (' ' if self._spoilt else '')}
+            if self.came_over:
+                settings[self._old_key] = old.text(own)
+            hookenv.relation_set(self.relation, settings)
+
+    def _said(self, unit: str, key: str) -> str:
+        if self.relation is None:
+            return ''
+        return hookenv.relation_get(key, unit, self.relation) or ''
 
     def claims_of(self, unit: str) -> Dict[str, Claim]:
         if self.relation is None:
@@ -182,6 +199,48 @@ class Juju:
             if unit in hookenv.related_units(self.relation):
                 raise
             return {}
+
+    # The old layer
+
+    @property
+    def came_over(self) -> bool:
+        """Whether this unit once ran the old layer."""
+        return bool(self._store.get('came over'))
+
+    def old_requests(self) -> Tuple[Tuple[str, str, bool], ...]:
+        text = self._said(self.unit, self._old_key)
+        if not text:
+            return ()
+        self._store.set('came over', 'yes')
+        where = 'databag of {}, key "{}"'.format(self.unit, self._old_key)
+        asked, problems = old.requests(text, where)
+        self._report(problems)
+        held = self._old_grants(self.book.read_old()).get(self.unit, {}) if asked else {}
+        return tuple((lock, since, held.get(lock) == since) for lock, since in sorted(asked.items()))
+
+    def old_units(self) -> FrozenSet[str]:
+        text = self.book.read_old()
+        if not text:
+            return frozenset()
+        goal = set(_goal_units())
+        met = set(hookenv.related_units(self.relation)) if self.relation else set()
+        holders = {unit for unit, locks in self._old_grants(text).items() if locks}
+        units = (goal | met | holders) - {self.unit}
+        found = {unit for unit in units if self._may_run_old_code(unit, goal)}
+        if self.unit not in goal and not self.came_over:
+            found.add(UNNAMED)
+        return frozenset(found)
+
+    def _may_run_old_code(self, unit: str, goal: AbstractSet[str]) -> bool:
+        try:
+            return not self._said(unit, self._claims_key)
+        except CalledProcessError:  # it has no databag yet
+            return unit in goal
+
+    def _old_grants(self, text: str) -> Dict[str, Dict[str, str]]:
+        held, problems = old.grants(text, 'leader settings, key "{}"'.format(self._old_key))
+        self._report(problems)
+        return held
 
     def everybody(self) -> FrozenSet[str]:
         if self.relation is None:

@@ -39,10 +39,19 @@ class Port(Protocol):
         """Remember, at once."""
 
     def published(self) -> Optional[Dict[str, Claim]]:
-        """Return this unit's claims as Juju has them, None before the peer relation exists."""
+        """Return this unit's claims as Juju has them, None where it has not even empty ones of it."""
 
     def publish(self, own: Mapping[str, Claim]) -> None:
         """Tell the other units, when this hook succeeds. Nothing before the relation exists."""
+
+    def old_requests(self) -> Tuple[Tuple[str, str, bool], ...]:
+        """Return what this unit asked for in the old layer: lock, since when, whether its turn had begun."""
+
+    def old_units(self) -> FrozenSet[str]:
+        """Return the other units that may still run the old layer, or did so when they went.
+
+        UNNAMED is one of them where Juju does not tell all units.
+        """
 
     def claims_of(self, unit: str) -> Dict[str, Claim]:
         """Return a peer's claims as far as this unit may see, {} if it never said any."""
@@ -96,6 +105,7 @@ class Hook(NamedTuple):
         given: tickets that this unit, as the leader, gave in this hook.
         dropped: tickets that it dropped because their units are gone.
         over: tickets that it found finished, where the policy wants releases told.
+        awaited: units for which it makes no ledger yet: they still run the old layer.
     """
 
     occasion: Occasion
@@ -109,6 +119,7 @@ class Hook(NamedTuple):
     given: Tuple[Ticket, ...] = ()
     dropped: Tuple[Ticket, ...] = ()
     over: Tuple[Ticket, ...] = ()
+    awaited: FrozenSet[str] = frozenset()
 
     @property
     def own(self) -> Dict[str, Claim]:
@@ -156,10 +167,11 @@ def begin(port: Port, occasion: Occasion, policy: Policy) -> Hook:
     hook = Hook(occasion, policy, stored or Local(), port.is_leader())
     # A request that nobody hears since its databag was spoilt is told again, at update-status at the latest.
     unheard = occasion.look_around and hook.waiting
-    hook = _meet_own_claims(port, hook, stored is None or occasion.reread or unheard)
+    reread = stored is None or occasion.reread
+    hook = _meet_own_claims(port, hook, stored is None, reread or unheard)
     hook = _hear_news(port, hook)
     hook = _lead(port, hook) if hook.leading else _knowing(hook, led=False)
-    hook = _take_turns(port, hook, stored is None or occasion.reread)
+    hook = _take_turns(port, hook, reread)
     if hook.local != stored:
         port.save(hook.local)
     return hook
@@ -169,18 +181,38 @@ def _knowing(hook: Hook, **known: object) -> Hook:
     return hook._replace(local=hook.local._replace(**known))  # type: ignore[arg-type]
 
 
-def _meet_own_claims(port: Port, hook: Hook, reread: bool) -> Hook:
-    """Merge what this unit remembers with what Juju has, and tell Juju where it knows less."""
+def _meet_own_claims(port: Port, hook: Hook, first: bool, reread: bool) -> Hook:
+    """Merge what this unit remembers with what Juju has, and tell Juju where it knows less.
+
+    Also where there is nothing to tell, once: it is how the others know that
+    this unit runs this layer, see `_awaited`.
+    """
     own = _fitting(hook, hook.own)
-    committed = dict(hook.local.committed)
-    if reread or own != committed:
+    committed, known = dict(hook.local.committed), hook.local.published
+    if reread or not known or own != committed:
         published = port.published()
-        if published is not None:
-            committed = published
-            own = _fitting(hook, _merged(own, published))
-            if own != published:
-                port.publish(own)
-    return _knowing(hook, own=_frozen(own), committed=_frozen(committed))
+        known, committed = published is not None, published or {}
+        if first and not known:
+            own = _come_over(port, hook, own)
+        own = _fitting(hook, _merged(own, committed))
+        if not known or own != committed:
+            port.publish(own)
+    return _knowing(hook, own=_frozen(own), committed=_frozen(committed), published=known)
+
+
+def _come_over(port: Port, hook: Hook, own: Mapping[str, Claim]) -> Dict[str, Claim]:
+    """Return own claims with what this unit asked for in the old layer.
+
+    A turn that had begun there counts as kept, so that it comes first in the
+    first ledger. Only in a unit's first hook of this layer: what was asked for
+    there is not served twice.
+    """
+    claims = dict(own)
+    for lock, since, begun in port.old_requests():
+        queue = hook.policy.queue_of(lock)
+        claim = rules.asked_for(claims.get(queue, NO_CLAIM), lock, since)
+        claims[queue] = claim._replace(kept=claim.kept or begun)
+    return claims
 
 
 def _frozen(own: Mapping[str, Claim]) -> Tuple[Tuple[str, Claim], ...]:
@@ -287,12 +319,16 @@ def _gone(port: Port, hook: Hook) -> FrozenSet[str]:
     """
     found = rules.unfinished if hook.policy.tells else rules.blocked_by
     blocking = set(found(hook.ledger, hook.claims)) - {hook.occasion.unit, UNNAMED}
-    if not blocking:
+    return _gone_among(port, hook, blocking)
+
+
+def _gone_among(port: Port, hook: Hook, units: AbstractSet[str]) -> FrozenSet[str]:
+    if not units:
         return frozenset()
     living = port.living()
     if living is not None:
-        return frozenset(blocking - living)
-    return frozenset(blocking & set(hook.local.departed)) if hook.occasion.look_around else frozenset()
+        return frozenset(units - living)
+    return frozenset(units & set(hook.local.departed)) if hook.occasion.look_around else frozenset()
 
 
 def _forget(hook: Hook, leavers: AbstractSet[str] = frozenset()) -> Hook:
@@ -340,12 +376,18 @@ def _append(
     is-leader, read, decide, is-leader, write, read back. A write refused
     because leadership is gone is no error: the next leader appends what the
     claims say. Tickets whose end was told, in a hook that ends, are dropped.
+
+    The first ledger is made when no unit runs the old layer any more: so an
+    old leader and ours never give turns side by side.
     """
     if not port.is_leader():
         return hook._replace(leading=False)
     try:
         ledger = port.fresh_ledger()
         if ledger is None:
+            awaited = _awaited(port, hook)
+            if awaited:
+                return hook._replace(ledger=None, ledger_read=True, awaited=awaited)
             # The first ledger, or one lost when a model moved to Juju 4: every claim must be known.
             hook = _hear_everybody(port, hook)
             ledger = port.fresh_ledger()
@@ -361,6 +403,17 @@ def _append(
     if port.durable_at_once:
         return _read_ledger(port, hook)
     return hook if hook.ledger_read else hook._replace(ledger=ledger, ledger_read=True)
+
+
+def _awaited(port: Port, hook: Hook) -> FrozenSet[str]:
+    """Return the units that still run the old layer, as far as a leader without a ledger can see.
+
+    A subordinate's new unit leads before it has met the others, and no
+    goal-state names them: it waits until it has had the time to.
+    """
+    old = port.old_units()
+    met = frozenset([UNNAMED]) if hook.occasion.look_around else frozenset()
+    return old - _gone_among(port, hook, old) - met
 
 
 def _noting(hook: Hook, start: Ledger, grown: Ledger, gone: AbstractSet[str]) -> Hook:

@@ -25,7 +25,8 @@ Problems = Tuple[str, ...]
 CLAIM_FORM = '{"asked": A, "done": D, "locks": {LOCK: SINCE}} with 0 <= D <= A <= 1000000000'
 TICKET_FORM = '[TOKEN, QUEUE, UNIT, ASK, SLOTS], and [TOKEN, ...] or null, and SINCE where a policy decided'
 LOCAL_FORM = (
-    '{"own": CLAIMS, "committed": CLAIMS, "peers": {UNIT: CLAIMS}, "led": true or false, "departed": [...]}'
+    '{"own": CLAIMS, "committed": CLAIMS, "peers": {UNIT: CLAIMS}, "led": true or false, "departed": [...], '
+    '"published": true or false}'
 )
 HEAD_FORM = 'version 1 {{"v": 1, {}}}'
 
@@ -41,6 +42,8 @@ class Local(NamedTuple):
             the releases of tickets still in the ledger.
         led: whether this unit led in its last hook.
         departed: units whose relation-departed ran here.
+        published: whether Juju was ever seen to have claims of this unit, be
+            they empty. By them the others know that it runs this layer.
     """
 
     own: Tuple[Tuple[str, Claim], ...] = ()
@@ -48,6 +51,7 @@ class Local(NamedTuple):
     peers: Tuple[Tuple[Tuple[str, str], Claim], ...] = ()
     led: bool = False
     departed: Tuple[str, ...] = ()
+    published: bool = False
 
 
 def shown(found: Any) -> str:
@@ -67,7 +71,7 @@ def lock_name(name: Any) -> str:
             `@when`, which formats flag names; blanks at an end and control
             characters are mistakes that nobody would see in a log.
     """
-    if _is_lock(name):
+    if is_lock(name):
         return str(name)
     raise ValueError(
         'lock name: expected 1 to 200 printable characters without braces and without blanks '
@@ -100,17 +104,17 @@ def claims(text: Optional[str], where: str) -> Tuple[Dict[str, Claim], Problems]
     if not text:
         return {}, ()
     consequence = 'ignored: what it holds stays held, and it is given nothing until it can be read'
-    found = _parsed(text)
+    found = parsed(text)
     queues = found.get('queues') if _is_ours(found) else None
     if not isinstance(queues, dict):
         head = HEAD_FORM.format('"queues": {...}')
-        return {}, (_problem(where, head, text, consequence),)
+        return {}, (problem(where, head, text, consequence),)
     own, problems = {}, []  # type: Dict[str, Claim], List[str]
     for queue, entry in sorted(queues.items()):
         claim = _claim(entry) if _is_queue(queue) else None
         if claim is None:
             place = '{}, queue {}'.format(where, shown(queue))
-            problems.append(_problem(place, CLAIM_FORM, entry, consequence))
+            problems.append(problem(place, CLAIM_FORM, entry, consequence))
         else:
             own[queue] = claim
     return own, tuple(problems)
@@ -124,7 +128,7 @@ def _claim(found: Any) -> Optional[Claim]:
         return None
     if not (isinstance(kept, bool) and isinstance(locks, dict)):
         return None
-    if not all(_is_lock(name) and _is_time(since) for name, since in locks.items()):
+    if not all(is_lock(name) and _is_time(since) for name, since in locks.items()):
         return None
     return Claim(asked, done, tuple(sorted(locks.items())), kept, token)
 
@@ -154,18 +158,18 @@ def ledger(text: Optional[str], where: str) -> Tuple[Optional[Ledger], Problems]
     """
     if not text:
         return None, ()
-    found = _parsed(text)
+    found = parsed(text)
     entries = found.get('tickets') if _is_ours(found) else None
     if not (isinstance(entries, list) and _is_token(found.get('token'))):
         head = HEAD_FORM.format('"token": T, "tickets": [...]')
-        return UNREADABLE, (_problem(where, head, text, 'nobody is given a lock until it can be read'),)
+        return UNREADABLE, (problem(where, head, text, 'nobody is given a lock until it can be read'),)
     tickets, problems = [], []  # type: List[Ticket], List[str]
     for place, entry in enumerate(entries):
         ticket = _ticket(entry)
         tickets.append(ticket)
         if ticket.raw:
             entry_at = '{}, ticket {}'.format(where, place)
-            problems.append(_problem(entry_at, TICKET_FORM, entry, 'kept as it is; those behind it wait'))
+            problems.append(problem(entry_at, TICKET_FORM, entry, 'kept as it is; those behind it wait'))
     token = max([found['token']] + [ticket.token for ticket in tickets])
     return Ledger(token, tuple(tickets)), tuple(problems)
 
@@ -176,12 +180,12 @@ def _ticket(entry: Any) -> Ticket:
     after, since = fields[5:] if len(fields) == 7 else (None, '')
     legible = len(fields) in (5, 7) and _is_token(token) and _is_count(ask) and _is_count(slots)
     legible = legible and (after is None or _are_tokens(after)) and _is_time(since)
-    if legible and token and ask and slots and _is_queue(queue) and _is_unit(unit):
+    if legible and token and ask and slots and _is_queue(queue) and is_unit(unit):
         return Ticket(token, queue, unit, ask, slots, '', None if after is None else tuple(after), since)
     return Ticket(
         token=0,
         queue=queue if _is_queue(queue) else ALL_LOCKS,
-        unit=unit if _is_unit(unit) else '',
+        unit=unit if is_unit(unit) else '',
         ask=0,
         raw=json.dumps(entry),
     )
@@ -202,6 +206,7 @@ def local_text(local: Local) -> str:
             'peers': {unit: claims_text(own) for unit, own in peers.items()},
             'led': local.led,
             'departed': local.departed,
+            'published': local.published,
         }
     )
 
@@ -214,9 +219,9 @@ def local(text: Optional[str], where: str) -> Tuple[Optional[Local], Problems]:
     """
     if not text:
         return None, ()
-    found = _parsed(text)
+    found = parsed(text)
     if not _is_local(found):
-        return None, (_problem(where, LOCAL_FORM, text, 'this unit begins anew from what Juju has of it'),)
+        return None, (problem(where, LOCAL_FORM, text, 'this unit begins anew from what Juju has of it'),)
     own, problems = claims(found['own'], where + ', own')
     committed, more_problems = claims(found['committed'], where + ', committed')
     problems += more_problems
@@ -233,6 +238,7 @@ def local(text: Optional[str], where: str) -> Tuple[Optional[Local], Problems]:
         peers=tuple(sorted(peers)),
         led=found['led'],
         departed=tuple(found['departed']),
+        published=found['published'],
     )
     return remembered, ()
 
@@ -245,17 +251,17 @@ def _is_local(found: Any) -> bool:
     return (
         all(isinstance(found.get(name), str) and found[name] for name in ('own', 'committed'))
         and isinstance(peers, dict)
-        and all(_is_unit(unit) and isinstance(said, str) for unit, said in peers.items())
-        and isinstance(found.get('led'), bool)
+        and all(is_unit(unit) and isinstance(said, str) for unit, said in peers.items())
+        and all(isinstance(found.get(name), bool) for name in ('led', 'published'))
         and isinstance(departed, list)
-        and all(_is_unit(unit) for unit in departed)
+        and all(is_unit(unit) for unit in departed)
     )
 
 
 # What can be read at all
 
 
-def _parsed(text: str) -> Any:
+def parsed(text: str) -> Any:
     """Return what the JSON says; None where readers of JSON may differ."""
     try:
         return json.loads(
@@ -319,18 +325,18 @@ def _is_name(found: Any) -> bool:
     return isinstance(found, str) and 0 < len(found) <= 200 and found.isprintable()
 
 
-def _is_unit(found: Any) -> bool:
+def is_unit(found: Any) -> bool:
     # It is an argument of relation-get, where '-o/etc/passwd' would be an option.
     return _is_name(found) and found[0] != '-'
 
 
-def _is_lock(found: Any) -> bool:
+def is_lock(found: Any) -> bool:
     return _is_name(found) and found == found.strip() and not set(found) & {'{', '}'}
 
 
 def _is_queue(found: Any) -> bool:
-    return found == ALL_LOCKS or _is_lock(found)
+    return found == ALL_LOCKS or is_lock(found)
 
 
-def _problem(where: str, expected: str, found: Any, consequence: str) -> str:
+def problem(where: str, expected: str, found: Any, consequence: str) -> str:
     return '{}: expected {}, found {}; {}'.format(where, expected, shown(found), consequence)
