@@ -123,7 +123,6 @@ def text_of_local(rng):
         'peers': mostly(rng, lambda: {word(rng): mostly(rng, lambda: claim_text(rng)) for _ in range(2)}),
         'led': mostly(rng, lambda: rng.random() < 0.5),
         'published': mostly(rng, lambda: rng.random() < 0.5),
-        'departed': mostly(rng, lambda: few(rng, lambda: mostly(rng, lambda: word(rng)))),
     })  # fmt: skip
 
 

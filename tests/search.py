@@ -611,8 +611,7 @@ class Renamed:
         if isinstance(thing, str):
             return name(self._places[number(thing)]) if thing.startswith('app/') else thing
         if isinstance(thing, Local):
-            thing = thing._replace(peers=self._named(thing.peers), departed=self._named(thing.departed))
-            return thing._replace(peers=tuple(sorted(thing.peers)), departed=tuple(sorted(thing.departed)))
+            return thing._replace(peers=tuple(sorted(self._named(thing.peers))))
         if isinstance(thing, tuple) and hasattr(thing, '_fields'):
             return type(thing)(*map(self._named, thing))
         if isinstance(thing, tuple):

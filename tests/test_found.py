@@ -204,16 +204,14 @@ def test_a_local_store_that_names_no_unit_is_not_believed(unit):
     """Its name went to juju-log and to relation-get, or into a ticket that nobody could read."""
     peer = {'v': 1, 'queues': {'': {'asked': 2, 'done': 1, 'locks': {'a': ''}}}}
     whole = json.loads(wire.local_text(wire.Local()))
-    bad = [{**whole, 'peers': {unit: text}} for text in ('?', json.dumps(peer))] + [
-        {**whole, 'departed': [unit]}
-    ]
+    bad = [{**whole, 'peers': {unit: text}} for text in ('?', json.dumps(peer))]
 
     for found in bad:
         local, problems = wire.local(json.dumps(found), 'here')
         assert local is None and all(told.isprintable() for told in problems)
 
 
-@pytest.mark.parametrize('missing', ['own', 'committed', 'peers', 'led', 'departed', 'published'])
+@pytest.mark.parametrize('missing', ['own', 'committed', 'peers', 'led', 'published'])
 def test_half_a_local_store_is_not_taken_for_a_unit_that_asked_for_nothing(missing):
     """'{}' was believed: a held lock was neither used nor released, and the next ask had a number of old."""
     whole = json.loads(wire.local_text(wire.Local()))

@@ -15,10 +15,11 @@ import pytest
 import refresh
 from charms.layer.coordinator import juju as port
 from charms.layer.coordinator import old, rules
+from garbage import anything
 from hypothesis import given
 from hypothesis import strategies as st
 from seedcharms import OURS, SEED, classic
-from test_fuzz import anything, cases
+from test_fuzz import cases
 from watch import Watch
 
 WORK_S = 60.0

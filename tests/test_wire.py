@@ -66,7 +66,7 @@ def test_a_ledger_is_read_back_as_it_was_written(ledger):
 @given(owns, owns, st.booleans())
 def test_what_a_unit_remembers_is_read_back_as_it_was_written(own, theirs, led):
     peers = tuple(sorted((('app/1', queue), claim) for queue, claim in theirs.items()))
-    local = Local(tuple(sorted(own.items())), (), peers, led, ('app/9',))
+    local = Local(tuple(sorted(own.items())), (), peers, led, not led)
 
     assert wire.local(wire.local_text(local), 'here') == (local, ())
 

@@ -250,6 +250,7 @@ def first_world(version, holder, folder):
     for unit in UNITS:
         world.home(unit).mkdir()
     world.everyone('start')
+    world.run()
     world.everyone('config-changed')
     world.run()
     assert world.served == dict.fromkeys(UNITS, 1) and not world.faults

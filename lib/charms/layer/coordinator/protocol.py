@@ -243,14 +243,8 @@ def _fitting(hook: Hook, own: Mapping[str, Claim]) -> Dict[str, Claim]:
 
 def _hear_news(port: Port, hook: Hook) -> Hook:
     """Remember what the peer says whose hook this is. Only a leader need know: who waits asks those ahead."""
-    occasion, departed = hook.occasion, set(hook.local.departed)
-    if occasion.departed:
-        departed.add(occasion.departed)
-    departed.discard(occasion.news)
-    hook = _knowing(hook, departed=tuple(sorted(departed)))
-    if occasion.news and hook.leading:
-        return _hear(port, hook, [occasion.news])
-    return hook
+    news = hook.occasion.news
+    return _hear(port, hook, [news]) if news and hook.leading else hook
 
 
 def _hear(port: Port, hook: Hook, units: Iterable[str]) -> Hook:
@@ -312,23 +306,19 @@ def _gone(port: Port, hook: Hook) -> FrozenSet[str]:
     """Return the units that will never run again among those whose tickets block others, or are told of.
 
     Nobody is gone because he is missing from this unit's relation-list: a new
-    leader's is empty. A subordinate's goal-state is empty;
-    there a unit is gone once its relation-departed ran here, but not before
-    the next update-status, since on Juju 2.9-3.x that hook runs while the
-    leaver may still be inside its critical one.
+    leader's is empty. Nor because his relation-departed ran: on Juju 2.9-3.x
+    that is while he may still be inside his critical hook. A subordinate's
+    goal-state is empty, so there nobody is gone: who leaves in good order
+    releases what he has, and the rest is for an operator.
     """
     found = rules.unfinished if hook.policy.tells else rules.blocked_by
     blocking = set(found(hook.ledger, hook.claims)) - {hook.occasion.unit, UNNAMED}
-    return _gone_among(port, hook, blocking)
+    return _gone_among(port, blocking)
 
 
-def _gone_among(port: Port, hook: Hook, units: AbstractSet[str]) -> FrozenSet[str]:
-    if not units:
-        return frozenset()
-    living = port.living()
-    if living is not None:
-        return frozenset(units - living)
-    return frozenset(units & set(hook.local.departed)) if hook.occasion.look_around else frozenset()
+def _gone_among(port: Port, units: AbstractSet[str]) -> FrozenSet[str]:
+    living = port.living() if units else None
+    return frozenset() if living is None else frozenset(units - living)
 
 
 def _forget(hook: Hook, leavers: AbstractSet[str] = frozenset()) -> Hook:
@@ -413,7 +403,7 @@ def _awaited(port: Port, hook: Hook) -> FrozenSet[str]:
     """
     old = port.old_units()
     met = frozenset([UNNAMED]) if hook.occasion.look_around else frozenset()
-    return old - _gone_among(port, hook, old) - met
+    return old - _gone_among(port, old) - met
 
 
 def _noting(hook: Hook, start: Ledger, grown: Ledger, gone: AbstractSet[str]) -> Hook:

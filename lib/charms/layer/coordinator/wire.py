@@ -25,7 +25,7 @@ Problems = Tuple[str, ...]
 CLAIM_FORM = '{"asked": A, "done": D, "locks": {LOCK: SINCE}} with 0 <= D <= A <= 1000000000'
 TICKET_FORM = '[TOKEN, QUEUE, UNIT, ASK, SLOTS], and [TOKEN, ...] or null, and SINCE where a policy decided'
 LOCAL_FORM = (
-    '{"own": CLAIMS, "committed": CLAIMS, "peers": {UNIT: CLAIMS}, "led": true or false, "departed": [...], '
+    '{"own": CLAIMS, "committed": CLAIMS, "peers": {UNIT: CLAIMS}, "led": true or false, '
     '"published": true or false}'
 )
 HEAD_FORM = 'version 1 {{"v": 1, {}}}'
@@ -41,7 +41,6 @@ class Local(NamedTuple):
         peers: claims of other units by (unit, queue): the requests seen, and
             the releases of tickets still in the ledger.
         led: whether this unit led in its last hook.
-        departed: units whose relation-departed ran here.
         published: whether Juju was ever seen to have claims of this unit, be
             they empty. By them the others know that it runs this layer.
     """
@@ -50,7 +49,6 @@ class Local(NamedTuple):
     committed: Tuple[Tuple[str, Claim], ...] = ()
     peers: Tuple[Tuple[Tuple[str, str], Claim], ...] = ()
     led: bool = False
-    departed: Tuple[str, ...] = ()
     published: bool = False
 
 
@@ -205,7 +203,6 @@ def local_text(local: Local) -> str:
             'committed': claims_text(dict(local.committed)),
             'peers': {unit: claims_text(own) for unit, own in peers.items()},
             'led': local.led,
-            'departed': local.departed,
             'published': local.published,
         }
     )
@@ -237,7 +234,6 @@ def local(text: Optional[str], where: str) -> Tuple[Optional[Local], Problems]:
         committed=tuple(sorted(committed.items())),
         peers=tuple(sorted(peers)),
         led=found['led'],
-        departed=tuple(found['departed']),
         published=found['published'],
     )
     return remembered, ()
@@ -247,14 +243,12 @@ def _is_local(found: Any) -> bool:
     """Whether all of it is there: what is missing must not be taken for nothing asked and nobody heard."""
     if not isinstance(found, dict):
         return False
-    peers, departed = found.get('peers'), found.get('departed')
+    peers = found.get('peers')
     return (
         all(isinstance(found.get(name), str) and found[name] for name in ('own', 'committed'))
         and isinstance(peers, dict)
         and all(is_unit(unit) and isinstance(said, str) for unit, said in peers.items())
         and all(isinstance(found.get(name), bool) for name in ('led', 'published'))
-        and isinstance(departed, list)
-        and all(is_unit(unit) for unit in departed)
     )
 
 
