@@ -396,8 +396,7 @@ def picture(prices: Prices, path: Path) -> None:
         axes.set_yscale('log')
         axes.set_xticks(sizes)
         axes.xaxis.set_major_formatter(ScalarFormatter())
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_minor_formatter(NullFormatter())
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_title(name + (', s' if name == 'duration' else ''), loc='left')
         axes.set_xlabel('units')
         axes.grid(True, which='major', color='#dddddd')
