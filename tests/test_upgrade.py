@@ -145,14 +145,17 @@ def test_units_of_the_new_code_wait_while_old_ones_go_on_among_themselves(rollin
     check_all_is_well(made, watch)
 
 
-def test_the_leader_says_which_units_it_waits_for(rolling):
-    made, _, kinds = rolling(leader='app/0')
-    kinds.upgrade('app/0')
-    kinds.upgrade('app/1')
-    made.run(seconds=200)
+def test_the_leader_says_which_units_it_waits_for_and_another_that_there_are_such(rolling):
+    made, _, kinds = rolling()
+    made.run(seconds=300)
+    upgrade_each(made, kinds, UNITS[:2], every_s=20)
+    made.configure(go=2)
+    made.run()
 
     sentence = 'app/2 still runs the old layer; turns begin when every unit runs the new one'
-    assert made.log_of('app/0', sentence)
+    assert made.log_of('app/0', 'coordinator: ' + sentence)
+    assert made.log_of('app/0', 'restart: asked; ' + sentence)
+    assert made.log_of('app/1', 'restart: asked, and the leader has given no ticket yet; it gives none while')
 
 
 @pytest.mark.parametrize('leader, holder', [('app/0', 'app/1'), ('app/2', 'app/0'), ('app/0', 'app/2')])
@@ -295,18 +298,18 @@ def test_nothing_asked_in_the_old_layer_is_asked_for_again_after_a_store_is_lost
 
 
 def test_a_unit_whose_upgrade_hook_was_skipped_is_known_to_run_the_new_code(rolling):
-    made, watch, kinds = rolling()
+    """It asks for nothing, so it has nothing else to say."""
+    made, watch, kinds = rolling(moment='asking')
     made.run(seconds=300)
-    made.configure(go=2)
-    made.run(seconds=5)
     made.fail_hook('app/2', 'upgrade-charm', times=9)
-    upgrade = [kinds.upgrade(unit) for unit in UNITS]
+    made.poison('app/1', 'coordinator', json.dumps({'restart': '2027-01-15 08:10:00.000000Z'}))
+    for unit in UNITS:
+        kinds.upgrade(unit)
     made.run(until=lambda: failed(made))
     made.resolve('app/2', retry=False)
     made.run()
 
-    assert upgrade and 'coordinator-ledger' in made.controller.leader_settings
-    assert all(watch.served(unit) == 2 for unit in UNITS), made.story()
+    assert [watch.served(unit) for unit in UNITS] == [1, 2, 1], made.story()
 
 
 # What is left, and what it costs
