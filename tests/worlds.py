@@ -61,9 +61,10 @@ _on('three-removed', '3 units × 1, one is removed or lost', removals=1, **THREE
 _on('three-newcomer', '3 units × 1, the third is added on the way', newcomer=True, **THREE)
 
 # What is known not to hold: README, limits.
-# Of subordinates no two hold, though one leaves: where one that is lost has a ticket, all wait for ever. When
-# the leader took a leaver for gone at update-status, two did: remove app/0 · begin app/1, app/0 departed, ask ·
-# fail app/1 · begin app/0 (a retry), ask: it works · elect app/1 · begin, succeed · update-status of app/1: it works.
+# Of subordinates no two hold, though one leaves; where one is lost that has a ticket, all wait for ever.
+# When the leader took a leaver for gone at update-status, two did: remove app/0 · begin app/1, app/0 departed,
+# ask · fail app/1 · begin app/0 (a retry), ask: it works · elect app/1 · begin, succeed ·
+# update-status: so does app/1.
 TWO_HOLD, FOR_EVER = 'hold one lock', 'waiting for ever'
 _on('aba', '2 units × 2, leadership leaves and returns in a hook', '4', '4', TWO_HOLD, asks=2, aba=True)
 _on(
