@@ -62,7 +62,7 @@ _on('three-newcomer', '3 units × 1, the third is added on the way', newcomer=Tr
 
 # What is known not to hold: README, limits.
 # Of subordinates no two hold, though one leaves; where one is lost that has a ticket, all wait for ever.
-# When the leader took a leaver for gone at update-status, two did: remove app/0 · begin app/1, app/0 departed,
+# When the leader took a leaver for gone at update-status, two did: remove app/0 · begin app/1, app/0 left,
 # ask · fail app/1 · begin app/0 (a retry), ask: it works · elect app/1 · begin, succeed ·
 # update-status: so does app/1.
 TWO_HOLD, FOR_EVER = 'hold one lock', 'waiting for ever'
