@@ -175,6 +175,12 @@ class Paper:
         self.served.append(holder)
         self.hook(self.leader, news=holder)
 
+    def old_requests(self):
+        return ()
+
+    def old_units(self):
+        return frozenset()
+
     def is_leader(self):
         self.calls['is-leader'] += 1
         return self.unit == self.leader
