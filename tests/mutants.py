@@ -90,8 +90,8 @@ MUTATIONS = [
     Mutation(
         'rule 1, row "request lost when the commit fails": what Juju has not heard is not told again',
         LIB + 'protocol.py',
-        'if reread or own != committed:',
-        'if reread:',
+        'if reread or not known or own != committed:',
+        'if reread or not known:',
         search('juju=3'),
     ),
     Mutation(

@@ -51,7 +51,7 @@ def main() -> int:
     if unknown:
         parser.error('no world {}; there are {}'.format(', '.join(unknown), ', '.join(WORLDS)))
 
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 130)
     table = Table('world', 'Juju', 'worlds', 's', 'MB', 'fault')
     histories, code = [], 0
     with Pool(1, maxtasksperchild=1) as pool:
