@@ -368,7 +368,25 @@ class Account:
         ]
 
 
-class BadLuck:
+class Killing:
+    """What may hit a unit whatever code it runs."""
+
+    model: Juju
+    dice: random.Random
+
+    def crashes(self, unit: str) -> str:
+        self.model.crash_hook(unit, self.dice.randint(1, 12))
+        return 'a crash at a call'
+
+    def kills(self, unit: str) -> Optional[str]:
+        busy = [name for name in self.model.running if self.model.running[name].child is not None]
+        if not busy:
+            return None
+        self.model.kill_hook(self.dice.choice(sorted(busy)))
+        return 'a kill'
+
+
+class BadLuck(Killing):
     """Makes things go wrong in one model, at times that its dice choose."""
 
     def __init__(self, model: Juju, kind: Kind) -> None:
@@ -427,17 +445,6 @@ class BadLuck:
     def cuts(self, unit: str) -> str:
         self.model.partition(unit, self.dice.choice([5.0, 40.0, 150.0]))
         return 'a partition'
-
-    def crashes(self, unit: str) -> str:
-        self.model.crash_hook(unit, self.dice.randint(1, 12))
-        return 'a crash at a call'
-
-    def kills(self, unit: str) -> Optional[str]:
-        busy = [name for name in self.model.running if self.model.running[name].child is not None]
-        if not busy:
-            return None
-        self.model.kill_hook(self.dice.choice(sorted(busy)))
-        return 'a kill'
 
     def fails(self, unit: str) -> str:
         self.model.fail_hook(unit, times=self.dice.choice([1, 1, 2]))

@@ -63,7 +63,7 @@ class Verdict(NamedTuple):
     story: str
 
 
-class BadLuck:
+class BadLuck(chaos.Killing):
     """Makes things go wrong, but nothing that the old pair alone cannot bear."""
 
     def __init__(self, model: Juju, kinds: Kinds, dice: random.Random) -> None:
@@ -90,17 +90,6 @@ class BadLuck:
             return None  # an old hook fails where it leads no more at its end
         self.model.elect(unit)
         return 'leadership moves'
-
-    def crashes(self, unit: str) -> str:
-        self.model.crash_hook(unit, self.dice.randint(1, 12))
-        return 'a crash at a call'
-
-    def kills(self, unit: str) -> Optional[str]:
-        busy = [name for name in self.model.running if self.model.running[name].child is not None]
-        if not busy:
-            return None
-        self.model.kill_hook(self.dice.choice(sorted(busy)))
-        return 'a kill'
 
     def fails(self, unit: str) -> Optional[str]:
         if unit not in self.kinds.upgraded or unit in self.model.running:
