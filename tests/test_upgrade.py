@@ -87,7 +87,7 @@ def check_all_is_well(made, watch):
 
 
 @pytest.mark.parametrize('leader', UNITS)
-@pytest.mark.parametrize('moment', MOMENTS)
+@pytest.mark.parametrize('moment', ['the first works', 'between two', 'the second works'])
 def test_three_units_are_refreshed_in_any_order_at_any_moment(rolling, leader, moment):
     for place, order in enumerate(ORDERS):
         made, watch, kinds = rolling(leader=leader, moment=moment, seed=place)
