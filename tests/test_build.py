@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / 'examples' / 'rolling-db'
 CACHES = ('.git', '.hypothesis', '.mypy_cache', '.pytest_cache', '.ruff_cache', '.venv', '__pycache__')
 
-MODULES = '__init__ choice classes flags here juju policy protocol rules wire'.split()
+MODULES = '__init__ choice classes flags here juju old policy protocol rules wire'.split()
 SHIPPED = {'lib/charms/layer/coordinator/{}.py'.format(module) for module in MODULES} | {
     'copyright.layer-coordinator',
     'hooks/relations/coordinator/interface.yaml',
