@@ -187,7 +187,7 @@ MUTATIONS = [
         LIB + 'protocol.py',
         'own = rules.adopted(hook.ledger, hook.occasion.unit, hook.own)',
         'own = hook.own',
-        search('juju=3, forgets=True'),
+        search('juju=3, forgets=True', most=200000),
     ),
     Mutation(
         'rule 9: the release of a hook that has not succeeded counts',
