@@ -5,9 +5,11 @@ charms.reactive, with hook tools that are small shell scripts. A round runs each
 kind of hook once, in random order; a pair is two kinds of the same round, so
 that what else the machine does falls on both. Medians of many pairs are told.
 
-Juju's own hook tools cost much more than a shell script (about 22 ms each, a
-start of a large program that asks the agent), so two figures are given: what
-the lock's Python takes by itself, and the same with each tool at a stated time.
+A hook of 250 ms hides what is small, so the lock's own code is also run alone,
+after all that any reactive hook imports, and its CPU is read before and after.
+Juju's hook tools cost much more than a shell script (about 22 ms each: a large
+program starts and asks the agent); `with tools` is the lock's own Python and
+that time for each of its calls.
 
 The hook is one peer's relation-changed, which is what rolls are made of. What
 its tools answer was recorded from the modelled Juju, in the second such hook.
@@ -16,7 +18,6 @@ its tools answer was recorded from the modelled Juju, in the second such hook.
 import argparse
 import os
 import random
-import resource
 import shlex
 import statistics
 import subprocess
@@ -56,6 +57,29 @@ def reconfigure():
 def restart():
     check_call(['systemctl', 'restart', 'rolling-db'])
 """
+ALONE = """
+import os, sys, time
+sys.path.insert(0, 'lib')
+from charmhelpers.core import hookenv
+from charms.layer import basic
+import charms.reactive
+hookenv.juju_version = lambda: os.environ['JUJU_VERSION']
+begins = time.process_time()
+{}
+print(1000 * (time.process_time() - begins))
+"""
+WORK = {
+    NONE: '',
+    OURS: 'from charms.layer import coordinator\ncoordinator.begin_hook()\ncoordinator.end_hook()',
+    THEIRS: """from charmhelpers.coordinator import Serial
+lock = Serial()
+lock.initialize()
+lock.handle()
+lock._release_granted()
+lock._save_state()""",
+}
+"""What each lock does before and after the handlers; theirs books just these with hookenv."""
+
 UBUNTU = "import platform\nplatform.linux_distribution = lambda *a, **k: ('Ubuntu', '22.04', 'jammy')\n"
 WRITING = ('juju-log', 'relation-set', 'leader-set', 'status-set')
 TOOL_MS = 22.0
@@ -93,19 +117,21 @@ BASE = KINDS[0]
 
 
 class Hook(NamedTuple):
-    """A hook that can be run again and again: the program, what it runs in, its tool calls."""
+    """A hook that can be run again and again: the program, the lock's own part, the tool calls."""
 
     command: List[str]
+    alone: List[str]
     env: Dict[str, str]
     calls: List[str]
     logged: List[str]
 
 
 class Cost(NamedTuple):
-    """What one run took, in ms: CPU of the program and its tools, and by the clock."""
+    """What one run took, in ms: CPU, tools included; by the clock; CPU of the lock's own Python."""
 
     cpu: float
     wall: float
+    own: float
 
 
 # A hook and its tools
@@ -163,7 +189,8 @@ def prepare(kind: Kind, place: Path) -> Hook:
     (place / 'site').mkdir()
     (place / 'site' / 'sitecustomize.py').write_text(UBUNTU)  # charmhelpers 1.2.1 refuses Debian
     env = {**env, 'PATH': '{}:/usr/bin:/bin'.format(place / 'bin'), 'PYTHONPATH': str(place / 'site')}
-    return Hook([sys.executable, script], env, calls, logged)
+    alone = [sys.executable, '-c', ALONE.format(WORK[kind.lock])]
+    return Hook([sys.executable, script], alone, env, calls, logged)
 
 
 def _recorded(
@@ -229,47 +256,34 @@ def run(hook: Hook) -> Cost:
         if status:
             output.seek(0)
             raise RuntimeError('{}: {}'.format(hook.command, output.read().decode()[-2000:]))
-    return Cost(1000 * (used.ru_utime + used.ru_stime), 1000 * (ends - begins))
+    own = subprocess.check_output(
+        hook.alone, cwd=hook.env['CHARM_DIR'], env=hook.env, stderr=subprocess.DEVNULL
+    )
+    return Cost(1000 * (used.ru_utime + used.ru_stime), 1000 * (ends - begins), float(own.split()[-1]))
 
 
 def measure(pairs: int, seed: int = 1, kinds: Tuple[Kind, ...] = KINDS) -> Tuple[Any, ...]:
-    """Return the hooks by kind, the costs by kind (one a round), and the costs of a tool alone."""
+    """Return the hooks by kind, and the costs by kind, one a round."""
     with tempfile.TemporaryDirectory(dir='/dev/shm' if os.path.isdir('/dev/shm') else None) as folder:
         hooks = {
             kind: prepare(kind, Path(folder) / 'hook-{}'.format(number)) for number, kind in enumerate(kinds)
         }
         costs: Dict[Kind, List[Cost]] = {kind: [] for kind in kinds}
-        tool = Hook([str(Path(folder) / 'hook-0' / 'bin' / 'juju-log')], hooks[kinds[0]].env, [], [])
-        alone: List[Cost] = []
-        order = list(kinds)
         for kind in kinds:
             run(hooks[kind])  # its files are in memory and compiled
+        chance, order = random.Random(seed), list(kinds)
         for _ in range(pairs):
-            random.Random(seed + len(alone)).shuffle(order)
+            chance.shuffle(order)
             for kind in order:
                 costs[kind].append(run(hooks[kind]))
-            alone.append(_tool(tool))
-    return hooks, costs, alone
-
-
-def _tool(tool: Hook, times: int = 20) -> Cost:
-    """Return what one call of a tool costs on the average, this process's part included."""
-    before, begins = _cpu(), time.perf_counter()
-    for _ in range(times):
-        subprocess.check_call(tool.command, env=tool.env)
-    return Cost(1000 * (_cpu() - before) / times, 1000 * (time.perf_counter() - begins) / times)
-
-
-def _cpu() -> float:
-    uses = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(use.ru_utime + use.ru_stime for use in uses)
+    return hooks, costs
 
 
 class Told(NamedTuple):
     """A line of the table, in ms; `added` is beyond a hook without a lock, pair by pair.
 
-    `python` is the added CPU without what its tools cost; `real` the added time
-    if each tool took TOOL_MS: the lock's Python and its calls.
+    `python` is the CPU of the lock's own Python; `real` the same and TOOL_MS for
+    each tool that it calls.
     """
 
     kind: Kind
@@ -282,25 +296,22 @@ class Told(NamedTuple):
     real: float
 
 
-def told(hooks: Dict[Kind, Hook], costs: Dict[Kind, List[Cost]], alone: List[Cost]) -> List[Told]:
-    tool = Cost(*(statistics.median(axis) for axis in zip(*alone)))
+def told(hooks: Dict[Kind, Hook], costs: Dict[Kind, List[Cost]]) -> List[Told]:
     lines = []
     for kind, of_kind in costs.items():
         calls = len(hooks[kind].calls)
-        more = calls - len(hooks[BASE].calls)
         pairs = list(zip(of_kind, costs[BASE]))
-        added = _quartiles([cost.cpu - base.cpu for cost, base in pairs])
-        wall = statistics.median(cost.wall - base.wall for cost, base in pairs)
+        python = statistics.median(cost.own for cost in of_kind)
         lines.append(
             Told(
                 kind=kind,
                 calls=calls,
                 cpu=statistics.median(cost.cpu for cost in of_kind),
                 ratio=_quartiles([cost.cpu / base.cpu for cost, base in pairs]),
-                added_cpu=added,
-                added_wall=wall,
-                python=added[1] - more * tool.cpu,
-                real=added[1] - more * tool.cpu + more * TOOL_MS,
+                added_cpu=_quartiles([cost.cpu - base.cpu for cost, base in pairs]),
+                added_wall=statistics.median(cost.wall - base.wall for cost, base in pairs),
+                python=python,
+                real=python + (calls - len(hooks[BASE].calls)) * TOOL_MS,
             )
         )
     return lines
@@ -319,7 +330,7 @@ def table(lines: List[Told]) -> Any:
     shown = Table(title='One hook, a peer’s relation-changed, run as a program', title_justify='left')
     for heading in ('hook', 'units', 'tools', 'CPU', '× without (quartiles)', 'adds CPU (quartiles)'):
         shown.add_column(heading, justify='left' if heading == 'hook' else 'right')
-    for heading in ('adds wall', 'of it Python', 'with tools of {:.0f} ms'.format(TOOL_MS)):
+    for heading in ('adds wall', 'own Python', 'with tools of {:.0f} ms'.format(TOOL_MS)):
         shown.add_column(heading, justify='right')
     for line in lines:
         name = line.kind.lock if line.kind.lock == NONE else '{}, {}'.format(line.kind.lock, line.kind.state)
@@ -329,7 +340,7 @@ def table(lines: List[Told]) -> Any:
                 '{1:.2f} ({0:.2f}-{2:.2f})'.format(*line.ratio),
                 '{1:.0f} ms ({0:.0f}-{2:.0f})'.format(*line.added_cpu),
                 '{:.0f} ms'.format(line.added_wall),
-                '{:.0f} ms'.format(line.python),
+                '{:.1f} ms'.format(line.python),
                 '{:.0f} ms'.format(line.real),
             ]
         shown.add_row(*cells)
@@ -343,9 +354,11 @@ def verdicts(lines: List[Told]) -> List[str]:
     for kind, ours in by_kind.items():
         theirs = by_kind.get(kind._replace(lock=THEIRS))
         if kind.lock == OURS and theirs:
-            shares = ours.added_cpu[1] / theirs.added_cpu[1], ours.real / theirs.real
-            form = '{} of {} units: adds {:.0%} of the CPU that {} adds, {:.0%} with tools of {:.0f} ms'
-            said.append(form.format(kind.state, kind.units, shares[0], THEIRS, shares[1], TOOL_MS))
+            form = '{} of {} units: own Python {:.1f} ms beside {:.1f}; with tools of {:.0f} ms {:.0%} of {}'
+            share = ours.real / theirs.real
+            said.append(
+                form.format(kind.state, kind.units, ours.python, theirs.python, TOOL_MS, share, THEIRS)
+            )
     return said
 
 
