@@ -164,7 +164,7 @@ LOCALS = tuple(
             (('', Claim(1, 1)),),
             ((('app/1', ''), Claim(2, done)), (('app/2', 'b'), Claim(3, 3))),
             led,
-            ('app/9',),
+            True,
         )
     )
     for done, led in ((1, True), (2, False))
