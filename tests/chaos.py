@@ -368,7 +368,7 @@ class Account:
         ]
 
 
-class Killing:
+class Strokes:
     """What may hit a unit whatever code it runs."""
 
     model: Juju
@@ -385,8 +385,16 @@ class Killing:
         self.model.kill_hook(self.dice.choice(sorted(busy)))
         return 'a kill'
 
+    def fails_at_work(self, unit: str) -> str:
+        self.model.fail_command(unit, WORK + ' restart', times=self.dice.choice([1, 2]))
+        return 'a program that fails'
 
-class BadLuck(Killing):
+    def repeats_commit(self, unit: str) -> str:
+        self.model.repeat_commit(unit)
+        return 'a commit repeated'
+
+
+class BadLuck(Strokes):
     """Makes things go wrong in one model, at times that its dice choose."""
 
     def __init__(self, model: Juju, kind: Kind) -> None:
@@ -450,17 +458,9 @@ class BadLuck(Killing):
         self.model.fail_hook(unit, times=self.dice.choice([1, 1, 2]))
         return 'a hook that fails'
 
-    def fails_at_work(self, unit: str) -> str:
-        self.model.fail_command(unit, WORK + ' restart', times=self.dice.choice([1, 2]))
-        return 'a program that fails'
-
     def loses_commit(self, unit: str) -> str:
         self.model.lose_commit(unit)
         return 'a commit lost'
-
-    def repeats_commit(self, unit: str) -> str:
-        self.model.repeat_commit(unit)
-        return 'a commit repeated'
 
     def adds(self, unit: str) -> Optional[str]:
         if len(self.model.units) >= 8:

@@ -63,7 +63,7 @@ class Verdict(NamedTuple):
     story: str
 
 
-class BadLuck(chaos.Killing):
+class BadLuck(chaos.Strokes):
     """Makes things go wrong, but nothing that the old pair alone cannot bear."""
 
     def __init__(self, model: Juju, kinds: Kinds, dice: random.Random) -> None:
@@ -97,19 +97,11 @@ class BadLuck(chaos.Killing):
         self.model.fail_hook(unit, times=self.dice.choice([1, 1, 2]))
         return 'a hook that fails'
 
-    def fails_at_work(self, unit: str) -> str:
-        self.model.fail_command(unit, chaos.WORK + ' restart', times=self.dice.choice([1, 2]))
-        return 'a program that fails'
-
     def loses_commit(self, unit: str) -> Optional[str]:
         if unit not in self.kinds.upgraded or unit in self.model.running:
             return None  # of old code that is a request lost
         self.model.lose_commit(unit)
         return 'a commit lost'
-
-    def repeats_commit(self, unit: str) -> str:
-        self.model.repeat_commit(unit)
-        return 'a commit repeated'
 
     def adds(self, unit: str) -> Optional[str]:
         if len(self.model.units) >= 7:
