@@ -1,6 +1,7 @@
 # Needs git, make and python3 with venv. All else is installed from PyPI under .venv/ when it is first needed.
 
 PYTHON ?= python3
+export PYTHONPATH := $(CURDIR)/lib:$(CURDIR)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -11,7 +12,7 @@ help: ## List what make can do here; this is what a plain `make` does.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: .venv/.demo ## Tell one rolling restart on a local Juju; takes UNITS=, JUJU=3 or 4, SLOTS=, SEED= and OUTPUT=.
-	@.venv/bin/python tests/demo.py $(if $(UNITS),--units $(UNITS)) $(if $(JUJU),--juju $(JUJU)) \
+	@.venv/bin/python examples/demo.py $(if $(UNITS),--units $(UNITS)) $(if $(JUJU),--juju $(JUJU)) \
 	  $(if $(SLOTS),--slots $(SLOTS)) $(if $(SEED),--seed $(SEED)) $(if $(OUTPUT),--output '$(OUTPUT)')
 
 test: .venv/.demo .venv/.test .venv/charm-tools/.ready ## Test all on python3, and a share on each other Python from 3.8 to 3.13 there is.
@@ -21,15 +22,15 @@ test-everywhere: .venv/.demo .venv/.test .venv/charm-tools/.ready ## Test all on
 	@.venv/bin/python tests/pythons.py --everywhere
 
 prove: .venv/.demo .venv/.test ## Visit every history of every small world, then check the model in Promela with spin; takes WORLD=.
-	@.venv/bin/python tests/prove.py $(WORLD)
-	@$(if $(WORLD),,.venv/bin/python tests/spin.py)
+	@.venv/bin/python tests/proofs/prove.py $(WORLD)
+	@$(if $(WORLD),,.venv/bin/python tests/proofs/spin.py)
 
 chaos: .venv/.demo .venv/.test ## Live through random histories of the whole stack: SEEDS=1000 of them, or tell SEED=17; takes LOCK=.
-	@.venv/bin/python tests/chaos.py $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FIRST),--first $(FIRST)) \
+	@.venv/bin/python tests/campaigns/chaos.py $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FIRST),--first $(FIRST)) \
 	  $(if $(SEED),--seed $(SEED)) $(if $(LOCK),--lock $(LOCK))
 
 mutants: .venv/.demo .venv/.test ## Break each rule of the layer on purpose, and show which test notices, and how soon.
-	@.venv/bin/python tests/mutants.py
+	@.venv/bin/python tests/campaigns/mutants.py
 
 check: lint types test ## Check format, lint and types, then do what `make test` does.
 
@@ -44,7 +45,7 @@ format: .venv/.check ## Rewrite the Python files in the project's format.
 	@.venv/bin/ruff format --quiet .
 
 bench: .venv/.demo .venv/.test ## Measure what the layer costs, beside charmhelpers.coordinator; takes UNITS='3 10 300', PEER_UP_TO=, SEED= and OUTPUT=.
-	@.venv/bin/python tests/bench.py $(if $(UNITS),--units $(UNITS)) $(if $(PEER_UP_TO),--peer-up-to $(PEER_UP_TO)) \
+	@.venv/bin/python benchmarks/bench.py $(if $(UNITS),--units $(UNITS)) $(if $(PEER_UP_TO),--peer-up-to $(PEER_UP_TO)) \
 	  $(if $(SEED),--seed $(SEED)) $(if $(OUTPUT),--output '$(OUTPUT)')
 
 clean: ## Remove .venv/ and every cache, so that the next target installs anew.

@@ -2,43 +2,18 @@
 
 import itertools
 import os
-import sys
 from pathlib import Path
-from typing import Any, Callable, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Iterator, List
 
 import pytest
 from hypothesis import settings
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / 'lib'), str(ROOT / 'tests')]  # before anything imports `charms`
-
-from jujusim import process  # noqa: E402,F401 - teaches charmhelpers that this is no Debian
-from jujusim.charm import assemble  # noqa: E402
-from jujusim.juju import Juju  # noqa: E402
-
-RESTART_S = 60.0
+from jujusim.juju import Juju
+from tests.deploy import IMPORTS, ROOT, assemble, machine
 
 settings.register_profile('share', max_examples=20)
 if os.environ.get('SUITE') == 'share':
     settings.load_profile('share')
-
-IMPORTS = """from subprocess import check_call
-
-from charmhelpers.core import hookenv
-from charms import reactive
-from charms.layer import coordinator
-from charms.reactive import hook, when, when_not
-
-"""
-
-
-def machine(unit: str, argv: List[str]) -> Optional[Tuple[float, int]]:
-    """Programs of the tests' machines: a restart of a minute, and `work SECONDS`."""
-    if argv[:2] == ['systemctl', 'restart']:
-        return RESTART_S, 0
-    if argv[0] == 'work':
-        return float(argv[1]), 0
-    return None
 
 
 @pytest.fixture(scope='session')

@@ -1,13 +1,15 @@
-"""Garbage for tests/test_fuzz.py: near misses of what the layer writes, and any text at all.
+"""Garbage for tests/unit/test_fuzz.py: near misses of what the layer writes, and any text at all.
 
 Made from a seeded Random, which hypothesis gives: so near misses are as likely as we like.
 """
 
 import json
+import os
 import re
 
 from charms.layer.coordinator import wire
 from charms.layer.coordinator.rules import Claim, Ledger, Ticket
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 EDGES = [0, 1, 2, 3, 10**9 - 1, 10**9, 10**9 + 1, 2**53 - 1, 2**53, 2**53 + 1, 10**400]
@@ -172,3 +174,9 @@ LOCALS = tuple(
 claims_or_worse = spoilt(claim_text, *CLAIMS)
 ledgers_or_worse = spoilt(text_of_ledger, *LEDGERS)
 locals_or_worse = spoilt(text_of_local, *LOCALS)
+
+
+def cases(times):
+    """Return settings for so many times the cases of the profile, or for FUZZ cases."""
+    most = int(os.environ.get('FUZZ', 0)) or max(1, int(times * settings().max_examples))
+    return settings(max_examples=most, deadline=None, suppress_health_check=list(HealthCheck))

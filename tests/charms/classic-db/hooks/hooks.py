@@ -1,11 +1,9 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S PYTHONPATH=lib python3
 """Every hook of this charm; each hook's file is a link to this one."""
 
 import os
 import sys
 from subprocess import check_call
-
-sys.path.insert(0, 'lib')
 
 from charmhelpers.core import hookenv
 from charms.layer import coordinator

@@ -8,8 +8,8 @@ from charmhelpers.core import hookenv
 # It asks /var/lib/juju for the version of an agent, which this machine has not.
 hookenv.juju_version = lambda: os.environ['JUJU_VERSION']
 
-from charmhelpers.coordinator import Serial  # noqa: E402
-from charms.reactive import clear_flag, set_flag, when  # noqa: E402
+from charmhelpers.coordinator import Serial
+from charms.reactive import clear_flag, set_flag, when
 
 coordinator = Serial()  # books its own initialize() and handle() at the start of the hook
 
@@ -28,7 +28,7 @@ def hide_grant():
 @when('config.changed')
 def reconfigure():
     if hookenv.config('go'):
-        hookenv.log('asks: restart')  # tests/chaos.py keeps account of that
+        hookenv.log('asks: restart')  # tests/campaigns/chaos.py keeps account of that
         if coordinator.acquire('restart'):
             set_flag('seed.granted.restart')
         hookenv.log('asked: restart')

@@ -1,13 +1,11 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S PYTHONPATH=lib python3
 """Every hook of this charm; each hook's file is a link to this one."""
 
 import collections
 import collections.abc
 import os
-import sys
 from subprocess import check_call
 
-sys.path.insert(0, 'lib')
 if not hasattr(collections, 'Iterable'):  # charmhelpers 1.2.1 looks for it where Python 3.9 had it last
     collections.Iterable = collections.abc.Iterable
 

@@ -1,0 +1,128 @@
+"""What the controller knows: units, databags, leader settings, the lease. No hook runs here.
+
+Rules are those of "What a faithful simulator must do" in jujusim/README.md
+(R1-R30). Nothing here knows a lock.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Callable, Dict, List, Mapping, Optional, Tuple
+
+RELATION = 'coordinator'
+RELATION_ID = 'coordinator:0'
+
+Notify = Callable[[str, str], None]
+"""Called with a channel and what changed on it: ('unit', 'app/1'), ('leader-settings', '') …"""
+
+
+class NotLeader(Exception):
+    """Raised where the controller refuses a write that only the leader may make."""
+
+
+@dataclass
+class Unit:
+    """A unit as the controller knows it."""
+
+    name: str
+    life: str = 'alive'  # then dying, then dead
+    entered_scope: bool = False
+    departing: bool = False  # R20: peers are told at once on Juju 2.9-3.x
+    settings: Dict[str, str] = field(default_factory=dict)
+    writes: int = 0
+    status: str = 'waiting'
+    status_message: str = ''
+    connected: bool = True  # the agent runs and reaches the controller
+
+
+class Controller:
+    """One application with one peer relation, on Juju 2.9-3.x (`juju=3`) or 4.0 (`juju=4`)."""
+
+    def __init__(self, app: str, juju: int, notify: Notify) -> None:
+        if juju not in (3, 4):
+            raise ValueError('juju: expected 3 or 4, found {!r}'.format(juju))
+        self.app, self.juju, self._notify = app, juju, notify
+        self.units: Dict[str, Unit] = {}
+        self.app_settings: Dict[str, str] = {}
+        self.app_writes = 0
+        self.leader_settings: Dict[str, str] = {}
+        self.leader_settings_writes = 0
+        self.config: Dict[str, object] = {}
+        self.leader: Optional[str] = None
+        self.leader_writes: List[Tuple[str, str]] = []  # every ledger-like write, for whoever counts
+
+    # Databags
+
+    def version(self, unit: str) -> int:
+        """R25: a counter up to 3.x, a hash of the content on 4.0 (A→B→A is invisible)."""
+        bag = self.units[unit]
+        return bag.writes if self.juju == 3 else _hash(bag.settings)
+
+    def app_version(self) -> int:
+        if not self.app_writes:
+            return 0  # not fired before the bag was ever written
+        return self.app_writes if self.juju == 3 else _hash(self.app_settings)
+
+    def enter_scope(self, unit: str) -> None:
+        """R19: after install, before the unit's own relation-created."""
+        bag = self.units[unit]
+        bag.entered_scope = True
+        address = '10.0.0.{}'.format(unit.split('/')[1])
+        bag.settings.update({'ingress-address': address, 'egress-subnets': address + '/32'})
+        if self.juju == 3:
+            bag.settings['private-address'] = address
+        bag.writes += 1
+        self._notify('scope', unit)
+
+    def in_scope(self, unit: str) -> bool:
+        """Whether peers are told of the unit: R20, on 4.0 they never learn that it left."""
+        bag = self.units[unit]
+        return bag.entered_scope and not bag.departing
+
+    def commit(self, unit: str, settings: Optional[Dict[str, str]], app: Optional[Dict[str, str]]) -> None:
+        """R8, R10: one atomic batch; with application settings in it, only for the leader."""
+        if app is not None and self.leader != unit:
+            raise NotLeader('{} is not leader of {}'.format(unit, self.app))
+        bag = self.units[unit]
+        if settings is not None and settings != bag.settings:  # R25: no-op writes fire nothing
+            bag.settings, bag.writes = dict(settings), bag.writes + 1
+            self._notify('unit', unit)
+        if app is not None and app != self.app_settings:
+            self.app_settings, self.app_writes = dict(app), self.app_writes + 1
+            self.leader_writes.append((unit, json.dumps(app)))
+            self._notify('app', unit)
+
+    def config_version(self) -> int:
+        return _hash(self.config)
+
+    # Leader settings, 2.9-3.x
+
+    def write_leader_settings(self, unit: str, changes: Dict[str, Optional[str]]) -> None:
+        """R9: at once, atomic per call, only for the lease holder; a no-op is silent."""
+        if self.leader != unit:
+            raise NotLeader('{} is not leader of {}'.format(unit, self.app))
+        after = {**self.leader_settings, **{key: value for key, value in changes.items() if value}}
+        for key, value in changes.items():
+            if not value:
+                after.pop(key, None)
+        if after != self.leader_settings:
+            self.leader_settings, self.leader_settings_writes = after, self.leader_settings_writes + 1
+            self.leader_writes.append((unit, json.dumps(changes)))
+            self._notify('leader-settings', unit)
+
+    # Lives
+
+    def goal_units(self) -> Dict[str, Unit]:
+        """R23: alive and dying units, dead ones omitted."""
+        return {name: unit for name, unit in self.units.items() if unit.life != 'dead'}
+
+    def set_leader(self, unit: Optional[str]) -> None:
+        before, self.leader = self.leader, unit
+        for name in (before, unit):
+            if name and before != unit:
+                self._notify('leadership', name)
+
+
+def _hash(settings: Mapping[str, object]) -> int:
+    text = json.dumps(settings, sort_keys=True)
+    return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16)

@@ -1,0 +1,291 @@
+"""One process per hook: real charm code in a forked child, which asks the model for everything.
+
+In the child, `subprocess` starts no program, and time, sleep and the wall
+clock are the model's. All else is real: charms.reactive.main(), charmhelpers,
+the charm's own files and databases.
+
+Kinder than Juju: the hook's file is run by a forked Python that has already
+imported charms.reactive, instead of being executed (tests/hooks/test_build.py
+executes one), and tools cost virtual time only; what a hook logs arrives
+with its next call, and cannot be where it is killed.
+"""
+
+import datetime
+import gc
+import os
+import pickle
+import platform
+import runpy
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+import traceback
+from typing import Any, Callable, ClassVar, Dict, List, NoReturn, Optional, Tuple
+
+LOCKS = (os.path.join('charms', 'layer', 'coordinator'), os.path.join('charmhelpers', 'coordinator.py'))
+"""Code whose hook-tool calls are a lock's: the cost of a hook is counted so."""
+
+# charmhelpers 1.2.1 knows Ubuntu by name and refuses Debian, where these tests may run.
+if not hasattr(platform, 'linux_distribution'):
+    platform.linux_distribution = lambda *_: ('Ubuntu', '22.04', 'jammy')  # type: ignore[attr-defined]
+
+
+def warm_up() -> None:
+    """Import once what every hook imports, so that a fork finds it there."""
+    import charms.reactive  # noqa: F401
+    from charmhelpers.core import hookenv, unitdata  # noqa: F401
+
+    gc.collect()
+    gc.freeze()
+
+
+class Child:
+    """A hook's process, as the model sees it: a message, then it waits for the answer."""
+
+    def __init__(self, script: str, env: Dict[str, str], now: float, log_path: str) -> None:
+        ours, theirs = socket.socketpair()
+        self.pid = os.fork()
+        if self.pid == 0:
+            ours.close()
+            _run(script, env, _Line(theirs), now, log_path)
+        theirs.close()
+        self._line = _Line(ours)
+        self._reaped = False
+
+    def message(self) -> Tuple[Any, ...]:
+        """Return a list of juju-log calls made meanwhile, and then one of
+        'call', argv, by_lock; 'sleep', seconds; 'exit', code, why; 'killed'."""
+        try:
+            message = self._line.receive()
+        except (EOFError, ConnectionError):  # it died without a word
+            status = self._reap()
+            return ([], 'killed') if os.WIFSIGNALED(status) else ([], 'exit', 1, 'the process ended abruptly')
+        if message[1] == 'exit':
+            self._reap()
+        return message
+
+    def answer(self, *parts: Any) -> None:
+        self._line.send(parts)
+
+    def kill(self) -> None:
+        if not self._reaped:
+            os.kill(self.pid, signal.SIGKILL)
+            self._reap()
+
+    def _reap(self) -> int:
+        self._reaped = True
+        self._line.close()
+        return os.waitpid(self.pid, 0)[1]
+
+
+class _Line:
+    """Length-prefixed messages over a socket."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def send(self, message: Tuple[Any, ...]) -> None:
+        body = pickle.dumps(message)
+        self._sock.sendall(struct.pack('!I', len(body)) + body)
+
+    def receive(self) -> Tuple[Any, ...]:
+        return pickle.loads(self._exactly(struct.unpack('!I', self._exactly(4))[0]))
+
+    def _exactly(self, size: int) -> bytes:
+        body = b''
+        while len(body) < size:
+            part = self._sock.recv(size - len(body))
+            if not part:
+                raise EOFError
+            body += part
+        return body
+
+    def close(self) -> None:
+        self._sock.close()
+
+
+# In the hook
+
+
+class World:
+    """What the hook believes about time, and whom it asks."""
+
+    ask: Callable[[Tuple[Any, ...]], Tuple[Any, ...]]
+    now: float
+    logged: ClassVar[List[List[str]]] = []
+
+
+def _said(*message: Any) -> Tuple[Any, ...]:
+    """Return a message with what was logged before it."""
+    logged, World.logged = World.logged, []
+    return (logged, *message)
+
+
+def _ask(*message: Any) -> Tuple[Any, ...]:
+    answer = World.ask(_said(*message))
+    World.now = answer[0]
+    return answer[1:]
+
+
+class Popen:
+    """Stands for subprocess.Popen: the model answers; nothing is started."""
+
+    def __init__(self, args: Any, **options: Any) -> None:
+        self.args = [args] if isinstance(args, str) else [str(word) for word in args]
+        found, code, out, err = True, 0, '', ''
+        if self.args[0] == 'juju-log':
+            World.logged.append(self.args)
+        else:
+            found, code, out, err = _ask('call', self.args, _by_lock())
+        if not found:
+            raise FileNotFoundError(2, 'No such file or directory', self.args[0])
+        self.returncode: int = code
+        self.pid = 0
+        text = options.get('universal_newlines') or options.get('text') or options.get('encoding')
+        self._out = _output(out, options.get('stdout'), sys.stdout, bool(text))
+        self._err = _output(err, options.get('stderr'), sys.stderr, bool(text))
+        self.stdin = self.stdout = self.stderr = None
+
+    def __enter__(self) -> 'Popen':
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        pass
+
+    def communicate(self, input: Any = None, timeout: Optional[float] = None) -> Tuple[Any, Any]:
+        return self._out, self._err
+
+    def wait(self, timeout: Optional[float] = None) -> int:
+        return self.returncode
+
+    def poll(self) -> int:
+        return self.returncode
+
+    def kill(self) -> None:
+        pass
+
+
+def _output(said: str, where: Any, otherwise: Any, text: bool) -> Any:
+    if where == subprocess.PIPE:
+        return said if text else said.encode()
+    otherwise.write(said)
+    return None
+
+
+def _by_lock() -> bool:
+    frame = sys._getframe(2)
+    while frame is not None:
+        if any(path in frame.f_code.co_filename for path in LOCKS):
+            return True
+        frame = frame.f_back  # type: ignore[assignment]
+    return False
+
+
+class _Datetime(datetime.datetime):
+    @classmethod
+    def now(cls, tz: Any = None) -> Any:
+        return cls.fromtimestamp(World.now, tz)
+
+    @classmethod
+    def utcnow(cls) -> Any:
+        return cls.fromtimestamp(World.now, datetime.timezone.utc).replace(tzinfo=None)
+
+
+def exit_message(run: Callable[[], None]) -> Tuple[Any, ...]:
+    """Run a hook's file; return the message that it ended, with its exit code and why."""
+    code, why = 1, ''
+    try:
+        run()
+        code = 0
+    except SystemExit as ended:
+        code = 0 if ended.code is None else ended.code if isinstance(ended.code, int) else 1
+    except BaseException:
+        why = traceback.format_exc()
+    return _said('exit', code, why)
+
+
+def _run(script: str, env: Dict[str, str], line: _Line, now: float, log_path: str) -> NoReturn:
+    """Be the hook. Never returns into the parent's code."""
+
+    def ask(message: Tuple[Any, ...]) -> Tuple[Any, ...]:
+        line.send(message)
+        return line.receive()
+
+    def run() -> None:
+        gc.disable()
+        log = os.open(log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        sys.stdout = sys.stderr = os.fdopen(log, 'w', buffering=1)
+        os.environ.clear()
+        os.environ.update(env)
+        os.chdir(env['CHARM_DIR'])
+        _replace_the_world(env['CHARM_DIR'])
+        sys.argv = [script]
+        runpy.run_path(script, run_name='__main__')
+
+    try:
+        World.ask, World.now = ask, now
+        message = exit_message(run)
+        sys.stdout.flush()
+        line.send(message)
+    finally:
+        os._exit(0)  # whatever happens, even with the model gone: this is a copy of the test run
+
+
+def replaced() -> List[Tuple[Any, str, Any]]:
+    """Return what a hook sees of time and of programs: (module, name, stand-in)."""
+    return [
+        (subprocess, 'Popen', Popen),
+        (time, 'time', lambda: World.now),
+        (time, 'monotonic', lambda: World.now),
+        (time, 'sleep', lambda seconds: _ask('sleep', seconds) and None),
+        (datetime, 'datetime', _Datetime),
+    ]
+
+
+CHARM_MODULES = ('charms.layer', 'charms.coordinator', 'reactive', 'relations', 'charmhelpers.coordinator')
+"""Modules that belong to a charm, or that keep a charm's state: each hook has its own."""
+
+BELOW = tuple(name + '.' for name in CHARM_MODULES)
+
+
+def is_charms(name: str) -> bool:
+    return name.startswith(CHARM_MODULES) and (name in CHARM_MODULES or name.startswith(BELOW))
+
+
+def _replace_the_world(charm_dir: str) -> None:
+    for module, name, stand_in in replaced():
+        setattr(module, name, stand_in)
+    for name in [name for name in sys.modules if is_charms(name)]:
+        del sys.modules[name]
+    sys.path[:] = module_path(charm_dir)
+    place_charms(charm_dir)
+
+
+def forget_charms() -> None:
+    """Let no package remember a module of another charm, or of another hook."""
+    for name in CHARM_MODULES:
+        parent, _, child = name.rpartition('.')
+        if parent in sys.modules:
+            sys.modules[parent].__dict__.pop(child, None)
+
+
+def module_path(charm_dir: str) -> List[str]:
+    """Return where a charm's hook looks for modules: not where the test's own layer lies."""
+    places = [place for place in sys.path if not os.path.isdir(os.path.join(place, 'charms', 'layer'))]
+    return [os.path.join(charm_dir, 'lib'), *places]
+
+
+def place_charms(charm_dir: str) -> None:
+    """Let the package `charms` be the charm's: charms.reactive brought it before lib/ was on the path."""
+    import charms
+
+    forget_charms()
+    own = os.path.join(charm_dir, 'lib', 'charms')
+    charms.__path__ = [own] + [place for place in charms.__path__ if 'layer' not in _names(place)]
+
+
+def _names(place: str) -> List[str]:
+    return os.listdir(place) if os.path.isdir(place) else []

@@ -1,0 +1,342 @@
+"""Hooks without a process each: ten times as many in the same time, for campaigns of many histories.
+
+Every hook runs in a greenlet of this process, in the same charms.reactive,
+charmhelpers and charm code as in `process.py`. What a process would have of its
+own is put in place whenever a hook goes on, and taken away when it stops to ask:
+environment, directory, standard output, module path, the charm's modules, time,
+programs, and the state that charms.reactive and charmhelpers keep in modules.
+
+Kinder than a process: a module of `charms.layer` is run once for each charm and
+not once for each hook, its lists, dicts, sets and Nones are put back as they
+were, other values that it changes in itself stay changed. A hook that is killed
+stops for ever where it asks; its databases are closed, so what it had not
+committed is lost. jujusim/tests/test_jujusim.py demands the same history from both.
+"""
+
+import _imp
+import copy
+import enum
+import importlib
+import marshal
+import os
+import sqlite3
+import sys
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.util import spec_from_file_location
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any, Dict, Iterator, List, Optional, Set, TextIO, Tuple
+
+import yaml
+from greenlet import getcurrent, greenlet
+
+from jujusim.process import (
+    CHARM_MODULES,
+    World,
+    exit_message,
+    forget_charms,
+    is_charms,
+    module_path,
+    place_charms,
+    replaced,
+)
+
+Slot = Tuple[Any, str]
+"""A module or a class, and the name of a value in it that hooks change."""
+
+MUTABLE = (list, dict, set, type(None))
+
+
+def _slots(module: ModuleType) -> Iterator[Slot]:
+    """Yield containers and Nones of a module and of its classes, and the module's own objects."""
+    values = list(vars(module).items())
+    kinds = [value for _, value in values if isinstance(value, type) and value.__module__ == module.__name__]
+    for name, value in values:
+        own = type(value) in kinds and not isinstance(value, (tuple, enum.Enum))
+        if (own or isinstance(value, MUTABLE)) and not name.startswith('__'):
+            yield module, name
+    for kind in kinds:
+        for name, value in vars(kind).items():
+            if isinstance(value, MUTABLE) and not issubclass(kind, (tuple, enum.Enum)) and name[:2] != '__':
+                yield kind, name
+
+
+class _State:
+    """The values in a set of modules that each hook has for itself."""
+
+    def __init__(self, modules: List[ModuleType]) -> None:
+        self.slots = [slot for module in modules for slot in _slots(module)]
+        self._pristine = copy.deepcopy(self.taken())
+
+    def taken(self) -> List[Any]:
+        return [getattr(holder, name) for holder, name in self.slots]
+
+    def fresh(self) -> List[Any]:
+        memo: Dict[int, Any] = {}  # one object in two places stays one
+        return [copy.deepcopy(value, memo) for value in self._pristine]
+
+    def put(self, values: List[Any]) -> None:
+        for (holder, name), value in zip(self.slots, values):
+            setattr(holder, name, value)
+
+
+class _Charm:
+    """The modules of one charm that are run once: those whose import changes nothing but themselves."""
+
+    def __init__(self, framework: _State, lib: str) -> None:
+        self.modules: Dict[str, ModuleType] = {}
+        for name in sorted(_names(Path(lib), '')):
+            framework.put(framework.fresh())
+            before, known = [repr(value) for value in framework.taken()], set(sys.modules)
+            importlib.import_module(name)
+            fresh = {new: sys.modules[new] for new in set(sys.modules) - known if is_charms(new)}
+            if before == [repr(value) for value in framework.taken()]:
+                self.modules.update(fresh)
+            else:  # it registers something: let each hook import it
+                for new in fresh:
+                    del sys.modules[new]
+            framework.put(framework.fresh())
+        self.state = _State(list(self.modules.values()))
+
+
+def _names(lib: Path, below: str) -> Iterator[str]:
+    for path in (lib / 'charms' / 'layer').rglob('*.py'):
+        parts = path.relative_to(lib).with_suffix('').parts
+        yield '.'.join(parts[:-1] if parts[-1] == '__init__' else parts)
+
+
+class _Loader(SourceFileLoader):
+    """Loads a charm's module where it was found before, compiled once, as the unit's own file."""
+
+    compiled: Dict[Tuple[str, str], bytes] = {}  # noqa: RUF012 - one for the process
+
+    def __init__(self, name: str, path: str, lib: str) -> None:
+        super().__init__(name, path)
+        self._key = lib, name
+
+    def get_code(self, fullname: str) -> CodeType:
+        if self._key not in self.compiled:
+            self.compiled[self._key] = marshal.dumps(super().get_code(fullname))
+        code: CodeType = marshal.loads(self.compiled[self._key])
+        _imp._fix_co_filename(code, self.path)  # as importlib does with what it reads from a .pyc
+        return code
+
+
+class _Finder:
+    """Finds a charm's modules where they were found before, in the charm directory of each unit."""
+
+    known: Dict[Tuple[str, str], Tuple[str, bool]] = {}  # noqa: RUF012 - one for the process
+
+    @classmethod
+    def find_spec(cls, name: str, path: Any = None, target: Any = None) -> Optional[ModuleSpec]:
+        if not is_charms(name) or _Stage.on is None:
+            return None
+        place, lib = _Stage.on.env['CHARM_DIR'], _Stage.on.lib
+        if (lib, name) not in cls.known:
+            spec = PathFinder.find_spec(name, path)
+            if spec is None or not spec.origin or not spec.origin.startswith(place):
+                return spec
+            cls.known[lib, name] = spec.origin[len(place) + 1 :], spec.submodule_search_locations is not None
+        below, package = cls.known[lib, name]
+        origin = os.path.join(place, below)
+        within = [os.path.dirname(origin)] if package else None
+        loader = _Loader(name, origin, lib)
+        return spec_from_file_location(name, origin, loader=loader, submodule_search_locations=within)
+
+
+class _Stage:
+    """What is in place now; hooks take turns on it."""
+
+    framework: Optional[_State] = None
+    charms: Dict[str, _Charm] = {}  # noqa: RUF012 - one stage for the process
+    scripts: Dict[str, Tuple[float, CodeType]] = {}  # noqa: RUF012
+    on: Optional['Child'] = None
+    stand_ins: List[Tuple[Any, str, Any]] = []  # noqa: RUF012
+    real: List[Any] = []  # noqa: RUF012
+    path: List[str] = []  # noqa: RUF012
+    known: Set[str] = set()  # noqa: RUF012 - modules that are no charm's
+    killed: Set[Any] = set()  # noqa: RUF012 - never resumed, and never unwound before this process ends
+
+
+def _prepare() -> None:
+    if _Stage.framework is None:
+        for name in [name for name in sys.modules if is_charms(name)]:
+            del sys.modules[name]
+        names = [name for name in sys.modules if name.startswith(('charms.reactive', 'charmhelpers.core.'))]
+        _Stage.framework = _State([sys.modules[name] for name in sorted(names)])
+        _Stage.stand_ins = [*replaced(), (yaml, 'safe_load', _safe_load), (sqlite3, 'connect', _connect)]
+        _Stage.real = [getattr(module, name) for module, name, _ in _Stage.stand_ins]
+        _Stage.path = module_path('')[1:]
+        _Stage.known = set(sys.modules)
+        place_charms('')
+
+
+_PARSED: Dict[Any, Any] = {}
+_real_load, _real_connect = yaml.safe_load, sqlite3.connect
+
+
+def _safe_load(stream: Any) -> Any:
+    """Parse the same text once: metadata.yaml and layer.yaml are read in every hook."""
+    text = stream if isinstance(stream, (str, bytes)) else stream.read()
+    if text not in _PARSED:
+        _PARSED[text] = _real_load(text)
+    return copy.deepcopy(_PARSED[text])
+
+
+def _connect(*args: Any, **options: Any) -> Any:
+    connection = _real_connect(*args, **options)
+    if _Stage.on is not None:
+        _Stage.on.connections.append(connection)
+    return connection
+
+
+class Child:
+    """Stands for process.Child."""
+
+    def __init__(self, script: str, env: Dict[str, str], now: float, log_path: str) -> None:
+        _prepare()
+        self.script, self.env, self.now, self._log_path = script, env, now, log_path
+        self.lib = os.path.realpath(os.path.join(env['CHARM_DIR'], 'lib'))
+        self.connections: List[Any] = []
+        self._logged: List[List[str]] = []
+        self._environ = {os.fsencode(key): os.fsencode(value) for key, value in env.items()}
+        self._path: List[str] = []
+        self._modules: Dict[str, ModuleType] = {}
+        self._values: List[Any] = []
+        self._charm: Optional[_Charm] = None
+        self._own_values: List[Any] = []
+        self._output: Optional[TextIO] = None
+        self._answer: Tuple[Any, ...] = ()
+        self._hook = greenlet(lambda _: exit_message(self._run))
+
+    # What the model calls
+
+    def message(self) -> Tuple[Any, ...]:
+        self._enter()
+        try:
+            message: Tuple[Any, ...] = self._hook.switch(self._answer)
+        finally:
+            self._leave()
+        if message[1] == 'exit':
+            self._over()
+        return message
+
+    def answer(self, *parts: Any) -> None:
+        self._answer = parts
+
+    def kill(self) -> None:
+        if not self._hook.dead:
+            self._over()
+            _Stage.killed.add(self._hook)
+
+    def _over(self) -> None:
+        for connection in self.connections:
+            connection.close()
+        self._values, self._own_values, self._modules = [], [], {}
+        if _Stage.on is self and _Stage.framework is not None:
+            _taken_modules()
+            _Stage.on = None
+            _Stage.framework.put(_Stage.framework.fresh())
+        if self._output:
+            self._output.close()
+
+    # A hook goes on
+
+    def _enter(self) -> None:
+        assert _Stage.framework is not None
+        self._outside = (os.environ._data, os.getcwd(), sys.stdout, sys.stderr, sys.path, sys.argv)  # type: ignore[attr-defined]
+        for module, name, stand_in in _Stage.stand_ins:
+            setattr(module, name, stand_in)
+        sys.meta_path.insert(0, _Finder)
+        os.environ._data = self._environ  # type: ignore[attr-defined]
+        os.chdir(self.env['CHARM_DIR'])
+        if self._output is None:
+            self._output = open(self._log_path, 'a')
+            self._path = [os.path.join(self.env['CHARM_DIR'], 'lib'), *_Stage.path]
+            self._values = _Stage.framework.fresh()
+            begins = True
+        else:
+            begins = False
+        sys.stdout = sys.stderr = self._output
+        sys.path, sys.argv = self._path, [self.script]
+        World.ask, World.logged = _ask, self._logged
+        if begins:
+            World.now = self.now
+        if _Stage.on is not self:
+            if _Stage.on is not None:
+                _Stage.on._make_room()
+            self._take_place()
+
+    def _take_place(self) -> None:
+        assert _Stage.framework is not None
+        _Stage.on = self
+        sys.path_importer_cache.pop('lib', None)  # of another charm's directory
+        _place_charms(self.env['CHARM_DIR'])
+        if self._charm is None:
+            self._charm = _charm_of(self.lib)
+            self._own_values, self._modules = self._charm.state.fresh(), dict(self._charm.modules)
+        sys.modules.update(self._modules)
+        for name in set(CHARM_MODULES) & set(self._modules):
+            parent, _, child = name.rpartition('.')
+            if parent:
+                setattr(sys.modules[parent], child, self._modules[name])
+        self._charm.state.put(self._own_values)
+        _Stage.framework.put(self._values)
+
+    def _make_room(self) -> None:
+        assert _Stage.framework is not None and self._charm is not None
+        self._values = _Stage.framework.taken()
+        self._own_values = self._charm.state.taken()
+        self._modules = _taken_modules()
+
+    def _leave(self) -> None:
+        self._logged = World.logged
+        sys.meta_path.remove(_Finder)
+        for (module, name, _), real in zip(_Stage.stand_ins, _Stage.real):
+            setattr(module, name, real)
+        os.environ._data, place, sys.stdout, sys.stderr, sys.path, sys.argv = self._outside  # type: ignore[attr-defined]
+        os.chdir(place)
+
+    def _run(self) -> None:
+        exec(_code(self.script), {'__name__': '__main__', '__file__': self.script})
+
+
+def _place_charms(charm_dir: str) -> None:
+    import charms
+
+    forget_charms()
+    charms.__path__ = [os.path.join(charm_dir, 'lib', 'charms'), *charms.__path__[1:]]
+
+
+def _taken_modules() -> Dict[str, ModuleType]:
+    """Take the modules that belong to the charm on stage out of sys.modules."""
+    place = _Stage.on.env['CHARM_DIR'] if _Stage.on else ''
+    taken: Dict[str, ModuleType] = {}
+    for name in sys.modules.keys() - _Stage.known:
+        module = sys.modules[name]
+        if is_charms(name) or (getattr(module, '__file__', None) or '').startswith((place, 'lib/')):
+            taken[name] = sys.modules.pop(name)
+        else:  # of Python's, or of a library's: one for all
+            _Stage.known.add(name)
+    return taken
+
+
+def _ask(message: Tuple[Any, ...]) -> Tuple[Any, ...]:
+    answer: Tuple[Any, ...] = getcurrent().parent.switch(message)
+    return answer
+
+
+def _charm_of(lib: str) -> _Charm:
+    if lib not in _Stage.charms:
+        assert _Stage.framework is not None
+        _Stage.charms[lib] = _Charm(_Stage.framework, lib)
+    return _Stage.charms[lib]
+
+
+def _code(script: str) -> CodeType:
+    real = os.path.realpath(script)
+    written = os.stat(real).st_mtime
+    if real not in _Stage.scripts or _Stage.scripts[real][0] != written:
+        with open(real) as text:
+            _Stage.scripts[real] = written, compile(text.read(), script, 'exec')
+    return _Stage.scripts[real][1]

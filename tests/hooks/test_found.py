@@ -1,0 +1,353 @@
+"""Faults that were found in this layer, each kept as the history that showed it."""
+
+import json
+import shutil
+import sqlite3
+import tempfile
+from pathlib import Path
+
+import pytest
+from charms.layer.coordinator import juju as layer_juju
+from charms.layer.coordinator import policy, rules, wire
+from charms.layer.coordinator.rules import Claim, Ledger
+
+from tests.deploy import begun, said
+from tests.threeunits import CLAIMS_KEY, LEDGER_KEY, MEMORY, UNITS, everybody_is_served, first_world, in_hook
+from tests.watch import Watch
+
+both = pytest.mark.parametrize('juju', [3, 4])
+
+ASK = """
+import os
+
+@when('config.changed.go')
+def ask():
+    if hookenv.config('go'):
+        coordinator.request_lock('a')
+"""
+WORK = """
+@when('coordinator.granted.a')
+def work():
+    check_call(['work', '60'])
+"""
+
+
+@both
+def test_asking_before_the_hook_began_trusts_nothing_that_juju_has_not_committed(model, charm_with, juju):
+    """On Juju 4 the second look of one hook read the leader's own uncommitted ledger: two at work."""
+    early = """
+import os
+if os.environ.get('JUJU_HOOK_NAME') == 'config-changed' and hookenv.config('go'):
+    coordinator.request_lock('a')
+"""
+    made = begun(model, charm_with(early + WORK), units=2, juju=juju)
+    made.elect('app/0')
+    made.run()
+    watch = Watch(made)
+
+    made.configure(go=1)
+    made.elect('app/1', after_s=12)
+    made.run(seconds=900)
+
+    watch.check()
+    assert all(watch.served(unit) >= 1 for unit in made.units), made.story(30)
+
+
+@both
+def test_a_unit_removed_by_force_costs_one_roll_a_delay_and_no_more(model, charm_with, juju):
+    """Its last request was remembered, and got a ticket again after each that was dropped."""
+    made = begun(model, charm_with(ASK + WORK), units=3, juju=juju)
+    watch = Watch(made)
+    made.configure(go=1)
+    made.run(until=lambda: 'app/2' in watch.at_work)
+    made.lose_unit('app/2', force=True)
+    made.run(seconds=800)
+
+    for go in (2, 3):
+        made.configure(go=go)
+        made.run(seconds=400)
+
+    gone = [text for unit in made.units for text in made.log_of(unit, 'app/2 is gone')]
+    assert len(gone) <= 1, gone
+    assert [watch.served(unit) for unit in ('app/0', 'app/1')] == [3, 3]
+
+
+@both
+def test_an_action_between_a_failed_hook_and_its_retry_frees_no_lock(model, charm_with, juju):
+    """The action's end released the turn, and the roll went on past the failed restart."""
+    work = WORK.replace(
+        '    check_call', "    if not os.environ.get('JUJU_ACTION_NAME'):\n        check_call"
+    )
+    charm = charm_with(ASK + work)
+    (charm / 'actions').mkdir(exist_ok=True)
+    shutil.copy(str(charm / 'hooks' / 'update-status'), str(charm / 'actions' / 'look'))
+    made = begun(model, charm, units=2, juju=juju)
+    watch = Watch(made)
+    made.fail_command('app/0', 'work 60', times=2)
+    made.configure(go=1)
+    made.run(until=lambda: made.agents['app/0'].local.in_error)
+
+    made.run_action('app/0', 'look')
+    made.run()
+
+    watch.check()
+    assert [watch.served(unit) for unit in made.units] == [1, 1]
+
+
+def test_tickets_of_units_that_take_long_to_leave_hold_up_no_new_leader(model, charm_with):
+    """A new leader did not listen to dying units, so their finished tickets counted as unfinished."""
+    slow = "\n@hook('stop')\ndef stopping():\n    check_call(['work', '2000'])\n"
+    late = "if hookenv.config('go') > 1 or hookenv.config('go') and hookenv.local_unit() != 'app/3':"
+    ask = ASK.replace("if hookenv.config('go'):", late)
+    made = begun(model, charm_with(ask + WORK + slow), units=4)
+    made.configure(go=1)
+    made.run()
+    for unit in ('app/1', 'app/2'):
+        made.remove_unit(unit)
+    made.run(seconds=30)
+    made.elect('app/3')
+    made.run(seconds=30)
+    watch = Watch(made)
+
+    made.configure(go=2)
+    made.run(seconds=30)
+
+    assert 'app/3' in watch.at_work, made.story(30)
+
+
+def test_a_lock_asked_for_in_a_callback_outlives_the_release_of_the_turn_it_came_in(model, charm_with):
+    """It was to be asked for at the end of the turn, and the turn was released before."""
+    plan = """
+@when('coordinator.granted.a')
+def work():
+    hookenv.atexit(lambda: coordinator.release_lock('a'))  # runs second
+    hookenv.atexit(lambda: coordinator.request_lock('c'))  # runs first
+
+@when('coordinator.granted.c')
+def work_c():
+    hookenv.log('did c')
+"""
+    made = begun(model, charm_with(ASK + plan), units=2)
+
+    made.configure(go=1)
+    made.run(seconds=700)
+
+    assert [len(said(made, unit, 'did c')) for unit in made.units] == [1, 1]
+
+
+@pytest.mark.parametrize('name', [' x', 'a{b}', 'a\x00b', ''])
+def test_a_bad_lock_name_in_ones_own_databag_fails_no_hook(model, charm_with, name):
+    """It was believed, granted, and then refused by the API in every hook."""
+    made = begun(model, charm_with(''))
+    claim = {'asked': 9, 'done': 8, 'locks': {name: 't'}}
+    made.poison('app/0', 'coordinator-claims', json.dumps({'v': 1, 'queues': {'': claim}}))
+
+    made.upgrade('app/0')
+    made.run()
+
+    assert not any(event.what == 'fails' for event in made.history)
+
+
+# Found by tests/unit/test_fuzz.py
+
+
+@pytest.mark.parametrize('word', ['NaN', 'Infinity', '-Infinity', '1e400', '9' * 5000])
+def test_a_number_that_is_no_json_everywhere_is_not_written_back_into_the_ledger(word):
+    """It was kept as it was understood: 1e400 went back as Infinity, which others than Python cannot read."""
+    text = '{"v":1,"token":2,"tickets":[[1,"","app/0",1,1],[%s]]}' % word
+
+    assert wire.ledger(text, 'here')[0] == rules.UNREADABLE
+
+
+def test_a_key_that_is_there_twice_drops_no_ticket():
+    """Of two lists of tickets the last was taken: app/0 at work, and its lock given to the next."""
+    text = '{"v":1,"token":2,"tickets":[[1,"","app/0",1,1]],"tickets":[]}'
+
+    assert wire.ledger(text, 'here')[0] == rules.UNREADABLE
+    assert wire.claims('{"v":1,"queues":{"":{"asked":2,"done":1,"done":2}}}', 'here')[0] == {}
+
+
+def test_at_the_greatest_count_a_unit_asks_no_more():
+    """It wrote an ask of 10^9 + 1, which no unit believes, itself after the next hook included."""
+    spent = Claim(rules.MAX_COUNT, rules.MAX_COUNT)
+
+    assert rules.asked_for(spent, 'a', '2026-01-01') == spent
+
+
+def test_at_the_greatest_token_the_leader_gives_no_ticket():
+    """It wrote a token above 2^53: a ticket that nobody can read, one more in each of its hooks."""
+    claims = {('app/0', ''): Claim(1, 0, (('a', ''),)), ('app/1', ''): Claim(1, 0, (('a', ''),))}
+    nearly = Ledger(rules.MAX_TOKEN - 1)
+
+    full = rules.appended(nearly, claims, claims, 1)
+
+    assert [ticket.token for ticket in full.tickets] == [rules.MAX_TOKEN]
+    assert wire.ledger(wire.ledger_text(full), 'here') == (full, ())
+    assert rules.appended(full, claims, claims, 1) == full
+
+
+def test_one_unit_that_claims_a_great_token_does_not_spoil_a_rebuilt_ledger():
+    """Token and asks were added up beyond what a ledger may have: nobody was given a lock again."""
+    rebuilt = rules.rebuilt({('app/0', ''): Claim(1, 1, token=rules.MAX_TOKEN)})
+
+    assert wire.ledger(wire.ledger_text(rebuilt), 'here') == (rebuilt, ())
+
+
+def test_a_ledger_too_long_for_a_command_line_is_not_written_over():
+    """A ticket dropped for a unit that is gone had it written again, and leader-set cannot take it."""
+    endless = wire.ledger('{"v":1,"token":1,"tickets":[[1,"","app/9",1,1],["%s"]]}' % ('x' * 150000), 'here')[
+        0
+    ]
+
+    assert rules.appended(endless, {}, {}, 1, frozenset(['app/9'])) == endless
+
+
+@pytest.mark.parametrize('unit', ['', '\x00', '\ud800', 'x' * 201, '-o/x'])
+def test_a_local_store_that_names_no_unit_is_not_believed(unit):
+    """Its name went to juju-log and to relation-get, or into a ticket that nobody could read."""
+    peer = {'v': 1, 'queues': {'': {'asked': 2, 'done': 1, 'locks': {'a': ''}}}}
+    whole = json.loads(wire.local_text(wire.Local()))
+    bad = [{**whole, 'peers': {unit: text}} for text in ('?', json.dumps(peer))]
+
+    for found in bad:
+        local, problems = wire.local(json.dumps(found), 'here')
+        assert local is None and all(told.isprintable() for told in problems)
+
+
+@pytest.mark.parametrize('missing', ['own', 'committed', 'peers', 'led', 'published'])
+def test_half_a_local_store_is_not_taken_for_a_unit_that_asked_for_nothing(missing):
+    """'{}' was believed: a held lock was neither used nor released, and the next ask had a number of old."""
+    whole = json.loads(wire.local_text(wire.Local()))
+    del whole[missing]
+
+    assert wire.local(json.dumps(whole), 'here')[0] is None
+
+
+def test_a_ticket_cannot_name_an_option_of_relation_get():
+    """relation-get -o/x writes a file."""
+    ledger, _ = wire.ledger('{"v":1,"token":1,"tickets":[[1,"","-o/x",1,1]]}', 'here')
+
+    assert ledger.tickets[0].raw and ledger.tickets[0].unit == ''
+
+
+@pytest.mark.parametrize('found', [{(1, 2): 3}, {1: {2: {(): 0}}}, 16**5000], ids=['tuple', 'deeper', 'huge'])
+def test_an_option_that_json_cannot_show_is_refused_in_a_sentence_all_the_same(found):
+    """TypeError, or a ValueError that said nothing of the option."""
+    for name in policy.DEFAULTS:
+        with pytest.raises(ValueError, match='{}: expected'.format(name)):
+            policy.from_options({name: found})
+    with pytest.raises(ValueError, match='lock name: expected'):
+        wire.lock_name(found)
+
+
+@pytest.fixture
+def folder():
+    """Where three units have their stores; not on a disk if it can be, since each text is committed."""
+    with tempfile.TemporaryDirectory(dir=MEMORY) as place:
+        yield Path(place)
+
+
+@pytest.mark.parametrize('version', [3, 4])
+def test_a_request_spoilt_in_the_databag_before_the_leader_heard_it_is_told_again(folder, version):
+    """The unit took it for told: it waited until it was upgraded, and no hook of its own told it again."""
+    world = first_world(version, 'app/0', folder)
+    assert '"app/1",2' not in world.ledger[LEDGER_KEY]
+    world.bags['app/1'][CLAIMS_KEY] = '?'
+
+    assert everybody_is_served(world)
+
+
+STORED = [
+    'update kv set data = null',
+    'update kv set data = 7',
+    "update kv set data = cast(x'22ff22' as text)",
+    'update kv set data = replace(data, char(34), char(92) || char(34))',
+    'drop table kv; create table kv (a, b)',
+    'drop table kv; create view kv as select 1 as key, 2 as data',
+]
+
+
+@pytest.mark.parametrize('change', STORED)
+def test_a_store_that_sqlite_opens_and_cannot_use_is_put_aside_too(folder, change):
+    """TypeError, or an OperationalError that was taken for a locked file: every hook failed from then on."""
+    world = first_world(3, 'app/1', folder)
+    database = sqlite3.connect(str(world.store('app/1')))
+    database.executescript(change)
+    database.close()
+
+    assert everybody_is_served(world)
+    assert not world.faults
+    assert (world.home('app/1') / '.coordinator.db.unreadable').exists()
+
+
+@pytest.mark.parametrize('name, good, bad', [('local', '"done\\":1', '"done\\":2'), ('relation', ':1', ':7')])
+def test_a_digit_changed_in_a_local_store_is_not_believed(folder, name, good, bad):
+    """A peer's turn was over by it, and two units held one lock; or no hook could publish any more."""
+    world = first_world(3, 'app/1', folder)
+    for unit in UNITS:
+        database = sqlite3.connect(str(world.store(unit)))
+        ((data,),) = database.execute('select data from kv where key = ?', [name])
+        text = json.loads(data)
+        assert good in text
+        database.execute('update kv set data = ? where key = ?', [json.dumps(text.replace(good, bad)), name])
+        database.commit()
+        database.close()
+
+    assert everybody_is_served(world)
+    assert not world.faults
+
+
+def test_a_store_that_is_only_locked_fails_the_hook_and_stays(folder, monkeypatch):
+    """Put aside it would lose a request of which Juju has not heard."""
+    world = first_world(3, 'app/1', folder)
+
+    def locked(path):
+        raise sqlite3.OperationalError('database is locked')
+
+    with in_hook(world, 'app/1'):
+        monkeypatch.setattr(layer_juju.unitdata, 'Storage', locked)
+        with pytest.raises(sqlite3.OperationalError):
+            layer_juju.Juju().load()
+
+    assert [path.name for path in world.home('app/1').iterdir()] == ['.coordinator.db']
+
+
+def test_a_spoilt_databag_is_put_right_with_another_text(model, charm_with):
+    """Juju 4 knows it by its hash: who had read the spoilt text never read again (seed 3071)."""
+    made = begun(model, charm_with(ASK + WORK), units=2, juju=4)
+    made.elect('app/0')
+    made.run()
+    made.configure(go=1)
+    made.run(seconds=15)
+    good = made.controller.units['app/1'].settings['coordinator-claims']
+
+    made.poison('app/1', 'coordinator-claims', 'x')
+    made.upgrade('app/1')
+    made.run(seconds=20)
+
+    right = made.controller.units['app/1'].settings['coordinator-claims']
+    assert right != good
+    assert json.loads(right) == json.loads(good)
+
+
+def test_a_leader_that_waits_behind_a_unit_that_is_gone_gives_it_no_ticket_again(model, charm_with):
+    """On Juju 4 it heard it again in the hook that dropped its ticket (seed 8571 of the campaign)."""
+    made = begun(model, charm_with(ASK + WORK), units=3, juju=4)
+    made.elect('app/0')
+    made.run()
+    watch = Watch(made)
+    made.configure(go=1)
+    made.run(until=lambda: bool(watch.at_work))
+    lost = next(iter(watch.at_work))
+    made.elect(next(unit for unit in made.units if unit != lost))
+    made.lose_unit(lost)
+    made.run(seconds=200)
+    made.lose_unit(lost, force=True)
+    dropped = lost + ' is gone, its ticket is dropped'
+    made.run(until=lambda: any(dropped in text for _, _, _, text in made.logs))
+    told = len(made.logs)
+
+    made.configure(go=2)
+    made.run(seconds=200)
+
+    assert not [text for _, _, _, text in made.logs[told:] if lost + ' is given a ticket' in text]

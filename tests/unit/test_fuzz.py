@@ -1,0 +1,355 @@
+"""Anything at all as a claim, as the ledger, in the local store and as an option.
+
+Nothing leaves the layer but the ValueError of a wrong option, and nothing held
+changes. First the reading alone, then hooks of three units in this process,
+through the layer's own juju.py over hook tools that refuse what Juju's refuse.
+
+`make test` runs some thousands of cases. FUZZ=20000 in the environment runs so
+many of each test instead: `FUZZ=20000 .venv/bin/python -m pytest tests/unit/test_fuzz.py`.
+"""
+
+import json
+import sqlite3
+import tempfile
+from pathlib import Path
+
+import pytest
+from charms.layer.coordinator import juju, policy, rules, wire
+from charms.layer.coordinator.rules import Claim, Ledger, Ticket
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.garbage import cases, claims_or_worse, ledgers_or_worse, locals_or_worse, randoms, values
+from tests.threeunits import CLAIMS_KEY, LEDGER_KEY, MEMORY, UNITS, everybody_is_served, first_world, settle
+
+pytestmark = pytest.mark.every_python
+both = pytest.mark.parametrize('version', [3, 4])
+
+
+# The reading alone
+
+
+def readable_again(own):
+    return wire.claims(wire.claims_text(own), 'here') == (own, ())
+
+
+@cases(5)
+@given(claims_or_worse)
+def test_any_text_as_a_claim_is_read_or_reported_and_what_is_read_can_be_written(text):
+    own, problems = wire.claims(text, 'here')
+
+    assert readable_again(own)
+    assert all(told.isprintable() and told.startswith('here') and len(told) < 600 for told in problems)
+    assert own or problems or not text or json.loads(text)['queues'] == {}
+    for queue, claim in own.items():
+        more = rules.asked_for(rules.released(claim, 7), 'z', 'now')
+        assert readable_again({queue: more})
+        assert (more.asked, more.done) >= (claim.asked, claim.done)
+
+
+@cases(5)
+@given(ledgers_or_worse)
+def test_any_text_as_a_ledger_is_read_or_reported_and_what_cannot_be_read_is_written_back(text):
+    ledger, problems = wire.ledger(text, 'here')
+
+    assert all(told.isprintable() and told.startswith('here') and len(told) < 600 for told in problems)
+    assert (ledger is None) == (not text)
+    if ledger is not None and ledger.readable:
+        written = wire.ledger_text(ledger)
+        assert wire.ledger(written, 'here') == (ledger, problems)
+        assert strict_json(written)['tickets'] == json.loads(text)['tickets']
+
+
+@cases(3)
+@given(ledgers_or_worse, st.booleans())
+def test_a_leader_writes_no_ledger_that_cannot_be_read(text, lost):
+    ledger, _ = wire.ledger(text, 'here')
+    if ledger is None or not ledger.readable:
+        return
+    asking = {('app/{}'.format(n), ''): Claim(n, n - 1, (('a', ''),)) for n in (1, 7, 10**9)}
+    asking['app/5', ''] = Claim(10**9, 10**9 - 1, (('a', ''),), token=2**53)
+
+    start = rules.rebuilt(asking) if lost else ledger
+    grown = rules.appended(start, asking, asking, 1, frozenset(['app/2']))
+
+    if grown != start:
+        assert wire.ledger(wire.ledger_text(grown), 'here')[0] == grown
+        assert len(wire.ledger_text(grown)) < 131072
+        unreadable = [ticket for ticket in start.tickets if ticket.raw and ticket.unit != 'app/2']
+        assert [ticket for ticket in grown.tickets if ticket.raw] == unreadable
+
+
+@cases(4)
+@given(locals_or_worse)
+def test_any_text_as_a_local_store_is_read_or_reported_and_never_raises(text):
+    local, problems = wire.local(text, 'here')
+
+    assert all(told.isprintable() and told.startswith('here') for told in problems)
+    assert bool(problems) == (local is None and bool(text))
+    if local:
+        assert wire.local(wire.local_text(local), 'here') == (local, ())
+        for (unit, _), claim in local.peers:
+            ticket = Ticket(1, '', unit, max(1, claim.asked))
+            assert wire.ledger(wire.ledger_text(Ledger(1, (ticket,))), 'here')[0].tickets == (ticket,)
+
+
+def deeply(depth):
+    found = []
+    for _ in range(depth):
+        found = [found]
+    return found
+
+
+def circle():
+    found = []
+    found.append(found)
+    return found
+
+
+odd = st.one_of(
+    values,
+    st.dates(),
+    st.binary(max_size=5),
+    st.sets(st.integers()),
+    st.dictionaries(st.dates() | st.tuples(st.integers()), values, min_size=1, max_size=2),
+    st.integers(4000, 6000).map(lambda digits: 1 << digits * 4),
+    st.integers(900, 1100).map(deeply),
+    st.builds(circle),
+)
+
+
+@cases(1.5)
+@given(
+    st.dictionaries(
+        st.sampled_from(['queues', 'slots']) | st.text(max_size=5) | st.integers(), odd, max_size=2
+    )
+)
+def test_any_options_are_understood_or_refused_in_a_sentence(options):
+    try:
+        chosen = policy.from_options(options)
+    except ValueError as refused:
+        assert str(refused).startswith('layer.yaml, options, coordinator, ')
+        assert str(refused).endswith('correct it and build the charm again')
+        assert str(refused).isprintable()
+    else:
+        assert set(options) <= set(policy.DEFAULTS)
+        assert 1 <= chosen.slots_among(100) <= 10000
+
+
+@cases(0.5)
+@given(odd)
+def test_anything_as_a_lock_name_is_taken_or_refused_in_a_sentence(name):
+    try:
+        assert wire.lock_name(name) == name
+    except ValueError as refused:
+        assert str(refused).startswith('lock name: expected')
+
+
+def strict_json(text):
+    """Return what any JSON reader makes of the text: NaN and Infinity are no JSON."""
+
+    def refused(word):
+        raise ValueError(word)
+
+    return json.loads(text, parse_constant=refused)
+
+
+# Hooks of three units
+
+
+HOLDERS = (None, *UNITS)
+
+
+@pytest.fixture(scope='module')
+def worlds():
+    """Returns a fresh copy of the first world of a Juju and a holder."""
+    kept = {}
+    with tempfile.TemporaryDirectory(dir=MEMORY) as place:
+
+        def make(version, holder):
+            if (version, holder) not in kept:
+                folder = Path(place) / 'first-{}-{}'.format(version, len(kept))
+                folder.mkdir()
+                kept[version, holder] = first_world(version, holder, folder)
+            return kept[version, holder].copy(Path(place))
+
+        yield make
+
+
+def fault_of(world, *allowed):
+    return [fault for fault in world.faults if not any(text in fault for text in allowed)]
+
+
+def says(text):
+    """Return what a text may be taken for by a kind reader, {} if it is no version 1 of ours."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) and found.get('v') == 1 else {}
+
+
+def may_be_done(text):
+    """Whether a text may say of some queue that an ask is done which is not."""
+    queues = says(text).get('queues')
+    entries = queues.values() if isinstance(queues, dict) else []
+    return any(isinstance(entry, dict) and entry.get('done') not in (0, 1) for entry in entries)
+
+
+@both
+@cases(0.5)
+@given(st.sampled_from(HOLDERS), st.sampled_from(UNITS), claims_or_worse, st.booleans())
+def test_any_claim_in_a_databag_fails_no_hook_and_frees_nothing(worlds, version, holder, unit, text, upgrade):
+    text = text.encode('utf-8', 'replace').decode().replace('\x00', '')  # as Juju gives it
+    world = worlds(version, holder)
+    world.bags[unit][CLAIMS_KEY] = text
+    world.news_of(unit)
+    if upgrade:
+        world.bring((unit, 'upgrade-charm', ''))
+
+    settle(world)
+
+    if may_be_done(text):
+        return
+    assert not world.faults
+    if not says(text):
+        assert everybody_is_served(world)
+        assert not world.faults
+
+
+def entries_of(text):
+    """Return the tickets of a ledger that has a head of ours, None where nobody may hold by it."""
+    found = says(text)
+    token, tickets = found.get('token'), found.get('tickets')
+    whole = isinstance(token, int) and not isinstance(token, bool) and 0 <= token <= 2**53
+    return tickets if whole and isinstance(tickets, list) and found['v'] is not True else None
+
+
+def is_ticket(entry):
+    return isinstance(entry, list) and [type(field) for field in entry] == [int, str, str, int, int]
+
+
+def may_be_gone(entry):
+    """Whether a ticket that cannot be read names a unit that goal-state does not."""
+    return isinstance(entry, list) and isinstance((entry + [0] * 3)[2], str) and entry[2] not in UNITS
+
+
+def keeps_the_holder_in_front(entries, holder):
+    """Whether nobody but the holder may hold by these tickets."""
+    if not all(entry[4] == 1 for entry in entries if is_ticket(entry)):
+        return False
+    first = entries[0] if entries else None
+    if is_ticket(first):
+        return first[2] == holder and first[3] == 2 and first[1] == ''
+    return bool(entries) and not set(UNITS) & set(map(str, first if isinstance(first, list) else []))
+
+
+def tokens_are_used_up(world):
+    """Whether a spoilt ledger had a token at the end of all, and a claim now tells it: README, limits."""
+    claims = [wire.claims(bag[CLAIMS_KEY], '')[0] for bag in world.bags.values()]
+    return max(claim.token for own in claims for claim in own.values()) > rules.MAX_TOKEN - 100
+
+
+@both
+@cases(0.5)
+@given(st.sampled_from(HOLDERS), ledgers_or_worse)
+def test_any_ledger_fails_no_hook_and_gives_no_lock_twice(worlds, version, holder, text):
+    text = text.encode('utf-8', 'replace').decode().replace('\x00', '')
+    world = worlds(version, holder)
+    before = dict(world.served)
+    world.write_ledger('', {LEDGER_KEY: text})
+
+    settle(world)
+
+    entries = entries_of(text) if text else []
+    now = world.ledger.get(LEDGER_KEY)
+    if entries is None:
+        assert world.served == before and now == text
+        assert not fault_of(world, 'holds no more')
+    elif keeps_the_holder_in_front(entries, holder):
+        assert not fault_of(world, 'holds no more')
+    if says(text) and entries and now != text:
+        kept = strict_json(now)['tickets']
+        assert all(entry in kept for entry in entries if not is_ticket(entry) and not may_be_gone(entry))
+    if entries is None or not all(map(is_ticket, entries)):  # the operator empties it, as README says
+        world.at_work.clear()
+        world.write_ledger('', {LEDGER_KEY: ''})
+        assert everybody_is_served(world) or tokens_are_used_up(world)
+
+
+TABLES = (
+    'drop table kv',
+    'drop table kv; create table kv (a, b)',
+    'drop table kv; create view kv as select 1 as key, 2 as data',
+    'update kv set data = null',
+    'update kv set data = 7',
+    "update kv set data = cast(x'22ff22' as text)",
+    "update kv set data = x'ff00'",
+    "update kv set data = '[' || data || ']'",
+    "update kv set data = 'x'",
+    'delete from kv',
+    'pragma user_version = 7; pragma journal_mode = wal',
+)
+
+
+def spoil(path, rng, text):
+    """Make something else of a local store: a text in it, a table, some of its bytes, or all."""
+    whole, kind = path.read_bytes(), rng.random()
+    if kind < 0.25:
+        name = rng.choice(['local', 'local', 'local', 'relation', 'reported'])
+        sql = [
+            (
+                'update kv set data = ? where key = ?',
+                (json.dumps(text), name),
+            )
+        ]
+    elif kind < 0.45:
+        sql = [(part, ()) for part in rng.choice(TABLES).split('; ')]
+    else:
+        sql = []
+        if kind < 0.8:
+            spots = [
+                rng.choice([rng.randint(0, 99), rng.randint(0, len(whole) - 1)])
+                for _ in range(rng.randint(1, 9))
+            ]
+            whole = bytearray(whole)
+            for spot in spots:
+                whole[spot] = rng.choice([0, 1, 2, 5, 13, 255, rng.randint(0, 255)])
+        elif kind < 0.9:
+            whole = whole[: rng.randint(0, len(whole))]
+        else:
+            whole = bytes(rng.getrandbits(8) for _ in range(rng.randint(0, 5000)))
+        path.write_bytes(bytes(whole))
+    if sql:
+        database = sqlite3.connect(str(path))
+        for statement, values in sql:
+            database.execute(statement, values)
+        database.commit()
+        database.close()
+
+
+@both
+@cases(0.3)
+@given(st.sampled_from(HOLDERS), st.sampled_from(UNITS), locals_or_worse)
+def test_any_text_that_the_local_store_believes_it_wrote_fails_no_hook(worlds, version, holder, unit, text):
+    world = worlds(version, holder)
+    store = juju.Store(str(world.store(unit)))
+    store.set('local', text)
+    store._kv.conn.close()
+
+    settle(world)
+
+
+@both
+@cases(0.6)
+@given(st.sampled_from(HOLDERS), st.sampled_from(UNITS), randoms, locals_or_worse)
+def test_any_local_store_fails_no_hook_and_frees_and_loses_nothing(worlds, version, holder, unit, rng, text):
+    world = worlds(version, holder)
+    unheard = '"asked":1' in world.bags[unit][CLAIMS_KEY]  # its hook asked, and failed
+    spoil(world.store(unit), rng, text)
+
+    settle(world)
+
+    assert not fault_of(world, *['{} holds no more'.format(unit)] if unheard else [])
+    assert everybody_is_served(world)
+    assert not fault_of(world, *['{} holds no more'.format(unit)] if unheard else [])

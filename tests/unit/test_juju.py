@@ -1,0 +1,77 @@
+"""juju.py over hook tools that refuse what Juju's refuse: three units in this process."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from charms.layer.coordinator import juju
+from charms.layer.coordinator.protocol import LedgerClosed
+from charms.layer.coordinator.rules import Ledger
+
+from tests.threeunits import LEDGER_KEY, MEMORY, everybody_is_served, first_world, in_hook
+
+pytestmark = pytest.mark.every_python
+both = pytest.mark.parametrize('version', [3, 4])
+
+
+@pytest.fixture
+def folder():
+    with tempfile.TemporaryDirectory(dir=MEMORY) as place:
+        yield Path(place)
+
+
+@both
+def test_three_units_take_turns_and_each_failed_turn_is_kept(folder, version):
+    world = first_world(version, 'app/1', folder)
+
+    assert everybody_is_served(world)
+    assert not world.faults
+
+
+def test_a_ledger_that_another_wrote_within_the_hook_is_read_before_a_decision(folder):
+    """leader-get is cached for the hook until one's own leader-set."""
+    world = first_world(3, None, folder)
+    with in_hook(world, 'app/0'):
+        port = juju.Juju()
+        before = port.ledger()
+        world.ledger = {LEDGER_KEY: '{"v":1,"token":9,"tickets":[]}'}
+
+        assert port.ledger() == before
+        assert port.fresh_ledger() == Ledger(9)
+
+
+@both
+def test_a_write_that_is_refused_closes_the_ledger_and_fails_no_hook(folder, version):
+    world = first_world(version, None, folder)
+    before = dict(world.ledger)
+    with in_hook(world, 'app/1'):
+        with pytest.raises(LedgerClosed):
+            juju.Juju().write_ledger(Ledger(9))
+
+    assert world.ledger == before
+
+
+@both
+def test_a_unit_that_is_dying_is_not_gone(folder, version):
+    """It may be inside its critical hook."""
+    world = first_world(version, 'app/1', folder)
+    world.dying = {'app/1'}
+
+    for unit in ('app/0', 'app/2', 'app/0'):
+        world.hook(unit, 'update-status', '')
+
+    assert '"app/1",2' in world.ledger[LEDGER_KEY]
+    assert not world.faults and world.at_work == {'app/1'}
+
+
+@both
+def test_nobody_is_gone_because_a_new_leader_has_not_joined_him(folder, version):
+    """Its relation-list is empty at first."""
+    world = first_world(version, 'app/1', folder)
+    world.leader, world.joined = 'app/2', set()
+
+    for name in ('leader-elected', 'update-status'):
+        world.hook('app/2', name, '')
+
+    assert '"app/1",2' in world.ledger[LEDGER_KEY]
+    assert not world.faults and world.at_work == {'app/1'}

@@ -1,0 +1,366 @@
+"""The rules, one by one and as laws: claims, tickets, whose turn it is, what the leader appends."""
+
+import pytest
+from charms.layer.coordinator import rules, wire
+from charms.layer.coordinator.policy import DEFAULTS, Policy, from_options
+from charms.layer.coordinator.rules import Claim, Ledger, Ticket
+from hypothesis import given
+from hypothesis import strategies as st
+
+pytestmark = pytest.mark.every_python
+
+UNITS = ['app/{}'.format(number) for number in range(4)]
+LOCKS = (('restart', '2026-01-01'),)
+
+
+def asking(*asks, since='2026-01-01'):
+    """Return claims of app/0, app/1 …, each (asked, done) in the queue of all locks."""
+    return {
+        (unit, ''): Claim(asked, done, ((('restart', since),) if asked > done else ()))
+        for unit, (asked, done) in zip(UNITS, asks)
+    }
+
+
+counts = st.tuples(st.integers(0, 4), st.integers(0, 4)).map(lambda pair: (max(pair), min(pair)))
+claims = st.lists(counts, min_size=1, max_size=4).map(lambda pairs: asking(*pairs))
+both_claims = st.builds(
+    lambda pair, token: Claim(pair[0], pair[1], LOCKS if pair[0] > pair[1] else (), token=token),
+    counts,
+    st.integers(0, 9),
+)
+
+
+def grown(*turns, slots=1):
+    """Return the ledger after the leader has heard these claims, one after another."""
+    ledger = Ledger()
+    for said in turns:
+        ledger = rules.appended(ledger, said, said, slots)
+    return ledger
+
+
+def holders(ledger, said):
+    waiting = [t for t in ledger.tickets if not rules.finished(t, said)]
+    return [t.unit for t in waiting if len(rules.ahead(ledger, t, said)) < t.slots]
+
+
+@pytest.mark.parametrize(
+    'seen, holder',
+    [
+        pytest.param((1, 0), 'app/0', id='still working'),
+        pytest.param((0, 0), 'app/0', id='old news is no release'),
+        pytest.param((1, 1), 'app/1', id='done'),
+        pytest.param((2, 1), 'app/1', id='done, and asks again'),
+    ],
+)
+def test_a_ticket_stands_until_its_unit_says_done(seen, holder):
+    ledger = grown(asking((1, 0), (1, 0)))
+
+    later = asking(seen, (1, 0))
+    ledger = rules.appended(ledger, later, later, 1)
+
+    assert holders(ledger, later) == [holder]
+
+
+def test_a_unit_of_which_nothing_is_known_holds_what_it_has():
+    ledger = grown(asking((1, 0), (1, 0)))
+
+    assert holders(ledger, {('app/1', ''): Claim(1, 0, LOCKS)})[0] == 'app/0'
+
+
+def test_requests_seen_together_are_ordered_by_time_and_then_by_unit():
+    said = {
+        ('app/0', ''): Claim(1, 0, (('a', '3'),)),
+        ('app/2', ''): Claim(1, 0, (('a', '1'),)),
+        ('app/1', ''): Claim(1, 0, (('a', '1'),)),
+    }
+
+    assert [ticket.unit for ticket in grown(said).tickets] == ['app/1', 'app/2', 'app/0']
+
+
+def test_an_earlier_clock_overtakes_nobody_who_has_a_ticket():
+    first = {('app/0', ''): Claim(1, 0, (('a', '2026'),))}
+    slow_clock = {**first, ('app/1', ''): Claim(1, 0, (('a', '1970'),))}
+
+    assert [ticket.unit for ticket in grown(first, slow_clock).tickets] == ['app/0', 'app/1']
+
+
+def test_the_leader_writes_rarely():
+    some = asking((1, 0), (1, 0))
+    more = asking((1, 0), (1, 0), (1, 0), (1, 0))
+
+    ledger = grown(some)
+
+    assert rules.appended(ledger, more, more, 1) == ledger  # two unfinished are enough for one slot
+    nearly_idle = asking((1, 1), (1, 0), (1, 0), (1, 0))
+    assert len(rules.appended(ledger, nearly_idle, nearly_idle, 1).tickets) == 3  # then all that are known
+
+
+def test_what_only_this_unit_knows_yet_of_itself_frees_no_ticket():
+    ledger = grown(asking((1, 0)))
+    truth, committed = asking((2, 1), (1, 0)), asking((1, 0), (1, 0))
+
+    ledger = rules.appended(ledger, truth, committed, 1)
+
+    assert [(ticket.unit, ticket.ask) for ticket in ledger.tickets] == [
+        ('app/0', 1),
+        ('app/0', 2),
+        ('app/1', 1),
+    ]
+
+
+def test_only_a_unit_that_is_gone_loses_an_unfinished_ticket():
+    said = asking((1, 0), (1, 0))
+    ledger = grown(said)
+
+    assert holders(rules.appended(ledger, said, said, 1, frozenset({'app/0'})), said) == ['app/1']
+
+
+def test_fewer_slots_later_take_nothing_from_a_holder():
+    said = asking((1, 0), (1, 0), (1, 0))
+    ledger = rules.appended(Ledger(), said, said, 2)
+
+    later = asking((1, 1), (1, 0), (1, 0), (1, 0))
+    ledger = rules.appended(ledger, later, later, 1)
+
+    assert holders(ledger, later)[:2] == ['app/1', 'app/2']
+
+
+def test_a_lock_of_its_own_queue_waits_for_a_turn_of_all_locks_given_before():
+    """In the minutes of a charm upgrade that changes the option `queues`."""
+    tickets = (Ticket(1, '', 'app/0', 1), Ticket(2, 'a', 'app/1', 1), Ticket(3, 'b', 'app/2', 1))
+    ledger = Ledger(3, tickets)
+
+    assert holders(ledger, {}) == ['app/0']
+    assert holders(ledger, {('app/0', ''): Claim(1, 1)}) == ['app/1', 'app/2']
+
+
+def test_a_ledger_never_outgrows_a_command_line():
+    said = {('app/{}'.format(n), ''): Claim(1, 0, LOCKS) for n in range(3000)}
+
+    assert 1000 < len(grown(said).tickets) < 3000
+    assert len(wire.ledger_text(grown(said))) < 131072
+
+
+def test_long_names_in_other_alphabets_do_not_outgrow_it_either():
+    said = {('app/{}'.format(n), 'ß' * 99 + str(n)): Claim(1, 0, (('ß' * 99, ''),)) for n in range(400)}
+
+    assert len(wire.ledger_text(grown(said))) < 131072
+
+
+def test_a_thousand_waiting_units_are_all_in_one_ledger():
+    said = {('a-rather-long-application/{}'.format(n), ''): Claim(1, 0, LOCKS) for n in range(1000)}
+
+    assert len(grown(said).tickets) == 1000
+    assert len(wire.ledger_text(grown(said))) < 131072  # one argument of a command line on Linux
+
+
+@given(claims, claims)
+def test_a_second_look_changes_nothing(first, then):
+    ledger = grown(first, then)
+
+    assert rules.appended(ledger, then, then, 1) == ledger or rules.unserved(ledger, then)
+    assert rules.appended(rules.appended(ledger, then, then, 1), then, then, 1) == rules.appended(
+        ledger, then, then, 1
+    )
+
+
+@given(st.lists(claims, max_size=6), st.integers(1, 3))
+def test_tokens_only_grow_and_none_is_given_twice(turns, slots):
+    ledger, given_tokens = Ledger(), []
+    for said in turns:
+        after = rules.appended(ledger, said, said, slots)
+        given_tokens += [ticket.token for ticket in after.tickets if ticket not in ledger.tickets]
+        assert after.token >= ledger.token
+        ledger = after
+
+    assert given_tokens == sorted(set(given_tokens))
+
+
+@given(st.lists(claims, max_size=6), claims)
+def test_old_news_can_delay_a_turn_and_never_double_it(turns, old):
+    ledger = grown(*turns)
+    now = {
+        key: rules.merged(claim, old.get(key, Claim())) for key, claim in (turns[-1] if turns else {}).items()
+    }
+    older = {key: claim for key, claim in old.items() if claim.done <= now.get(key, Claim()).done}
+
+    for ticket in ledger.tickets:
+        assert set(rules.ahead(ledger, ticket, now)) <= set(rules.ahead(ledger, ticket, older))
+
+
+@given(both_claims, both_claims, both_claims)
+def test_versions_of_a_claim_merge_the_same_in_any_order(one, two, three):
+    def bare(claim):
+        return (claim.asked, claim.done, claim.token)
+
+    assert bare(rules.merged(one, two)) == bare(rules.merged(two, one))
+    assert bare(rules.merged(rules.merged(one, two), three)) == bare(
+        rules.merged(one, rules.merged(two, three))
+    )
+    assert rules.merged(one, one) == one
+
+
+@given(claims)
+def test_a_rebuilt_ledger_gives_no_token_again(said):
+    told = {key: claim._replace(token=claim.done) for key, claim in said.items()}
+
+    assert rules.rebuilt(told).token >= max(claim.token for claim in told.values())
+
+
+def test_who_kept_a_lock_comes_first_in_a_rebuilt_ledger():
+    said = {
+        ('app/0', ''): Claim(1, 0, (('a', '1'),)),
+        ('app/1', ''): Claim(1, 0, (('a', '2'),), kept=True),
+    }
+
+    assert rules.appended(rules.rebuilt(said), said, said, 1).tickets[0].unit == 'app/1'
+
+
+def test_a_refusal_says_who_holds_it_and_how_many_are_ahead():
+    said = asking((1, 0), (1, 0), (1, 0))
+    ledger = grown(said)
+
+    assert rules.refusal(ledger, ledger.tickets[2], said) == 'app/0 holds it, 2 ahead of this unit'
+    assert rules.refusal(None, None, said) == 'asked, and the leader has given no ticket yet'
+
+
+# Options
+
+
+@pytest.mark.parametrize(
+    'slots, units, most',
+    [(1, 9, 1), (3, 9, 3), ('3', 9, 3), ('25%', 8, 2), ('25%', 7, 1), ('1%', 5, 1), ('100%', 4, 4)],
+)
+def test_slots_are_a_number_or_a_percentage_rounded_down_and_at_least_one(slots, units, most):
+    assert from_options({'slots': slots}).slots_among(units) == most
+
+
+def test_locks_with_queues_of_their_own_are_held_by_different_units_and_others_by_one():
+    for queues, both_hold in (('one', ['app/0']), ('per-lock', ['app/0', 'app/1'])):
+        queue_of = from_options({'queues': queues}).queue_of
+        said = {
+            ('app/0', queue_of('a')): Claim(1, 0, (('a', '1'),)),
+            ('app/1', queue_of('b')): Claim(1, 0, (('b', '2'),)),
+        }
+
+        assert holders(grown(said), said) == both_hold
+
+
+def test_the_defaults_are_those_that_layer_yaml_defines():
+    import yaml
+
+    from tests.deploy import ROOT
+
+    defined = yaml.safe_load((ROOT / 'layer.yaml').read_text())['defines']
+
+    assert {name: option['default'] for name, option in defined.items()} == DEFAULTS
+    assert all(option['description'] and option['type'] for option in defined.values())
+    assert from_options({}) == Policy()
+
+
+@given(st.one_of(st.none(), st.booleans(), st.floats(), st.text(), st.lists(st.integers()), st.integers()))
+def test_any_slots_are_either_understood_or_refused_in_a_sentence(found):
+    try:
+        assert 1 <= from_options({'slots': found}).slots_among(100) <= 10000
+    except ValueError as refused:
+        assert 'slots: expected a number of units from 1 to 10000' in str(refused)
+
+
+# What a policy decides
+
+
+def per_lock(*wishes):
+    """Return claims of (unit, lock, asked, done), each asked for in this order."""
+    return {
+        (unit, lock): Claim(asked, done, (((lock, '2026-{:02}'.format(place)),) if asked > done else ()))
+        for place, (unit, lock, asked, done) in enumerate(wishes)
+    }
+
+
+def alone(question):
+    """A policy: one unit holds locks at a time."""
+    return not [unit for unit, locks in question.grants.items() if locks and unit != question.unit]
+
+
+def test_a_policy_is_asked_in_the_order_of_the_requests_and_told_who_holds_and_who_waits():
+    asked = []
+    said = per_lock(('app/2', 'b', 1, 0), ('app/0', 'a', 1, 0), ('app/1', 'a', 1, 0))
+
+    ledger = rules.decided(Ledger(), said, said, lambda question: not asked.append(question))
+
+    assert [(q.lock, q.unit, sorted(q.granted), q.queue) for q in asked] == [
+        ('b', 'app/2', [], ('app/2',)),
+        ('a', 'app/0', [], ('app/0', 'app/1')),
+        ('a', 'app/1', ['app/0'], ('app/1',)),
+    ]
+    assert asked[2].grants == {'app/2': {'b': '2026-00'}, 'app/0': {'a': '2026-01'}}
+    assert asked[2].requests == {**asked[2].grants, 'app/1': {'a': '2026-02'}}
+    assert [(ticket.token, ticket.after) for ticket in ledger.tickets] == [(1, ()), (2, ()), (3, ())]
+
+
+def test_what_a_policy_grants_is_held_beside_what_is_held():
+    said = per_lock(('app/0', 'a', 1, 0), ('app/1', 'a', 1, 0), ('app/2', 'b', 1, 0))
+
+    ledger = rules.decided(Ledger(), said, said, lambda question: True)
+
+    assert holders(ledger, said) == ['app/0', 'app/1', 'app/2']
+
+
+def test_a_ticket_of_a_policy_waits_for_what_the_leader_releases_in_that_hook_whatever_the_lock():
+    before = per_lock(('app/0', 'a', 1, 0), ('app/1', 'b', 1, 0))
+    ledger = rules.decided(Ledger(), before, before, alone)
+    assert [ticket.unit for ticket in ledger.tickets] == ['app/0']
+    truth = {**before, ('app/0', 'a'): Claim(1, 1)}
+
+    ledger = rules.decided(ledger, truth, before, alone)
+
+    assert ledger.tickets[1].after == (1,)
+    assert holders(ledger, before) == ['app/0']  # as app/1 sees it until the hook has succeeded
+    assert holders(ledger, truth) == ['app/1']
+
+
+def test_a_ticket_of_a_policy_waits_for_all_that_no_policy_gave():
+    """A charm upgrade from one queue to a policy; and a ticket that cannot be read."""
+    fifo = asking((1, 0), (1, 0))
+    spoilt, _ = wire.ledger('{"v": 1, "token": 7, "tickets": ["?", [7, "", "app/1", 1, 1]]}', 'here')
+    for ledger in (grown(fifo), spoilt):
+        said = {**fifo, **per_lock(('app/2', 'a', 1, 0))}
+
+        after = rules.decided(ledger, said, said, lambda question: True)
+
+        assert after.tickets[-1].unit == 'app/2' and 'app/2' not in holders(after, said)
+        assert len(rules.ahead(after, after.tickets[-1], said)) == 2
+
+
+def test_a_ticket_given_without_a_policy_waits_for_those_of_a_policy():
+    said = {**per_lock(('app/0', 'a', 1, 0)), **{('app/1', ''): Claim(1, 0, LOCKS)}}
+    ledger = rules.decided(Ledger(), per_lock(('app/0', 'a', 1, 0)), {}, lambda question: True)
+
+    ledger = rules.decided(ledger, said, said, lambda question: True)  # app/1 has no policy yet
+
+    assert [(ticket.queue, ticket.after) for ticket in ledger.tickets] == [('a', ()), ('', None)]
+    assert holders(ledger, said) == ['app/0']
+
+
+def test_a_policy_gives_nothing_where_the_ledger_cannot_be_read_or_is_full():
+    said = per_lock(('app/0', 'a', 1, 0))
+    full = Ledger(1, (Ticket(1, 'x', 'y' * rules.MAX_BYTES, 1),))
+
+    for ledger in (rules.UNREADABLE, full):
+        assert rules.decided(ledger, said, said, lambda question: True) == ledger
+
+
+def test_units_that_are_gone_are_not_asked_about_and_lose_their_tickets():
+    said = per_lock(('app/0', 'a', 1, 0), ('app/1', 'a', 1, 0), ('app/2', 'a', 1, 0))
+    ledger = rules.decided(Ledger(), per_lock(('app/0', 'a', 1, 0)), {}, alone)
+
+    ledger = rules.decided(ledger, said, said, alone, frozenset({'app/0', 'app/1'}))
+
+    assert [ticket.unit for ticket in ledger.tickets] == ['app/2']
+
+
+def test_a_class_that_is_not_the_default_decides_itself():
+    assert from_options({'class': 'charmhelpers.coordinator.Serial'}) == Policy(per_lock=True)
+    assert from_options({'class': 'charms.coordinator.SimpleCoordinator', 'slots': 2}).slots == 2
+    with pytest.raises(ValueError, match=r'slots: expected 1 beside class charmhelpers\.coordinator\.Serial'):
+        from_options({'class': 'charmhelpers.coordinator.Serial', 'slots': 2})
