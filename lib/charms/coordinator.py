@@ -7,9 +7,8 @@ discovery and from a class that the layer options name.
 
 from typing import Any
 
-from charms.layer import coordinator as _layer
 from charms.layer.coordinator import SimpleCoordinator
-from charms.layer.coordinator.juju import log
+from charms.layer.coordinator.compat.choice import chosen
 
 __all__ = ['SimpleCoordinator', 'acquire', 'coordinator', 'log']
 
@@ -26,6 +25,12 @@ def acquire(lock: str) -> bool:
     return bool(coordinator.acquire(lock))
 
 
+def log(sentence: str, level: str = 'INFO') -> None:
+    """Log as the layer does, from the level that the layer options set."""
+    port: Any = chosen().session.port
+    port.log(sentence, level)
+
+
 class _Coordinator:
     """The coordinator that the layer options choose, made when it is first used.
 
@@ -33,7 +38,7 @@ class _Coordinator:
     """
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(_layer.chosen().instance, name)
+        return getattr(chosen().instance, name)
 
     def __repr__(self) -> str:
         return 'the coordinator that the layer options choose'

@@ -17,7 +17,7 @@ from itertools import permutations
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
-from charms.layer.coordinator.wire import Local
+from charms.layer.coordinator.rules import UnitState
 
 from tests.proofs.smallworld import (
     ABSENT,
@@ -611,7 +611,7 @@ class Renamed:
         """Return a value with every unit's name in it changed."""
         if isinstance(thing, str):
             return name(self._places[number(thing)]) if thing.startswith('app/') else thing
-        if isinstance(thing, Local):
+        if isinstance(thing, UnitState):
             return thing._replace(peers=tuple(sorted(self._named(thing.peers))))
         if isinstance(thing, tuple) and hasattr(thing, '_fields'):
             return type(thing)(*map(self._named, thing))

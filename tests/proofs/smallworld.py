@@ -1,7 +1,7 @@
 """What one unit of a small world may do next, over the layer's own protocol code.
 
-What is real here: `protocol.begin/request/release/end`, `rules`, `policy`, the
-local store's value. What is modelled: Juju, as jujusim/README.md tells it,
+What is real here: `session.py`, `view.py`, `rules.py`, `policy.py`, and the value
+that a unit remembers. What is modelled: Juju, as jujusim/README.md tells it,
 cut down to what can matter for a lock:
 
     a hook begins, with or without one peer's news · asks · works · keeps ·
@@ -25,10 +25,12 @@ that out once for each such case. Which promises are looked at here: `broken`.
 from itertools import permutations
 from typing import Any, Callable, Dict, FrozenSet, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
-from charms.layer.coordinator import protocol, rules
+from charms.layer.coordinator import rules
 from charms.layer.coordinator.policy import Policy
-from charms.layer.coordinator.rules import Claim, Ledger
-from charms.layer.coordinator.wire import Local
+from charms.layer.coordinator.port import HookContext, LedgerClosed, Phase
+from charms.layer.coordinator.rules import Claim, Ledger, UnitState
+from charms.layer.coordinator.session import Session
+from charms.layer.coordinator.view import Snapshot
 
 Bag = Tuple[Tuple[str, Claim], ...]
 
@@ -98,7 +100,7 @@ class Face(NamedTuple):
 class U(NamedTuple):
     """One unit's standing: what outlives a hook, then what a hook under way has so far."""
 
-    store: Optional[Local] = None
+    store: Optional[UnitState] = None
     bag: Bag = ()
     past: Tuple[Bag, ...] = ()  # what it published before, where an old reading may be any
     life: str = THERE
@@ -111,7 +113,7 @@ class U(NamedTuple):
     left: bool = False  # a hook of its own leaving has succeeded
     asks: int = 0  # how often this unit will still ask
     works: Tuple[Tuple[str, int], ...] = ()  # (queue, ask) worked for, and no hook has told the end of it
-    hook: Optional[protocol.Hook] = None
+    hook: Optional[Snapshot] = None
     why: Tuple[str, int] = ('', -1)  # 'news' or 'departed', and of which peer this hook is
     out: Optional[Bag] = None  # published, not yet committed
     out_ledger: Any = UNREAD  # written on Juju 4, not yet committed
@@ -221,11 +223,11 @@ class SmallPort:
             self._shared = self._shared or shared
             try:
                 found = does()
-            except protocol.LedgerClosed as closed:
+            except LedgerClosed as closed:
                 found = str(closed)
             self.answers.append(found)
         if isinstance(found, str):
-            raise protocol.LedgerClosed(found)
+            raise LedgerClosed(found)
         return found
 
     def _pick(self, among: int) -> int:
@@ -248,22 +250,32 @@ class SmallPort:
 
     # This unit's own, which nobody else sees
 
-    def load(self) -> Optional[Local]:
+    def load(self) -> Optional[UnitState]:
         return self._step(lambda: self.me.store)
 
-    def save(self, local: Local) -> None:
-        self._step(lambda: self._now(store=local))
+    def save(self, state: UnitState) -> UnitState:
+        self._step(lambda: self._now(store=state))
+        return state
 
     def published(self) -> Optional[Dict[str, Claim]]:
         if not self.me.related:
             return None
         return dict(self._step(lambda: self.me.bag if self.me.out is None else self.me.out))
 
-    def old_requests(self) -> Tuple[Tuple[str, str, bool], ...]:
+    def inherited_requests(self) -> Tuple[Tuple[str, str, bool], ...]:
         return ()
 
-    def old_units(self) -> FrozenSet[str]:
+    def awaited_units(self) -> FrozenSet[str]:
         return frozenset()
+
+    def awaiting(self, units: FrozenSet[str]) -> str:
+        return ''
+
+    def now(self) -> str:
+        return ''
+
+    def when_handlers_succeeded(self, tell: Callable[[], None]) -> None:
+        """The search itself says when a hook ends."""
 
     def publish(self, own: Any) -> None:
         if self.me.related:
@@ -362,9 +374,9 @@ class SmallPort:
 
     def _must_lead(self) -> None:
         if not self.durable_at_once and not self.me.related:
-            raise protocol.LedgerClosed('the peer relation does not exist yet')
+            raise LedgerClosed('the peer relation does not exist yet')
         if self.me.minion or not self.around.leads:
-            raise protocol.LedgerClosed('another leads')
+            raise LedgerClosed('another leads')
 
     def _in_another_order(self, decided: Ledger, now: Optional[Ledger]) -> Ledger:
         """In a symmetric world, requests seen together may have been made in any order of time."""
@@ -387,7 +399,7 @@ class SmallPort:
         Nobody decides by a token, so a world in which leaders gave more tickets is not another one.
         But where a policy decides, a ticket names others by their tokens: then these are 1, 2, 3 …
         """
-        if self.kind.policy.decide:
+        if self.kind.policy.grow:
             return _numbered_anew(ledger)
         if not self.kind.tokens:
             return Ledger(0, tuple(ticket._replace(token=0) for ticket in ledger.tickets))
@@ -490,15 +502,16 @@ def _next(picked: List[Tuple[int, int]]) -> Optional[Picks]:
     return (*picked, (chosen + 1, among))
 
 
-def _small(me: U, hook: protocol.Hook) -> U:
+def _small(me: U, hook: Snapshot) -> U:
     """Return the unit in its hook, without what can matter no more.
 
     A hook that does not lead reads no ledger again; what was given is only told in the log.
     """
+    hook = hook._replace(given=(), dropped=(), finished=())
     if hook.leading:
-        return me._replace(hook=hook._replace(given=(), dropped=(), over=()), stopped=())
-    occasion = protocol.Occasion(unit=hook.occasion.unit, news=DEAD, leaving=hook.occasion.leaving)
-    hook = hook._replace(given=(), dropped=(), over=(), ledger=DEAD, ledger_read=DEAD, occasion=occasion)
+        return me._replace(hook=hook, stopped=())
+    context = HookContext(unit=hook.context.unit, news=DEAD, leaving=hook.context.leaving)
+    hook = hook._replace(ledger=DEAD, ledger_read=DEAD, context=context)
     return me._replace(hook=hook, stopped=(), read=DEAD, minion=True)
 
 
@@ -509,7 +522,7 @@ def _working(kind: Kind, me: U, around: Around, scene: Optional[Scene]) -> Tuple
     for anybody else, and can break no promise that this does not break.
     """
     broken = ''
-    for turn in me.hook.turns if me.hook and me.hook.serving else ():
+    for turn in me.hook.turns if me.hook and me.hook.phase is Phase.HANDLERS else ():
         if (turn.queue, turn.ask) not in me.works:
             me = me._replace(works=tuple(sorted(me.works + ((turn.queue, turn.ask),))))
             if kind.tokens:
@@ -525,34 +538,50 @@ def _quiet(me: U) -> bool:
     return me.out in (None, me.bag) and me.out_ledger == UNREAD
 
 
-def _begin(port: SmallPort, kind: Kind, me: U, unit: int, why: str, about: int) -> protocol.Hook:
-    occasion = protocol.Occasion(
+def _begin(port: SmallPort, kind: Kind, me: U, unit: int, why: str, about: int) -> Snapshot:
+    context = HookContext(
         unit=name(unit),
         news=name(about) if why == 'news' else '',
         departed=name(about) if why == 'departed' else '',
         leaving=why == 'leaving',
-        look_around=why == 'look',
+        full_check=why == 'look',
     )
-    return protocol.begin(port, occasion, kind.policy)
+    session = Session(port, Snapshot(context), kind.policy)
+    session.look()
+    session.begin()
+    return session.snapshot()
 
 
-def _ask(port: SmallPort, kind: Kind, me: U, unit: int, lock: str) -> protocol.Hook:
+def _resumed(kind: Kind, me: U, port: Any = None) -> Session:
+    """Return the session of a hook under way."""
     assert me.hook is not None
-    return protocol.request(port, me.hook, lock, '')
+    return Session(port, me.hook, kind.policy)
 
 
-def _release(port: SmallPort, kind: Kind, me: U, unit: int, lock: str) -> protocol.Hook:
-    assert me.hook is not None
-    return protocol.release(port, me.hook, lock)
+def _ask(port: SmallPort, kind: Kind, me: U, unit: int, lock: str) -> Snapshot:
+    session = _resumed(kind, me, port)
+    session.request(lock)
+    return session.snapshot()
 
 
-def _end(port: SmallPort, kind: Kind, me: U, unit: int, keep: bool, again: bool) -> protocol.Hook:
-    assert me.hook is not None
-    held = frozenset(lock for lock in kind.locks if me.hook.turn(lock))
-    return protocol.end(port, me.hook, held if keep else frozenset(), held if again else frozenset(), '')
+def _release(port: SmallPort, kind: Kind, me: U, unit: int, lock: str) -> Snapshot:
+    session = _resumed(kind, me, port)
+    session.release(lock)
+    return session.snapshot()
 
 
-_TASKS: Dict[str, Callable[..., protocol.Hook]] = {
+def _end(port: SmallPort, kind: Kind, me: U, unit: int, keep: bool, again: bool) -> Snapshot:
+    session = _resumed(kind, me, port)
+    for lock in sorted(session.granted):
+        if keep:
+            session.keep(lock)
+        if again:
+            session.request_again(lock)
+    session.end()
+    return session.snapshot()
+
+
+_TASKS: Dict[str, Callable[..., Snapshot]] = {
     'begin': _begin,
     'ask': _ask,
     'release': _release,
@@ -589,7 +618,7 @@ def _flushed(kind: Kind, me: U, around: Around, said: str, again: bool = False) 
         effect |= TOLD
     if kind.anytime and bag != me.bag:
         me = me._replace(past=(me.bag, *me.past))
-    left = me.left or (me.hook is not None and me.hook.occasion.leaving and not again)
+    left = me.left or (me.hook is not None and me.hook.context.leaving and not again)
     works = tuple((queue, ask) for queue, ask in me.works if _claim(bag, queue).done < ask)
     done = _over(kind, me, retry=again)._replace(bag=bag, works=works, left=left)
     # R24: the application's databag wakes its writer too.
@@ -692,7 +721,7 @@ def _options(kind: Kind, unit: int, me: U, around: Around, quiet: bool = False) 
         for option in _call(kind, unit, me, around, *me.stopped):
             yield option._replace(said='go on ' + who, calm=CALM)
         yield Option('crash ' + who, _over(kind, me, retry=True))
-    elif me.hook is not None and not me.hook.serving:
+    elif me.hook is not None and me.hook.phase is not Phase.HANDLERS:
         yield from _endings(kind, me, around, who)
     elif me.hook is not None:
         yield from _handlers(kind, unit, me, around, me.hook)
@@ -795,20 +824,21 @@ def _idle(me: U, around: Around) -> bool:
     return me.store.own == me.store.committed and not any(claim.outstanding for _, claim in me.store.own)
 
 
-def _handlers(kind: Kind, unit: int, me: U, around: Around, hook: protocol.Hook) -> Iterator[Option]:
+def _handlers(kind: Kind, unit: int, me: U, around: Around, hook: Snapshot) -> Iterator[Option]:
     who = name(unit)
 
     def call(said: str, *task: Any, **spent: Any) -> Iterable[Option]:
         for option in _call(kind, unit, me._replace(**spent), around, task):
             yield option._replace(said=said)
 
+    session = _resumed(kind, me)
     for lock in kind.locks:
-        if me.asks and lock not in hook.claim(lock).names and not hook.occasion.leaving:
+        if me.asks and lock not in session.claim(lock).names and not hook.context.leaving:
             yield from call('ask {} {}'.format(who, lock), 'ask', lock, asks=me.asks - 1)
-    held = [lock for lock in kind.locks if hook.turn(lock)]
+    held = [lock for lock in kind.locks if session.turn(lock)]
     if kind.releases:
         for lock in kind.locks:
-            if lock in hook.claim(lock).names:
+            if lock in session.claim(lock).names:
                 verb = 'release' if lock in held else 'withdraw'
                 yield from call('{} {} {}'.format(verb, who, lock), 'release', lock)
     yield Option('fail ' + who, _over(kind, me, retry=True))

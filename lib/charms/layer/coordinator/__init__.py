@@ -30,87 +30,45 @@ Flags, right before any handler runs:
 from typing import Optional
 
 from charmhelpers.core import hookenv
-from charms.layer.coordinator import wire
-from charms.layer.coordinator.choice import Choice
-from charms.layer.coordinator.classes import BaseCoordinator, Serial, SimpleCoordinator
-from charms.layer.coordinator.here import Here
+from charms.layer.coordinator import flags, wire
+from charms.layer.coordinator.compat.choice import chosen
+from charms.layer.coordinator.compat.classes import BaseCoordinator, Serial, SimpleCoordinator
+from charms.layer.coordinator.session import Session
 
-__all__ = [
-    'BaseCoordinator',
-    'Serial',
-    'SimpleCoordinator',
-    'begin_hook',
-    'chosen',
-    'end_hook',
-    'explain',
-    'is_granted',
-    'is_requested',
-    'keep_lock',
-    'release_lock',
-    'request_again',
-    'request_lock',
-    'token',
-]
+__all__ = 'begin_hook end_hook explain is_granted is_requested keep_lock release_lock'.split()
+__all__ += 'request_again request_lock token BaseCoordinator Serial SimpleCoordinator'.split()
 
 
-class _Process:
-    """Holds what the layer options chose, from the first question of this process on."""
-
-    chosen: Optional[Choice] = None
-
-
-def chosen() -> Choice:
-    """Return what the layer options chose, looking at what is true now if this is the first question.
-
-    Raises:
-        ValueError: for a layer option that does not exist or is not allowed.
-        RuntimeError: below Juju 2.9.
-    """
-    if _Process.chosen is None:
-        from charms.layer import options  # type: ignore[attr-defined]  # of layer:basic
-
-        _Process.chosen = Choice(options.get('coordinator') or {})
-    return _Process.chosen
-
-
-def _here() -> Here:
-    return chosen().here
+def _session() -> Session:
+    return chosen().session
 
 
 # When it runs
 
 
 def begin_hook() -> None:
-    """Look at what is true now and show it in the flags; books `end_hook`.
+    """Look at what is true now and show it in the flags; book `end_hook`.
 
     Called once at the start of a hook, before any handler. Costs at most one
-    hook-tool call where nothing is asked and this unit does not lead. In an
-    action a turn that came before is left to the next hook: the action may run
-    between a failed hook and its retry, and must not use up what that one needs.
+    hook-tool call where nothing is asked and this unit does not lead. An action
+    cannot use a turn that came before it, since it may run between a failed hook
+    and its retry: the turn stays for the next hook.
 
     Raises:
         ValueError: for a layer option that does not exist or is not allowed.
         RuntimeError: below Juju 2.9.
     """
-    here, own = _here(), chosen().own
-    here.shows_flags = True
-    if own:
-        own.tolerating(own.initialize)
-        own.tolerating(own.handle)
-    here.begin()
-    for lock in sorted(here.granted):
-        here.log(here.explain(lock))
+    session = _session()
+    session.show = flags.show
+    chosen().begin()
+    for lock in sorted(session.granted):
+        session.log(session.explain(lock))
     hookenv.atexit(end_hook)
 
 
 def end_hook() -> None:
     """Release every lock held that is not kept. Called after all handlers, if they succeeded."""
-    here, own = _here(), chosen().own
-    if own:
-        own.finish()
-    else:
-        here.end()
-    here.hide()
+    chosen().end()
 
 
 # What a charm calls
@@ -128,7 +86,7 @@ def request_lock(name: str) -> bool:
         ValueError: for a name that is not a lock name.
     """
     lock = wire.lock_name(name)
-    return _here().request(lock)
+    return _session().request(lock)
 
 
 def keep_lock(name: str) -> bool:
@@ -143,7 +101,7 @@ def keep_lock(name: str) -> bool:
         ValueError: for a name that is not a lock name.
     """
     lock = wire.lock_name(name)
-    return _here().keep(lock)
+    return _session().keep(lock)
 
 
 def release_lock(name: str) -> None:
@@ -157,7 +115,7 @@ def release_lock(name: str) -> None:
         ValueError: for a name that is not a lock name.
     """
     lock = wire.lock_name(name)
-    _here().release(lock)
+    _session().release(lock)
 
 
 def request_again(name: str) -> None:
@@ -170,7 +128,7 @@ def request_again(name: str) -> None:
         ValueError: for a name that is not a lock name.
     """
     lock = wire.lock_name(name)
-    _here().request_again(lock)
+    _session().request_again(lock)
 
 
 def is_granted(name: str) -> bool:
@@ -181,7 +139,7 @@ def is_granted(name: str) -> bool:
 def is_requested(name: str) -> bool:
     """Return whether this unit has asked for the lock and its turn is not over."""
     lock = wire.lock_name(name)
-    return lock in _here().requested
+    return lock in _session().requested
 
 
 def token(name: str) -> Optional[int]:
@@ -191,7 +149,7 @@ def token(name: str) -> Optional[int]:
     protects, so that it can refuse a holder that was overtaken.
     """
     lock = wire.lock_name(name)
-    turn = _here().turn(lock)
+    turn = _session().turn(lock)
     return turn.token if turn else None
 
 
@@ -201,4 +159,4 @@ def explain(name: str) -> str:
     For example "restart: app/3 holds it, 2 ahead of this unit".
     """
     lock = wire.lock_name(name)
-    return _here().explain(lock)
+    return _session().explain(lock)

@@ -1,4 +1,4 @@
-"""All that touches Juju and this unit's disk: hook tools, both ledgers, the local store, the clock.
+"""All that touches Juju: the hook tools, both ledgers, the clock, and where the local store lies.
 
 What lives here: one small function for each thing Juju is asked or told. What
 must not: a rule, or an `if` about whose turn it is. Every hook tool is called
@@ -7,18 +7,17 @@ through charmhelpers.
 
 import os
 import re
-import sqlite3
-import sys
 import zlib
 from datetime import datetime, timezone
 from subprocess import CalledProcessError
-from typing import AbstractSet, Any, Callable, Dict, FrozenSet, Iterable, Mapping, Optional, Tuple, Union
+from typing import Any, Callable, Dict, FrozenSet, Iterable, Mapping, Optional, Protocol, Tuple, Union
 from urllib.parse import quote
 
-from charmhelpers.core import hookenv, unitdata
-from charms.layer.coordinator import old, wire
-from charms.layer.coordinator.protocol import UNNAMED, LedgerClosed, Occasion
-from charms.layer.coordinator.rules import Claim, Ledger
+from charmhelpers.core import hookenv
+from charms.layer.coordinator import rules, wire
+from charms.layer.coordinator.port import HookContext, LedgerClosed
+from charms.layer.coordinator.rules import Claim, Ledger, UnitState
+from charms.layer.coordinator.store import Store
 
 PEERS = 'coordinator'
 """The layer's peer relation. Frozen: Juju refuses an upgrade that changes it (lp:2049953)."""
@@ -30,17 +29,34 @@ MAX_REPORTED = 64
 TIME_FORM = '%Y-%m-%d %H:%M:%S.%fZ'
 _SEVERITY = (hookenv.DEBUG, hookenv.INFO, hookenv.WARNING, hookenv.ERROR, hookenv.CRITICAL)
 
-MACHINE = ('is locked', 'disk is full', 'disk I/O error', 'unable to open', 'interrupted')
-"""What SQLite says where the file itself may be whole: the hook fails, and its retry may go well."""
+
+class Predecessor(Protocol):
+    """What ran before this layer, and may still run on other units."""
+
+    key: str
+    """Its key in databags and leader settings."""
+
+    def requests(self, juju: 'Juju') -> Tuple[Tuple[str, str, bool], ...]:
+        """See Port.inherited_requests."""
+
+    def units(self, juju: 'Juju') -> FrozenSet[str]:
+        """See Port.awaited_units."""
+
+    def awaiting(self, juju: 'Juju', units: FrozenSet[str]) -> str:
+        """See Port.awaiting."""
+
+    def settings(self, juju: 'Juju', own: Mapping[str, Claim]) -> Dict[str, str]:
+        """Return what to publish beside this unit's claims, for leaders that still run it."""
 
 
 class LeaderSettings:
-    """The ledger on Juju 2.9-3.x: leader-set lands at once, also where the hook then fails."""
+    """The ledger on Juju 2.9-3.x: leader-set lands at once, also where the hook then fails (R9)."""
 
     durable_at_once = True
 
-    def __init__(self, key: str, old_key: str) -> None:
-        self.key, self.old_key, self._old_found = key, old_key, False
+    def __init__(self, key: str, relation: Optional[str]) -> None:
+        self.key = key
+        self._found: Dict[str, str] = {}
         self.where = 'leader settings, key "{}"'.format(key)
 
     def read(self) -> str:
@@ -48,17 +64,18 @@ class LeaderSettings:
 
     def read_fresh(self) -> str:
         # leader-get is cached for the hook until this unit's own leader-set, and
-        # deleting a key that does not exist is a leader-set that wakes nobody.
+        # deleting a key that does not exist is a leader-set that wakes nobody (R9, R25).
         self._set({self.key + '-refresh': None})
         return self.read()
 
     def write(self, text: str) -> None:
-        # What old code left here ends with the first ledger, in one step.
-        self._set({self.key: text, self.old_key: None} if self._old_found else {self.key: text})
+        # What a predecessor left here ends with the first ledger, in one step.
+        self._set({self.key: text, **dict.fromkeys(self._found)})
 
-    def read_old(self) -> str:
-        text = hookenv.leader_get(self.old_key) or ''
-        self._old_found = bool(text)
+    def read_other(self, key: str) -> str:
+        """Return what a predecessor keeps here; it is removed when a ledger is written."""
+        text = hookenv.leader_get(key) or ''
+        self._found = {key: text} if text else {}
         return text
 
     def _set(self, settings: Dict[str, Optional[str]]) -> None:
@@ -69,7 +86,7 @@ class LeaderSettings:
 
 
 class ApplicationDatabag:
-    """The ledger on Juju 4: relation-set --app lands when the hook succeeds and this unit still leads.
+    """The ledger on Juju 4: relation-set --app lands when the hook succeeds and this unit still leads (R10).
 
     A leader reads back what it wrote in this hook; that is not durable yet.
     """
@@ -85,12 +102,12 @@ class ApplicationDatabag:
             return ''
         return hookenv.relation_get(self.key, rid=self.relation, app=hookenv.application_name()) or ''
 
-    def read_old(self) -> str:
-        return ''  # old code cannot run on Juju 4
+    def read_other(self, key: str) -> str:
+        return ''  # no predecessor runs on Juju 4
 
     def read_fresh(self) -> str:
         if self.relation is None:
-            raise LedgerClosed('the peer relation does not exist yet')
+            raise LedgerClosed  # the peer relation does not exist yet
         return self.read()
 
     def write(self, text: str) -> None:
@@ -103,25 +120,28 @@ class ApplicationDatabag:
 
 def _closed(tool: str, refused: CalledProcessError) -> LedgerClosed:
     sentence = '{}: refused with exit code {}: this unit leads no more; the next leader gives the tickets'
-    log(sentence.format(tool, refused.returncode))
-    return LedgerClosed(tool)
+    return LedgerClosed(sentence.format(tool, refused.returncode))
 
 
 class Juju:
-    """This hook's Juju, as `protocol.Port` wants it for one coordinator.
+    """This hook's Juju, as `port.Port` wants it for one coordinator.
 
     Args:
         key: what its keys begin with: KEY-claims in databags, KEY-ledger.
         peers: the name of its peer relation.
-        old_key: the key of charmhelpers.coordinator, in both places, that it takes over from.
+        predecessor: what it takes over from, if anything.
     """
 
-    def __init__(self, key: str = KEY, peers: str = PEERS, old_key: str = KEY) -> None:
+    def __init__(self, key: str = KEY, peers: str = PEERS, predecessor: Optional[Predecessor] = None) -> None:
         self.unit: str = hookenv.local_unit()
-        self.peers, self._claims_key, self._ledger_key = peers, key + '-claims', key + '-ledger'
-        self._old_key = old_key
-        self._store = Store(os.path.join(hookenv.charm_dir() or '', '.{}.db'.format(quote(key, safe=''))))
-        self._found: Optional[str] = None
+        self.least = hookenv.DEBUG
+        """The least severe level that is logged."""
+        self.peers, self.claims_key, self._ledger_key = peers, key + '-claims', key + '-ledger'
+        self._predecessor = predecessor
+        place = os.path.join(hookenv.charm_dir() or '', '.{}.json'.format(quote(key, safe='')))
+        self.store = Store(place, lambda sentence: self.log(sentence, hookenv.WARNING))
+        self._stored: Optional[UnitState] = None  # as this process last read or wrote it
+        self._relation: Optional[str] = None
         self._spoilt = False  # this unit's databag, as it was read in this hook
         self._book: Union[LeaderSettings, ApplicationDatabag, None] = None
         self.durable_at_once = major_version(os.environ.get('JUJU_VERSION', '')) < 4
@@ -133,41 +153,55 @@ class Juju:
         Remembered, since it never changes, but not believed when the unit goes:
         then Juju may have closed the relation (juju/juju#20713).
         """
-        if self._found is None and not hookenv.hook_name().endswith(('stop', 'remove', '-relation-broken')):
-            self._found = self._store.get('relation') or None
-        if self._found is None:
-            self._found = next(iter(sorted(hookenv.relation_ids(self.peers))), None)
-            if self._found:
-                self._store.set('relation', self._found)
-        return self._found
+        if self._relation is None and not hookenv.hook_name().endswith(
+            ('stop', 'remove', '-relation-broken')
+        ):
+            self._relation = self.store.get('relation')
+        if self._relation is None:
+            self._relation = next(iter(sorted(hookenv.relation_ids(self.peers))), None)
+            if self._relation:
+                self.store.set('relation', self._relation)
+        return self._relation
 
     @property
     def book(self) -> Union[LeaderSettings, ApplicationDatabag]:
+        """Where this Juju keeps the ledger."""
         if self._book is None:
-            self._book = (
-                LeaderSettings(self._ledger_key, self._old_key)
-                if self.durable_at_once
-                else ApplicationDatabag(self._ledger_key, self.relation)
-            )
+            kind = LeaderSettings if self.durable_at_once else ApplicationDatabag
+            self._book = kind(self._ledger_key, None if self.durable_at_once else self.relation)
         return self._book
+
+    def now(self) -> str:
+        return now()
 
     def is_leader(self) -> bool:
         return bool(hookenv.is_leader())
 
-    # The local store
+    # What this unit remembers
 
-    def load(self) -> Optional[wire.Local]:
-        local, problems = wire.local(self._store.get('local'), 'local store {}'.format(self._store.name))
-        self._report(problems)
-        return local
+    def load(self) -> Optional[UnitState]:
+        self._stored = self._state(self.store.get('state'))
+        return self._stored
 
-    def save(self, local: wire.Local) -> None:
-        self._store.set('local', wire.local_text(local))
+    def save(self, state: UnitState) -> UnitState:
+        def merged(found: Any) -> Any:
+            other = self._state(found)
+            known = other is None or other == self._stored
+            self._stored = state if other is None or known else rules.merged_states(state, other)
+            return wire.state_value(self._stored)
+
+        self.store.update('state', merged)
+        return self._stored or state
+
+    def _state(self, found: Any) -> Optional[UnitState]:
+        state, problems = wire.state(found, 'local store ' + self.store.name)
+        self.report(problems)
+        return state
 
     # Claims
 
     def published(self) -> Optional[Dict[str, Claim]]:
-        text = self._said(self.unit, self._claims_key)
+        text = self.said(self.unit, self.claims_key)
         if not text:
             return None
         own, problems = self._read(self.unit, text)
@@ -176,14 +210,15 @@ class Juju:
 
     def publish(self, own: Mapping[str, Claim]) -> None:
         if self.relation is not None:
-            # Juju 4 knows a databag by its hash (R25): put right to the letter, a spoilt one is news to
-            # nobody who has read it meanwhile. So a blank tells them that it is another.
-            settings = {self._claims_key: wire.claims_text(own) + (' ' if self._spoilt else '')}
-            if self.came_over:
-                settings[self._old_key] = old.text(own)
+            # Juju 4 knows a databag by its hash (R25): peers that have read a spoilt one meanwhile would not
+            # read it again if it were put right to the letter. A blank makes it another text.
+            settings = {self.claims_key: wire.claims_text(own) + (' ' if self._spoilt else '')}
+            if self._predecessor:
+                settings.update(self._predecessor.settings(self, own))
             hookenv.relation_set(self.relation, settings)
 
-    def _said(self, unit: str, key: str) -> str:
+    def said(self, unit: str, key: str) -> str:
+        """Return the text under a key of a unit's databag, '' where there is none."""
         if self.relation is None:
             return ''
         return hookenv.relation_get(key, unit, self.relation) or ''
@@ -192,77 +227,63 @@ class Juju:
         if self.relation is None:
             return {}
         try:
-            return self._claims(unit, hookenv.relation_get(self._claims_key, unit, self.relation))
+            return self._read(unit, hookenv.relation_get(self.claims_key, unit, self.relation))[0]
         except CalledProcessError:
-            # A unit that has not entered the relation's scope has no databag; its
+            # A unit that has not entered the relation's scope has no databag (R22); its
             # first claim comes with its relation-joined. One that we joined must answer.
-            if unit in hookenv.related_units(self.relation):
+            if unit in self.related_units():
                 raise
             return {}
 
-    # The old layer
+    def _read(self, unit: str, text: Optional[str]) -> Tuple[Dict[str, Claim], wire.Problems]:
+        own, problems = wire.claims(text, 'databag of {}, key "{}"'.format(unit, self.claims_key))
+        self.report(problems)
+        return own, problems
 
-    @property
-    def came_over(self) -> bool:
-        """Whether this unit once ran the old layer."""
-        return bool(self._store.get('came over'))
+    # What came before this layer
 
-    def old_requests(self) -> Tuple[Tuple[str, str, bool], ...]:
-        text = self._said(self.unit, self._old_key)
-        if not text:
-            return ()
-        self._store.set('came over', 'yes')
-        where = 'databag of {}, key "{}"'.format(self.unit, self._old_key)
-        asked, problems = old.requests(text, where)
-        self._report(problems)
-        held = self._old_grants(self.book.read_old()).get(self.unit, {}) if asked else {}
-        return tuple((lock, since, held.get(lock) == since) for lock, since in sorted(asked.items()))
+    def inherited_requests(self) -> Tuple[Tuple[str, str, bool], ...]:
+        return self._predecessor.requests(self) if self._predecessor else ()
 
-    def old_units(self) -> FrozenSet[str]:
-        text = self.book.read_old()
-        if not text:
-            return frozenset()
-        goal = set(_goal_units())
-        met = set(hookenv.related_units(self.relation)) if self.relation else set()
-        holders = {unit for unit, locks in self._old_grants(text).items() if locks}
-        units = (goal | met | holders) - {self.unit}
-        found = {unit for unit in units if self._may_run_old_code(unit, goal)}
-        if self.unit not in goal and not self.came_over:
-            found.add(UNNAMED)
-        return frozenset(found)
+    def awaited_units(self) -> FrozenSet[str]:
+        return self._predecessor.units(self) if self._predecessor else frozenset()
 
-    def _may_run_old_code(self, unit: str, goal: AbstractSet[str]) -> bool:
+    def awaiting(self, units: FrozenSet[str]) -> str:
+        return self._predecessor.awaiting(self, units) if self._predecessor else ''
+
+    # The units
+
+    def related_units(self) -> FrozenSet[str]:
+        """Return the peers that this unit's agent has seen join, and not depart."""
+        return frozenset(hookenv.related_units(self.relation) if self.relation else ())
+
+    def goal_units(self) -> Dict[str, Dict[str, Any]]:
+        """Return the application's units by goal-state, {} where Juju does not tell (R23)."""
         try:
-            return not self._said(unit, self._claims_key)
-        except CalledProcessError:  # it has no databag yet
-            return unit in goal
-
-    def _old_grants(self, text: str) -> Dict[str, Dict[str, str]]:
-        held, problems = old.grants(text, 'leader settings, key "{}"'.format(self._old_key))
-        self._report(problems)
-        return held
+            return hookenv.goal_state().get('units') or {}
+        except NotImplementedError:  # no such tool
+            return {}
 
     def everybody(self) -> FrozenSet[str]:
         if self.relation is None:
             return frozenset()
-        units = _goal_units()
-        here = {unit for unit, goal in units.items() if goal.get('status') != 'dying'}
-        if self.unit not in units:
-            # A subordinate's goal-state is empty. A principal's tells all, and on Juju 4
+        units = self.goal_units()
+        if self.unit in units:
+            here = frozenset(unit for unit, goal in units.items() if goal.get('status') != 'dying')
+        else:
+            # A subordinate's goal-state is empty. A principal's lists all units, and on Juju 4
             # relation-list keeps units that were removed (juju/juju#23326).
-            here = set(hookenv.related_units(self.relation))
-        return frozenset(here - {self.unit})
+            here = self.related_units()
+        return here - {self.unit}
 
     def living(self) -> Optional[FrozenSet[str]]:
-        units = frozenset(_goal_units())
+        units = frozenset(self.goal_units())
         # A subordinate's goal-state is empty, itself included: then it tells nothing.
         return units if self.unit in units else None
 
     def unit_count(self) -> int:
         living = self.living()
-        if living is not None:
-            return len(living)
-        return 1 + (len(hookenv.related_units(self.relation)) if self.relation else 0)
+        return 1 + len(self.related_units()) if living is None else len(living)
 
     # The ledger
 
@@ -277,127 +298,62 @@ class Juju:
 
     def _ledger(self, text: str) -> Optional[Ledger]:
         ledger, problems = wire.ledger(text, self.book.where)
-        self._report(problems)
+        self.report(problems)
         return ledger
 
-    def _claims(self, unit: str, text: Optional[str]) -> Dict[str, Claim]:
-        return self._read(unit, text)[0]
-
-    def _read(self, unit: str, text: Optional[str]) -> Tuple[Dict[str, Claim], wire.Problems]:
-        own, problems = wire.claims(text, 'databag of {}, key "{}"'.format(unit, self._claims_key))
-        self._report(problems)
-        return own, problems
-
-    def _report(self, problems: Iterable[str]) -> None:
+    def report(self, problems: Iterable[str]) -> None:
         """Log each problem once in this unit's life, as far as the store remembers."""
         for problem in problems:
-            checksum = _summed(problem)[:8]
-            reported = self._store.get('reported').split()
+            checksum = '{:08x}'.format(zlib.crc32(problem.encode('utf-8', 'replace')))
+            reported = self.store.get('reported') or []
             if checksum not in reported:
-                self._store.set('reported', ' '.join([checksum] + reported[: MAX_REPORTED - 1]))
-                log(problem, hookenv.WARNING)
+                self.store.set('reported', [checksum, *reported][:MAX_REPORTED])
+                self.log(problem, hookenv.WARNING)
 
+    def log(self, sentence: str, level: str = hookenv.INFO) -> None:
+        if _SEVERITY.index(level) >= _SEVERITY.index(self.least):
+            hookenv.log('coordinator: ' + sentence, level)
 
-class Store:
-    """A few texts by name on this unit's disk, written at once, whatever becomes of the hook.
-
-    Beside the charm's own key-value store, which is committed with the hook.
-    Juju keeps the file over a charm upgrade. Each text has its checksum before
-    it: a digit changed on the disk could free what another unit holds.
-    """
-
-    def __init__(self, path: str) -> None:
-        self._path, self.name = path, os.path.basename(path)
-        self._kv: Any = None
-
-    def get(self, name: str) -> str:
-        return self._do(lambda kv: _checked(kv.get(name, _summed(''))))
-
-    def set(self, name: str, text: str) -> None:
-        def write(kv: Any) -> str:
-            kv.set(name, _summed(text))
-            kv.flush()
-            return text
-
-        self._do(write)
-
-    def _do(self, what: Callable[[Any], str]) -> str:
-        """Do it, in a new file where this one cannot be used or believed any more."""
-        try:
-            return what(self._opened())
-        except (sqlite3.Error, ValueError, TypeError, RecursionError) as broken:
-            if any(words in str(broken) for words in MACHINE):
-                raise
-            self._begin_anew(broken)
-        return what(self._opened())
-
-    def _opened(self) -> Any:
-        if self._kv is None:
-            self._kv = unitdata.Storage(self._path)
-        return self._kv
-
-    def _begin_anew(self, broken: Exception) -> None:
-        """Put a file that is no database of ours aside: this unit reads again what Juju has of it."""
-        if self._kv is not None:
-            self._kv.conn.close()
-            self._kv = None
-        os.replace(self._path, self._path + '.unreadable')
-        log(
-            'local store {}: expected an SQLite database, found {!r}; put aside as {}.unreadable, and '
-            'this unit begins anew from what Juju has of it'.format(self.name, str(broken), self.name),
-            hookenv.WARNING,
-        )
-
-
-def _summed(text: str) -> str:
-    return '{:08x} {}'.format(zlib.crc32(text.encode('utf-8', 'replace')), text)
-
-
-def _checked(found: Any) -> str:
-    text = found[9:] if isinstance(found, str) else ''
-    if found != _summed(text):
-        raise ValueError('a text and another checksum')
-    return text
-
-
-def _goal_units() -> Dict[str, Dict[str, Any]]:
-    try:
-        return hookenv.goal_state().get('units') or {}
-    except NotImplementedError:  # no such tool
-        return {}
+    def when_handlers_succeeded(self, tell: Callable[[], None]) -> None:
+        if not isinstance(hookenv._atexit, _Callbacks):
+            hookenv._atexit = _Callbacks(hookenv._atexit)
+        hookenv._atexit.tell += (tell,)
 
 
 # The hook that runs
 
 
-def occasion(peers: str = PEERS) -> Occasion:
+def context(peers: str = PEERS) -> HookContext:
     """Return what the environment says of this hook or action (JUJU_*, Juju's hook reference)."""
     unit, name = hookenv.local_unit(), hookenv.hook_name()
     ours = hookenv.relation_type() == peers
     remote = (hookenv.remote_unit() or '') if ours else ''
     departing = (hookenv.departing_unit() or remote) if name.endswith('-relation-departed') else ''
-    return Occasion(
+    return HookContext(
         unit=unit,
         news=remote if name.endswith(('-relation-joined', '-relation-changed')) else '',
         departed=departing if ours and departing != unit else '',
         leaving=(ours and departing == unit) or name in ('stop', 'remove'),
         reread=name in ('start', 'upgrade-charm'),
-        look_around=name == 'update-status',
+        full_check=name == 'update-status',
+        action=bool(hookenv.action_name()),
     )
 
 
-def in_action() -> bool:
-    return bool(hookenv.action_name())
+class _Callbacks(list):  # type: ignore[type-arg]
+    """hookenv's callbacks for the end of the hook, which say when the first of them begins to run.
 
+    charmhelpers runs them with `reversed`, and has no public sign of it.
+    """
 
-def callbacks_running() -> bool:
-    """Return whether the handlers are over and hookenv's atexit callbacks run."""
-    code, frame = hookenv._run_atexit.__code__, sys._getframe()
-    while frame is not None:
-        if frame.f_code is code:
-            return True
-        frame = frame.f_back  # type: ignore[assignment]
-    return False
+    def __init__(self, booked: Iterable[Any]) -> None:
+        super().__init__(booked)
+        self.tell: Tuple[Callable[[], None], ...] = ()
+
+    def __reversed__(self) -> Any:
+        for told in self.tell:
+            told()
+        return super().__reversed__()
 
 
 def major_version(version: str) -> int:
@@ -446,19 +402,3 @@ def time_of(text: str) -> Optional[datetime]:
         return datetime.strptime(text, TIME_FORM)
     except ValueError:
         return None
-
-
-class _Log:
-    """The least severe level that is logged."""
-
-    least = hookenv.DEBUG
-
-
-def log_from(level: str) -> None:
-    """Log nothing below this level (debug, info, warning, error, critical) in this process."""
-    _Log.least = level.upper()
-
-
-def log(sentence: str, level: str = hookenv.INFO) -> None:
-    if _SEVERITY.index(level) >= _SEVERITY.index(_Log.least):
-        hookenv.log('coordinator: ' + sentence, level)

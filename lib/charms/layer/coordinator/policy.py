@@ -1,13 +1,13 @@
-"""What the layer options decide: which queue a lock is in, and how many may hold at once.
+"""What the layer options decide: which queue a lock is in, and how many units may hold it at once.
 
 What lives here: the options, their allowed values, and the value they become.
 What must not: IO, a rule of whose turn it is, a class of a charm's own.
 """
 
 import re
-from typing import Any, Mapping, NamedTuple, Optional, Tuple
+from typing import AbstractSet, Any, Callable, Mapping, NamedTuple, Optional, Tuple
 
-from charms.layer.coordinator.rules import ALL_LOCKS, Decide
+from charms.layer.coordinator.rules import ALL_LOCKS, Claims, Ledger
 from charms.layer.coordinator.wire import shown
 
 QUEUES = ('one', 'per-lock')
@@ -16,6 +16,9 @@ SIMPLE = ('charms.coordinator.SimpleCoordinator', 'charms.layer.coordinator.Simp
 SERIAL = ('charmhelpers.coordinator.Serial', 'charms.layer.coordinator.Serial')
 DEFAULTS: Mapping[str, Any] = {'class': SIMPLE[0], 'log_level': 'info', 'queues': 'one', 'slots': 1}
 SLOTS_FORM = 'a number of units from 1 to 10000, or a percentage from "1%" to "100%"'
+
+Grow = Callable[[Ledger, Claims, Claims, AbstractSet[str]], Ledger]
+"""Grows a ledger from what is claimed, what is committed, and the units that are gone; must not raise."""
 
 
 class Policy(NamedTuple):
@@ -26,22 +29,25 @@ class Policy(NamedTuple):
         slots: how many tickets of a queue may be held at once; 0 where `percent` says it.
         percent: the same as a percentage of the application's units, rounded
             down, and at least 1 unit.
-        decide: asked on the leader for each request; then `per_lock` is True
-            and `slots` means nothing. None: turns go by the order of requests.
-        tells: somebody wants to be told of each release, so a ticket stays in
-            the ledger until a hook in which its end was told has succeeded.
+        grow: grows the ledger on the leader, in place of `rules.appended`; then
+            `per_lock` is True and `slots` means nothing. None: turns go by the
+            order of requests.
+        reports_releases: each release is reported on the leader, so a ticket
+            stays in the ledger until a hook that reported it has succeeded.
     """
 
     per_lock: bool = False
     slots: int = 1
     percent: int = 0
-    decide: Optional[Decide] = None
-    tells: bool = False
+    grow: Optional[Grow] = None
+    reports_releases: bool = False
 
     def queue_of(self, lock: str) -> str:
+        """Return the queue that a lock is in."""
         return lock if self.per_lock else ALL_LOCKS
 
     def slots_among(self, units: int) -> int:
+        """Return how many tickets of a queue may be held at once among so many units."""
         return self.slots or max(1, units * self.percent // 100)
 
 

@@ -10,21 +10,13 @@ log, a flag name, anything of Juju's.
 """
 
 import json
-from typing import (
-    AbstractSet,
-    Callable,
-    Dict,
-    FrozenSet,
-    Iterable,
-    List,
-    Mapping,
-    NamedTuple,
-    Optional,
-    Tuple,
-)
+from typing import AbstractSet, Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
 ALL_LOCKS = ''
 """The queue that all locks share by default. No lock can have this name."""
+
+UNNAMED = ''
+"""The unit of a ticket that cannot be read: nobody knows whose turn that is."""
 
 MAX_COUNT = 10**9
 """No count goes above this, and none above is believed: a request a second for thirty years."""
@@ -40,10 +32,13 @@ line, 128 KiB at most on Linux; a request beyond this waits in its claim."""
 class Claim(NamedTuple):
     """What one unit says of itself about one queue.
 
-    `asked` and `done` only grow; the claim is a request while `asked > done`.
-    `locks` are the names asked for and when (UTC, as text that sorts). `kept`
-    says that the turn has begun and goes on in the next hook. `token` is the
-    last token this unit held in this queue, 0 for none.
+    Args:
+        asked: how often it has asked; never falls.
+        done: the last ask that it has finished; never falls. The claim is a
+            request while `asked > done`.
+        locks: the names it asks for, each with its time (UTC, as text that sorts).
+        kept: whether the turn has begun and goes on in the next hook.
+        token: the last fencing token that this unit held in this queue, 0 for none.
     """
 
     asked: int = 0
@@ -64,14 +59,20 @@ class Claim(NamedTuple):
 class Ticket(NamedTuple):
     """A place in a queue, given by the leader.
 
-    `slots` is fixed when the ticket is given: how many tickets of the queue
-    may be held at once, this one included. So a later change of the option, or
-    of the number of units under a percentage, takes nothing from a holder.
-    `raw` is set only where the ledger's entry could not be read: the entry's
-    text, which is written back as it was, and the ticket is never finished.
-    `after` is set only where a policy decided on the leader: the tokens of the
-    earlier tickets that this one waits for, and it waits for no other. `since`
-    is the time of the request, where somebody wants to be told of its release.
+    Args:
+        token: the fencing token of the turn.
+        queue: the queue; ALL_LOCKS for the one that all locks share.
+        unit: the unit it is for, UNNAMED where that cannot be read.
+        ask: the number of the request that it serves.
+        slots: how many tickets of the queue may be held at once, this one
+            included. It is fixed when the ticket is given, so a later change of
+            the option, or of the number of units under a percentage, takes
+            nothing from a holder.
+        raw: the text of a ledger entry that cannot be read, '' for any other.
+            It is written back as it was, and the ticket is never finished.
+        after: the tokens of the tickets that this one waits for; None where it
+            waits for every earlier ticket that excludes it.
+        requested_at: when the request was made, '' where nobody needs to know.
     """
 
     token: int
@@ -81,7 +82,20 @@ class Ticket(NamedTuple):
     slots: int = 1
     raw: str = ''
     after: Optional[Tuple[int, ...]] = None
-    since: str = ''
+    requested_at: str = ''
+
+    def waits_for(self, earlier: 'Ticket') -> bool:
+        """Return whether this ticket's turn may have to wait until an earlier one is finished.
+
+        Tickets of one queue exclude one another. So do a ticket of the queue of
+        all locks and one of a single lock. Both kinds are in the ledger only
+        during a charm upgrade, while units with different options run.
+        """
+        if earlier.unit == self.unit:
+            return False
+        if self.after is not None:
+            return earlier.token in self.after
+        return self.queue == earlier.queue or ALL_LOCKS in (self.queue, earlier.queue)
 
 
 class Ledger(NamedTuple):
@@ -100,47 +114,44 @@ Claims = Mapping[Tuple[str, str], Claim]
 
 NO_CLAIM = Claim()
 
-Locks = Mapping[str, Mapping[str, str]]
-"""For each unit the locks it holds, or has asked for, and since when it asked."""
 
-
-class Question(NamedTuple):
-    """What a policy is asked on the leader: may this unit hold this lock now?
+class UnitState(NamedTuple):
+    """What a unit remembers between hooks, written at once.
 
     Args:
-        granted: the units that hold the lock, or have been told that they may; never `unit`.
-        queue: the units that wait for it, by time of the request and then by name; `unit` is in it.
-        grants: the same as `granted` for every lock there is, by unit.
-        requests: all that is asked for, what is granted included, by unit.
+        own: this unit's claims by queue: what it has asked for and finished,
+            also where Juju has not heard of it yet.
+        committed: the same, as Juju was last seen to have it.
+        peers: claims of other units by (unit, queue): the requests seen, and
+            the releases of tickets that are still in the ledger.
+        led: whether this unit led in its last hook.
+        published: whether Juju was ever seen to have claims of this unit, even
+            empty ones. They tell the other units that it runs this layer.
     """
 
-    lock: str
-    unit: str
-    granted: FrozenSet[str]
-    queue: Tuple[str, ...]
-    grants: Locks
-    requests: Locks
-
-
-Decide = Callable[[Question], bool]
+    own: Tuple[Tuple[str, Claim], ...] = ()
+    committed: Tuple[Tuple[str, Claim], ...] = ()
+    peers: Tuple[Tuple[Tuple[str, str], Claim], ...] = ()
+    led: bool = False
+    published: bool = False
 
 
 # What a unit says
 
 
-def asked_for(claim: Claim, lock: str, since: str) -> Claim:
+def asked_for(claim: Claim, lock: str, requested_at: str) -> Claim:
     """Return the claim with one lock more; asking again changes nothing, nor does asking beyond MAX_COUNT."""
     if not claim.outstanding:
         if claim.asked >= MAX_COUNT:
             return claim
-        return claim._replace(asked=claim.asked + 1, locks=((lock, since),), kept=False)
+        return claim._replace(asked=claim.asked + 1, locks=((lock, requested_at),), kept=False)
     if lock in claim.names:
         return claim
-    return claim._replace(locks=tuple(sorted(claim.locks + ((lock, since),))))
+    return claim._replace(locks=tuple(sorted(claim.locks + ((lock, requested_at),))))
 
 
 def released(claim: Claim, token: int = 0) -> Claim:
-    """Return the claim with nothing outstanding, after a turn of that token if any."""
+    """Return the claim with nothing outstanding; `token` is that of the turn that ends, 0 for none."""
     return Claim(claim.asked, claim.asked, (), False, max(claim.token, token))
 
 
@@ -153,9 +164,10 @@ def without(claim: Claim, lock: str, token: int = 0) -> Claim:
 
 
 def merged(ours: Claim, theirs: Claim) -> Claim:
-    """Return the truth behind two versions of one claim: counts merge by max.
+    """Return two versions of one claim merged: the larger counts win.
 
-    The names belong to the newer version; where both are as new, to the first.
+    The names are those of the newer version, or of the first where both are
+    equally new.
     """
     newer = theirs if (theirs.asked, theirs.done) > (ours.asked, ours.done) else ours
     both = newer._replace(
@@ -166,63 +178,65 @@ def merged(ours: Claim, theirs: Claim) -> Claim:
     return both if both.outstanding else released(both)
 
 
+def merged_states(ours: UnitState, theirs: UnitState) -> UnitState:
+    """Return what two processes of one unit remember, so that no request of either is lost."""
+    return UnitState(
+        own=_merged_pairs(ours.own, theirs.own),
+        committed=_merged_pairs(ours.committed, theirs.committed),
+        peers=_merged_pairs(ours.peers, theirs.peers),
+        led=ours.led,
+        published=ours.published or theirs.published,
+    )
+
+
+def _merged_pairs(ours: Iterable[Tuple[Any, Claim]], theirs: Iterable[Tuple[Any, Claim]]) -> Tuple[Any, ...]:
+    both = dict(ours)
+    for key, claim in theirs:
+        mine = both.get(key, claim)
+        both[key] = merged(mine, claim)
+        if both[key].outstanding and (mine.asked, mine.done) == (claim.asked, claim.done):
+            both[key] = both[key]._replace(
+                locks=tuple(sorted({**dict(claim.locks), **dict(mine.locks)}.items()))
+            )
+    return tuple(sorted(both.items()))
+
+
 # Whose turn it is
 
 
 def finished(ticket: Ticket, claims: Claims) -> bool:
-    """Whether the ticket's unit has said it is done. Absence is never a release."""
+    """Return whether the ticket's unit has said that it is done. Absence is never a release."""
     if ticket.raw:
         return False
     return claims.get((ticket.unit, ticket.queue), NO_CLAIM).done >= ticket.ask
 
 
-def excludes(one: Ticket, other: Ticket) -> bool:
-    """Whether two tickets wait for one another.
-
-    Tickets of one queue do. So do a ticket of the queue of all locks and one
-    of a single lock: both kinds are in the ledger only while units with
-    different options run side by side, in the minutes of a charm upgrade.
-    """
-    return one.queue == other.queue or ALL_LOCKS in (one.queue, other.queue)
-
-
-def before(ledger: Ledger, ticket: Ticket) -> Tuple[Ticket, ...]:
-    """Return the tickets of other units that this one may have to wait for, in order."""
-    place = ledger.tickets.index(ticket)
-    return tuple(
-        earlier
-        for earlier in ledger.tickets[:place]
-        if earlier.unit != ticket.unit and _may_delay(earlier, ticket)
-    )
-
-
-def _may_delay(earlier: Ticket, ticket: Ticket) -> bool:
-    return excludes(earlier, ticket) if ticket.after is None else earlier.token in ticket.after
-
-
 def ahead(ledger: Ledger, ticket: Ticket, claims: Claims) -> Tuple[Ticket, ...]:
-    """Return the unfinished tickets before this one, as far as these claims tell.
+    """Return the unfinished tickets that this one waits for, in order, as far as these claims tell.
 
-    Old claims can only make this longer: counts never fall.
+    Claims that are out of date can only make this longer: counts never fall.
     """
-    return tuple(earlier for earlier in before(ledger, ticket) if not finished(earlier, claims))
+    place = ledger.tickets.index(ticket)
+    earlier = (other for other in ledger.tickets[:place] if ticket.waits_for(other))
+    return tuple(other for other in earlier if not finished(other, claims))
+
+
+def is_turn(ledger: Ledger, ticket: Ticket, claims: Claims) -> bool:
+    """Return whether a ticket's turn has come: fewer than its slots are taken ahead of it."""
+    return len(ahead(ledger, ticket, claims)) < ticket.slots
 
 
 def ticket_of(ledger: Optional[Ledger], unit: str, queue: str, claim: Claim) -> Optional[Ticket]:
     """Return the ticket for a unit's outstanding request, None while it has none."""
-    if ledger is None or not claim.outstanding:
-        return None
-    for ticket in ledger.tickets:
-        if (ticket.unit, ticket.queue, ticket.ask) == (unit, queue, claim.asked):
-            return ticket
-    return None
+    tickets = ledger.tickets if ledger and claim.outstanding else ()
+    return next((ticket for ticket in tickets if ticket[1:4] == (queue, unit, claim.asked)), None)
 
 
 def adopted(ledger: Optional[Ledger], unit: str, own: Mapping[str, Claim]) -> Dict[str, Claim]:
     """Return a unit's own claims, raised to the asks that the ledger knows of.
 
-    A ticket for an ask above the claim means that the unit asked and lost its
-    own record of it, with its disk for instance.
+    A ticket for an ask above the claim means that the unit asked and then lost
+    its own record of it, with its disk for instance.
     """
     claims = dict(own)
     for ticket in ledger.tickets if ledger else ():
@@ -238,27 +252,28 @@ def adopted(ledger: Optional[Ledger], unit: str, own: Mapping[str, Claim]) -> Di
 def unserved(ledger: Ledger, claims: Claims) -> Dict[str, List[Tuple[str, Claim]]]:
     """Return the requests that have no ticket, by queue, each queue in order.
 
-    In order: a turn that had begun before a ledger was lost, then by time of
-    the request, then by unit. Clocks decide nothing else.
+    First comes a turn that had begun before a ledger was lost; then the order is
+    the time of the request, and then the unit. Clocks decide nothing else.
     """
-    seated = {(ticket.unit, ticket.queue, ticket.ask) for ticket in ledger.tickets}
+    seated = {ticket[1:4] for ticket in ledger.tickets}
     waiting: Dict[str, List[Tuple[str, Claim]]] = {}
     for (unit, queue), claim in claims.items():
-        if claim.outstanding and (unit, queue, claim.asked) not in seated:
+        if claim.outstanding and (queue, unit, claim.asked) not in seated:
             waiting.setdefault(queue, []).append((unit, claim))
     for requests in waiting.values():
-        requests.sort(key=_order)
+        requests.sort(key=order_of)
     return waiting
 
 
-def _order(request: Tuple[str, Claim]) -> Tuple[bool, str, str]:
+def order_of(request: Tuple[str, Claim]) -> Tuple[bool, str, str]:
+    """Return what requests without a ticket are sorted by."""
     unit, claim = request
-    return (not claim.kept, since_of(claim), unit)
+    return (not claim.kept, first_asked_at(claim), unit)
 
 
-def since_of(claim: Claim) -> str:
+def first_asked_at(claim: Claim) -> str:
     """Return when the first of the locks was asked for, '' where none is named."""
-    return min((since for _, since in claim.locks), default='')
+    return min((requested_at for _, requested_at in claim.locks), default='')
 
 
 def appended(
@@ -273,12 +288,13 @@ def appended(
 
     Tickets are appended for all requests known of a queue, once fewer than
     `slots + 1` of its tickets are unfinished: a write wakes every unit, and a
-    waiting request is safe in its claim. Where nothing is appended and nobody
-    of those named is gone, the ledger comes back as it was.
+    waiting request is safe in its claim. Where nothing is appended and no
+    ticket belongs to a unit that is gone, the ledger comes back as it was.
 
     Args:
         ledger: as read just before. One that cannot be read comes back as it was.
-        claims: the requests: what each unit says, this one's own truth included.
+        claims: the requests: what each unit says, including what this unit has
+            asked for and done in the hook that is running.
         committed: the releases: what each unit has said in a hook that
             succeeded. This unit's own unfinished hook must not be in it.
         slots: how many tickets of a queue may be held at once, at least 1.
@@ -290,140 +306,57 @@ def appended(
     standing = tuple(
         ticket for ticket in ledger.tickets if ticket.unit not in gone and not finished(ticket, committed)
     )
-    token, added, room = ledger.token, [], _room(standing)  # type: int, List[Ticket], int
+    token, added, room = ledger.token, [], room_after(standing)  # type: int, List[Ticket], int
     if room < 0:
         return ledger
     for queue, requests in sorted(unserved(ledger, claims).items()):
-        if _unfinished(ledger, queue, claims, gone) > slots:
+        if _unfinished_in(ledger, queue, claims, gone) > slots:
             continue
         for unit, claim in requests:
-            ticket = Ticket(
-                token + 1, queue, unit, claim.asked, slots, since=since_of(claim) if dated else ''
-            )
-            if unit not in gone and _bytes(ticket) <= room and token < MAX_TOKEN:
-                token, room = ticket.token, room - _bytes(ticket)
+            requested_at = first_asked_at(claim) if dated else ''
+            ticket = Ticket(token + 1, queue, unit, claim.asked, slots, requested_at=requested_at)
+            if unit not in gone and bytes_of(ticket) <= room and token < MAX_TOKEN:
+                token, room = ticket.token, room - bytes_of(ticket)
                 added.append(ticket)
     if added or any(ticket.unit in gone for ticket in ledger.tickets):
         return Ledger(token, standing + tuple(added))
     return ledger
 
 
-def _room(tickets: Iterable[Ticket]) -> int:
-    return MAX_BYTES - sum(_bytes(ticket) for ticket in tickets)
+def room_after(tickets: Iterable[Ticket]) -> int:
+    """Return how many bytes a ledger with these tickets has left."""
+    return MAX_BYTES - sum(map(bytes_of, tickets))
 
 
-def _bytes(ticket: Ticket) -> int:
+def bytes_of(ticket: Ticket) -> int:
     """Return at least what a ticket takes on the wire, where a letter that is not ASCII takes up to 12."""
-    words = ticket.raw or ticket.queue + ticket.unit + ticket.since
+    words = ticket.raw or ticket.queue + ticket.unit + ticket.requested_at
     return 48 + 17 * len(ticket.after or ()) + len(json.dumps(words))
 
 
-def _unfinished(ledger: Ledger, queue: str, claims: Claims, gone: AbstractSet[str]) -> int:
-    return sum(
-        ticket.queue == queue and ticket.unit not in gone and not finished(ticket, claims)
-        for ticket in ledger.tickets
-    )
+def _unfinished_in(ledger: Ledger, queue: str, claims: Claims, gone: AbstractSet[str]) -> int:
+    tickets = (ticket for ticket in ledger.tickets if ticket.queue == queue and ticket.unit not in gone)
+    return sum(not finished(ticket, claims) for ticket in tickets)
 
 
-# What a policy decides
+# What stands in a ledger
 
 
-def decided(
-    ledger: Ledger, claims: Claims, committed: Claims, decide: Decide, gone: AbstractSet[str] = frozenset()
-) -> Ledger:
-    """Return the ledger after a policy was asked about each request that has no ticket.
-
-    They are taken in the order of the requests, whatever the lock. A yes is a
-    ticket, held at once: the policy has seen what is granted and says that
-    this goes beside it. Only what its answer takes for over, and what it knows
-    nothing of, must be over first, see `_unsettled`.
-
-    Requests in the queue of all locks come from units whose charm has no such
-    policy yet, in the minutes of a charm upgrade, and get tickets as ever.
-
-    Args:
-        ledger, claims, committed, gone: as for `appended`; but what is finished stays.
-        decide: answers a Question; must not raise.
-    """
-    if not ledger.readable:
-        return ledger
-    known = {key: claim for key, claim in claims.items() if key[0] not in gone}
-    of_all = {key: claim for key, claim in known.items() if key[1] == ALL_LOCKS}
-    grown = appended(ledger, of_all, {}, 1, gone)
-    waiting = unserved(grown, known)
-    waiting.pop(ALL_LOCKS, None)
-    asking = [(_order((unit, claim)), lock, claim) for lock in waiting for unit, claim in waiting[lock]]
-    for (_, since, unit), lock, claim in sorted(asking):
-        unsettled = _unsettled(grown, known, committed, unit)
-        ticket = Ticket(grown.token + 1, lock, unit, claim.asked, after=unsettled, since=since)
-        fits = _bytes(ticket) <= _room(grown.tickets) and ticket.token <= MAX_TOKEN
-        if fits and decide(question(grown, known, lock, unit)):
-            grown = Ledger(ticket.token, grown.tickets + (ticket,))
-    return grown
-
-
-def question(ledger: Ledger, claims: Claims, lock: str, unit: str) -> Question:
-    """Return what a policy is asked about a request that has no ticket."""
-    held = grants(ledger, claims)
-    return Question(
-        lock=lock,
-        unit=unit,
-        granted=frozenset(holder for holder in held if lock in held[holder]) - {unit},
-        queue=tuple(asking for asking, _ in unserved(ledger, claims).get(lock, [])),
-        grants=held,
-        requests=requests(claims),
-    )
-
-
-def _unsettled(ledger: Ledger, claims: Claims, committed: Claims, unit: str) -> Tuple[int, ...]:
-    """Return the tokens of the tickets of others that a new ticket of a unit waits for.
-
-    These are, whatever the lock, the leader's own that it has released in the
-    very hook that asks: the policy sees them as over, but the hook may fail
-    and then they are not. And those that no policy gave: nobody can say beside
-    what they go.
-    """
-    return tuple(
-        ticket.token
-        for ticket in ledger.tickets
-        if ticket.unit != unit
-        and not finished(ticket, committed)
-        and (ticket.after is None or finished(ticket, claims))
-    )
-
-
-def grants(ledger: Optional[Ledger], claims: Claims) -> Dict[str, Dict[str, str]]:
-    """Return which locks each unit may use, and since when it asked for them, '' where that is not known."""
-    held: Dict[str, Dict[str, str]] = {}
-    for ticket in ledger.tickets if ledger else ():
-        if not (ticket.raw or finished(ticket, claims) or _waits(ledger, ticket, claims)):
-            held.setdefault(ticket.unit, {}).update(_locks_of(ticket, claims))
-    return held
-
-
-def _waits(ledger: Optional[Ledger], ticket: Ticket, claims: Claims) -> bool:
-    """Whether the ticket's turn has not come; what a policy gave counts as granted from then on."""
-    return ticket.after is None and len(ahead(ledger or Ledger(), ticket, claims)) >= ticket.slots
-
-
-def _locks_of(ticket: Ticket, claims: Claims) -> Dict[str, str]:
-    claim = claims.get((ticket.unit, ticket.queue), NO_CLAIM)
-    asked = dict(claim.locks) if claim.asked == ticket.ask else {}
-    return asked if ticket.queue == ALL_LOCKS else {ticket.queue: ticket.since or asked.get(ticket.queue, '')}
-
-
-def requests(claims: Claims) -> Dict[str, Dict[str, str]]:
-    """Return which locks each unit has asked for and not finished with, and since when."""
-    asked: Dict[str, Dict[str, str]] = {}
-    for (unit, _), claim in claims.items():
-        if claim.outstanding:
-            asked.setdefault(unit, {}).update(claim.locks)
-    return asked
-
-
-def over(ledger: Optional[Ledger], committed: Claims) -> Tuple[Ticket, ...]:
+def finished_tickets(ledger: Optional[Ledger], claims: Claims) -> Tuple[Ticket, ...]:
     """Return the tickets that stand in the ledger and are finished."""
-    return tuple(ticket for ticket in (ledger.tickets if ledger else ()) if finished(ticket, committed))
+    return tuple(ticket for ticket in (ledger.tickets if ledger else ()) if finished(ticket, claims))
+
+
+def unfinished_units(ledger: Optional[Ledger], claims: Claims) -> Tuple[str, ...]:
+    """Return the units that have unfinished tickets, one for each ticket."""
+    tickets = ledger.tickets if ledger else ()
+    return tuple(ticket.unit for ticket in tickets if not finished(ticket, claims))
+
+
+def blocking_units(ledger: Optional[Ledger], claims: Claims) -> Tuple[str, ...]:
+    """Return the units whose unfinished tickets keep a request of another unit waiting."""
+    asking = {unit for (unit, _), claim in claims.items() if claim.outstanding}
+    return tuple(unit for unit in unfinished_units(ledger, claims) if asking and asking != {unit})
 
 
 def pruned(ledger: Ledger, dropped: Iterable[Ticket]) -> Ledger:
@@ -432,30 +365,15 @@ def pruned(ledger: Ledger, dropped: Iterable[Ticket]) -> Ledger:
     return ledger._replace(tickets=tuple(ticket for ticket in ledger.tickets if ticket not in left))
 
 
-# A ledger that is lost, a unit that is gone
-
-
 def rebuilt(claims: Claims) -> Ledger:
     """Return the empty ledger to begin with where there is none.
 
-    Its token is above all that was ever given, so that tokens grow even across
-    the loss of a ledger: each unit tells the last token it held, and every
+    Its token is above every token that was ever given, so tokens grow even
+    when a ledger is lost: each unit says the last token it held, and every
     ticket given since stood for one of the asks.
     """
     held = max((claim.token for claim in claims.values()), default=0)
     return Ledger(token=min(MAX_TOKEN, held + sum(claim.asked for claim in claims.values())))
-
-
-def blocked_by(ledger: Optional[Ledger], claims: Claims) -> Tuple[str, ...]:
-    """Return the units whose unfinished tickets keep a request of another unit waiting."""
-    asking = {unit for (unit, _), claim in claims.items() if claim.outstanding}
-    return tuple(unit for unit in unfinished(ledger, claims) if asking and asking != {unit})
-
-
-def unfinished(ledger: Optional[Ledger], claims: Claims) -> Tuple[str, ...]:
-    """Return the units that have unfinished tickets."""
-    tickets = ledger.tickets if ledger else ()
-    return tuple(ticket.unit for ticket in tickets if not finished(ticket, claims))
 
 
 # Why not yet
@@ -467,9 +385,9 @@ def refusal(ledger: Optional[Ledger], ticket: Optional[Ticket], claims: Claims) 
         return "the leader's ledger cannot be read, so nobody is given the lock; see the log"
     if ledger is None or ticket is None:
         return 'asked, and the leader has given no ticket yet'
-    waits = ahead(ledger, ticket, claims)
-    if len(waits) < ticket.slots:
+    if is_turn(ledger, ticket, claims):
         return 'its turn begins in the next hook of this unit'
+    waits = ahead(ledger, ticket, claims)
     holders = sorted({earlier.unit or 'a ticket that cannot be read' for earlier in waits[: ticket.slots]})
     verb = 'holds' if len(holders) == 1 else 'hold'
     return '{} {} it, {} ahead of this unit'.format(' and '.join(holders), verb, len(waits))

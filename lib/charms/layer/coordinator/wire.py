@@ -4,15 +4,16 @@ What lives here: the formats, their version, and what is refused and why. What
 must not: IO, a rule. Nothing here raises on bad text: whatever cannot be read
 comes back as a problem, a sentence for the log, and costs that entry alone.
 
-    claims    {"v": 1, "queues": {QUEUE: {"asked": 2, "done": 1, "locks": {LOCK: SINCE}}}}
+    claims    {"v": 1, "queues": {QUEUE: {"asked": 2, "done": 1, "locks": {LOCK: TIME}}}}
     ledger    {"v": 1, "token": 17, "tickets": [[TOKEN, QUEUE, UNIT, ASK, SLOTS], …]}
-              and [TOKEN, QUEUE, UNIT, ASK, SLOTS, [TOKEN, …] or null, SINCE] where a policy decided
+              and [TOKEN, QUEUE, UNIT, ASK, SLOTS, [TOKEN, …] or null, TIME] where a policy decided
 """
 
 import json
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from charms.layer.coordinator.rules import ALL_LOCKS, MAX_COUNT, MAX_TOKEN, UNREADABLE, Claim, Ledger, Ticket
+from charms.layer.coordinator import rules
+from charms.layer.coordinator.rules import ALL_LOCKS, UNREADABLE, Claim, Ledger, Ticket, UnitState
 
 VERSION = 1
 
@@ -22,34 +23,13 @@ LONGEST_NUMBER = 4300
 OwnClaims = Mapping[str, Claim]
 Problems = Tuple[str, ...]
 
-CLAIM_FORM = '{"asked": A, "done": D, "locks": {LOCK: SINCE}} with 0 <= D <= A <= 1000000000'
-TICKET_FORM = '[TOKEN, QUEUE, UNIT, ASK, SLOTS], and [TOKEN, ...] or null, and SINCE where a policy decided'
-LOCAL_FORM = (
+CLAIM_FORM = '{"asked": A, "done": D, "locks": {LOCK: TIME}} with 0 <= D <= A <= 1000000000'
+TICKET_FORM = '[TOKEN, QUEUE, UNIT, ASK, SLOTS], and [TOKEN, ...] or null, and TIME where a policy decided'
+STATE_FORM = (
     '{"own": CLAIMS, "committed": CLAIMS, "peers": {UNIT: CLAIMS}, "led": true or false, '
     '"published": true or false}'
 )
 HEAD_FORM = 'version 1 {{"v": 1, {}}}'
-
-
-class Local(NamedTuple):
-    """What a unit remembers between hooks, written at once.
-
-    Args:
-        own: this unit's claims by queue: what it has asked and finished, also
-            where Juju has not heard of it yet.
-        committed: the same as Juju was last seen to have it.
-        peers: claims of other units by (unit, queue): the requests seen, and
-            the releases of tickets still in the ledger.
-        led: whether this unit led in its last hook.
-        published: whether Juju was ever seen to have claims of this unit, be
-            they empty. By them the others know that it runs this layer.
-    """
-
-    own: Tuple[Tuple[str, Claim], ...] = ()
-    committed: Tuple[Tuple[str, Claim], ...] = ()
-    peers: Tuple[Tuple[Tuple[str, str], Claim], ...] = ()
-    led: bool = False
-    published: bool = False
 
 
 def shown(found: Any) -> str:
@@ -82,8 +62,12 @@ def lock_name(name: Any) -> str:
 
 def claims_text(own: OwnClaims) -> str:
     """Return a unit's claims as text; the same claims always give the same text."""
-    queues = {queue: _claim_entry(claim) for queue, claim in own.items()}
-    return json.dumps({'v': VERSION, 'queues': queues}, sort_keys=True, separators=(',', ':'))
+    return json.dumps(claims_value(own), sort_keys=True, separators=(',', ':'))
+
+
+def claims_value(own: OwnClaims) -> Dict[str, Any]:
+    """Return a unit's claims as what JSON can say."""
+    return {'v': VERSION, 'queues': {queue: _claim_entry(claim) for queue, claim in own.items()}}
 
 
 def _claim_entry(claim: Claim) -> Dict[str, Any]:
@@ -98,11 +82,18 @@ def _claim_entry(claim: Claim) -> Dict[str, Any]:
 
 
 def claims(text: Optional[str], where: str) -> Tuple[Dict[str, Claim], Problems]:
-    """Return the claims by queue that a unit's databag tells, and what could not be read."""
-    if not text:
-        return {}, ()
+    """Return the claims by queue that a unit's databag holds, and what could not be read.
+
+    Args:
+        text: what is in the databag; None and '' are no claims.
+        where: the place, as a problem names it.
+    """
+    return claims_in(parsed(text), where, text) if text else ({}, ())
+
+
+def claims_in(found: Any, where: str, text: Any) -> Tuple[Dict[str, Claim], Problems]:
+    """Return the claims by queue in a value of JSON; `text` is what a problem shows of it."""
     consequence = 'ignored: what it holds stays held, and it is given nothing until it can be read'
-    found = parsed(text)
     queues = found.get('queues') if _is_ours(found) else None
     if not isinstance(queues, dict):
         head = HEAD_FORM.format('"queues": {...}')
@@ -135,7 +126,7 @@ def _claim(found: Any) -> Optional[Claim]:
 
 
 def ledger_text(ledger: Ledger) -> str:
-    """Return the ledger as text: about 25 bytes a ticket and the unit's name."""
+    """Return the ledger as text: for each ticket about 25 bytes and the unit's name."""
     tickets = [_ticket_entry(ticket) for ticket in ledger.tickets]
     return json.dumps({'v': VERSION, 'token': ledger.token, 'tickets': tickets}, separators=(',', ':'))
 
@@ -143,8 +134,8 @@ def ledger_text(ledger: Ledger) -> str:
 def _ticket_entry(ticket: Ticket) -> Any:
     if ticket.raw:
         return json.loads(ticket.raw)
-    decided = ticket.after is not None or ticket.since
-    return list(ticket[:5]) + ([ticket.after, ticket.since] if decided else [])
+    decided = ticket.after is not None or ticket.requested_at
+    return list(ticket[:5]) + ([ticket.after, ticket.requested_at] if decided else [])
 
 
 def ledger(text: Optional[str], where: str) -> Tuple[Optional[Ledger], Problems]:
@@ -175,11 +166,11 @@ def ledger(text: Optional[str], where: str) -> Tuple[Optional[Ledger], Problems]
 def _ticket(entry: Any) -> Ticket:
     fields = entry if isinstance(entry, list) else []
     token, queue, unit, ask, slots = (fields + [None] * 5)[:5]
-    after, since = fields[5:] if len(fields) == 7 else (None, '')
+    after, asked_at = fields[5:] if len(fields) == 7 else (None, '')
     legible = len(fields) in (5, 7) and _is_token(token) and _is_count(ask) and _is_count(slots)
-    legible = legible and (after is None or _are_tokens(after)) and _is_time(since)
+    legible = legible and (after is None or _are_tokens(after)) and _is_time(asked_at)
     if legible and token and ask and slots and _is_queue(queue) and is_unit(unit):
-        return Ticket(token, queue, unit, ask, slots, '', None if after is None else tuple(after), since)
+        return Ticket(token, queue, unit, ask, slots, '', None if after is None else tuple(after), asked_at)
     return Ticket(
         token=0,
         queue=queue if _is_queue(queue) else ALL_LOCKS,
@@ -189,67 +180,57 @@ def _ticket(entry: Any) -> Ticket:
     )
 
 
-# The local store
+# What a unit remembers
 
 
-def local_text(local: Local) -> str:
-    """Return what a unit remembers as text."""
+def state_value(state: UnitState) -> Dict[str, Any]:
+    """Return what a unit remembers as what JSON can say."""
     peers: Dict[str, Dict[str, Claim]] = {}
-    for (unit, queue), claim in local.peers:
+    for (unit, queue), claim in state.peers:
         peers.setdefault(unit, {})[queue] = claim
-    return json.dumps(
-        {
-            'own': claims_text(dict(local.own)),
-            'committed': claims_text(dict(local.committed)),
-            'peers': {unit: claims_text(own) for unit, own in peers.items()},
-            'led': local.led,
-            'published': local.published,
-        }
-    )
+    return {
+        'own': claims_value(dict(state.own)),
+        'committed': claims_value(dict(state.committed)),
+        'peers': {unit: claims_value(own) for unit, own in peers.items()},
+        'led': state.led,
+        'published': state.published,
+    }
 
 
-def local(text: Optional[str], where: str) -> Tuple[Optional[Local], Problems]:
+def state(found: Any, where: str) -> Tuple[Optional[UnitState], Problems]:
     """Return what a unit remembers; None where nothing can be read, which is safe.
 
-    Then the unit begins anew from what Juju has of it: a request not yet
-    heard may be lost, a turn not yet published as finished may be repeated.
+    Then the unit starts again from what Juju has of it: a request that Juju has
+    not heard may be lost, and a turn not yet published as finished may be repeated.
+
+    Args:
+        found: a value of JSON; None is nothing.
+        where: the place, as a problem names it.
     """
-    if not text:
+    if found is None:
         return None, ()
-    found = parsed(text)
-    if not _is_local(found):
-        return None, (problem(where, LOCAL_FORM, text, 'this unit begins anew from what Juju has of it'),)
-    own, problems = claims(found['own'], where + ', own')
-    committed, more_problems = claims(found['committed'], where + ', committed')
-    problems += more_problems
+    if not _is_state(found):
+        return None, (problem(where, STATE_FORM, found, 'this unit starts again from what Juju has of it'),)
+    own, problems = claims_in(found['own'], where + ', own', found['own'])
+    committed, more = claims_in(found['committed'], where + ', committed', found['committed'])
+    problems += more
     peers: List[Tuple[Tuple[str, str], Claim]] = []
     for unit, said in sorted(found['peers'].items()):
-        theirs, more_problems = claims(said, '{}, peer {}'.format(where, unit))
+        theirs, more = claims_in(said, '{}, peer {}'.format(where, unit), said)
         peers.extend(((unit, queue), claim) for queue, claim in theirs.items())
-        problems += more_problems
+        problems += more
     if problems:
         return None, problems
-    remembered = Local(
-        own=tuple(sorted(own.items())),
-        committed=tuple(sorted(committed.items())),
-        peers=tuple(sorted(peers)),
-        led=found['led'],
-        published=found['published'],
-    )
-    return remembered, ()
+    pairs = (tuple(sorted(own.items())), tuple(sorted(committed.items())), tuple(sorted(peers)))
+    return UnitState(*pairs, led=found['led'], published=found['published']), ()
 
 
-def _is_local(found: Any) -> bool:
-    """Whether all of it is there: what is missing must not be taken for nothing asked and nobody heard."""
-    if not isinstance(found, dict):
+def _is_state(found: Any) -> bool:
+    """Return whether all of it is there: what is missing must not count as nothing asked and nothing heard."""
+    if not isinstance(found, dict) or not isinstance(found.get('peers'), dict):
         return False
-    peers = found.get('peers')
-    return (
-        all(isinstance(found.get(name), str) and found[name] for name in ('own', 'committed'))
-        and isinstance(peers, dict)
-        and all(is_unit(unit) and isinstance(said, str) for unit, said in peers.items())
-        and all(isinstance(found.get(name), bool) for name in ('led', 'published'))
-    )
+    whole = all(found.get(name) for name in ('own', 'committed')) and all(map(is_unit, found['peers']))
+    return whole and all(isinstance(found.get(name), bool) for name in ('led', 'published'))
 
 
 # What can be read at all
@@ -298,12 +279,12 @@ def _is_ours(found: Any) -> bool:
 
 
 def _is_count(found: Any) -> bool:
-    return isinstance(found, int) and not isinstance(found, bool) and 0 <= found <= MAX_COUNT
+    return isinstance(found, int) and not isinstance(found, bool) and 0 <= found <= rules.MAX_COUNT
 
 
 def _is_token(found: Any) -> bool:
     # Tokens count the turns of all units, so they may outgrow one unit's asks.
-    return isinstance(found, int) and not isinstance(found, bool) and 0 <= found <= MAX_TOKEN
+    return isinstance(found, int) and not isinstance(found, bool) and 0 <= found <= rules.MAX_TOKEN
 
 
 def _are_tokens(found: Any) -> bool:

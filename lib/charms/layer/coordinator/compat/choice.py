@@ -1,6 +1,6 @@
 """What the layer options choose: a policy, or a class of the charm's own.
 
-What lives here: from options to a policy or an instance. What must not: a
+What lives here: from options to a session and an instance. What must not: a
 rule, what a coordinator does.
 
 A class may derive from ours, or from charmhelpers.coordinator.BaseCoordinator:
@@ -9,35 +9,81 @@ the class ends in this layer, and charmhelpers' own state is never touched.
 """
 
 from importlib import import_module
-from typing import Any, Mapping
+from typing import Any, List, Mapping
 
+from charmhelpers.core import hookenv
 from charms.layer.coordinator import juju, policy
-from charms.layer.coordinator.classes import BaseCoordinator, Coordinator, Serial, SimpleCoordinator
-from charms.layer.coordinator.here import Here
+from charms.layer.coordinator.compat.classes import (
+    BaseCoordinator,
+    Coordinator,
+    Serial,
+    SimpleCoordinator,
+    opened,
+)
+from charms.layer.coordinator.compat.predecessor import Predecessor
 
 
 class Choice:
     """What the options of this charm choose.
 
     Args:
-        here: the layer's coordinator in this hook.
+        options: the layer options.
+
+    Attributes:
+        session: the layer's session in this hook.
         instance: a coordinator object on it, for charm code that calls methods.
         own: the same where it is of the charm's own class, else None.
+
+    Raises:
+        ValueError: for a layer option that does not exist or is not allowed.
+        RuntimeError: below Juju 2.9.
     """
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        chosen = policy.from_options(options)
-        juju.log_from(options.get('log_level', policy.DEFAULTS['log_level']))
+        chosen, port = policy.from_options(options), juju.Juju(predecessor=Predecessor())
+        port.least = options.get('log_level', policy.DEFAULTS['log_level']).upper()
         path = policy.own_class(options)
-        self.own = _made(_loaded(path)) if path else None
+        self.own = _made(_loaded(path), port) if path else None
         if self.own:
             _known_as_the_one(self.own)
-            self.here = Here(juju.Juju(), self.own.policy(), self.own.msg)
+            self.session = opened(port, self.own.policy(), self.own.msg)
         else:
-            self.here = Here(juju.Juju(), policy.Policy() if path else chosen)
+            self.session = opened(port, policy.Policy() if path else chosen, port.log)
         ours = Serial if options.get('class') in policy.SERIAL else SimpleCoordinator
-        self.instance: Any = self.own or _made(ours)
-        self.instance._here = self.here
+        self.instance: Any = self.own or _made(ours, port)
+        self.instance.use(self.session)
+
+    def begin(self) -> None:
+        """Let handlers use turns from now on, and an own class do what it does at the start of a hook."""
+        if self.own:
+            self.own.tolerating(self.own.initialize)
+            self.own.tolerating(self.own.handle)
+        self.session.begin()
+
+    def end(self) -> None:
+        """Release what is held and not kept, by the own class if there is one."""
+        if self.own:
+            self.own.finish()
+        else:
+            self.session.end()
+        self.session.hide()
+
+
+_CHOSEN: List[Choice] = []
+
+
+def chosen() -> Choice:
+    """Return what the layer options chose; the first question of a process looks at what is true now.
+
+    Raises:
+        ValueError: for a layer option that does not exist or is not allowed.
+        RuntimeError: below Juju 2.9.
+    """
+    if not _CHOSEN:
+        from charms.layer import options  # type: ignore[attr-defined]  # of layer:basic
+
+        _CHOSEN.append(Choice(options.get('coordinator') or {}))
+    return _CHOSEN[0]
 
 
 def _loaded(path: str) -> Any:
@@ -69,20 +115,17 @@ def _on_ours(theirs: Any) -> Any:
     return kind(theirs.__name__, bases, {'__module__': theirs.__module__, 'built': theirs})
 
 
-def _made(cls: Any) -> Any:
-    """Return the one instance of a class, which the layer leads; None where it cannot work on this Juju."""
-    instance = cls.__new__(cls)
-    instance._led_by_layer = True
+def _made(cls: Any, port: juju.Juju) -> Any:
+    """Return the one instance of a class, which the layer calls; None where it cannot work on this Juju."""
     try:
-        instance.__init__(peer_relation_name=juju.PEERS)
+        return cls.led_by_layer()
     except (NotImplementedError, FileNotFoundError) as missing:
         sentence = (
             'class {}: it needs what this Juju does not have ({}); the unit goes on without it, '
             'and one unit at a time holds locks'
         )
-        juju.log(sentence.format(cls.__name__, missing), 'ERROR')
+        port.log(sentence.format(cls.__name__, missing), hookenv.ERROR)
         return None
-    return instance
 
 
 def _known_as_the_one(instance: Any) -> None:

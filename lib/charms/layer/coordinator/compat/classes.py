@@ -18,13 +18,20 @@ nothing. One that overrides `released` costs a ledger write for each release.
 
 from datetime import datetime
 from functools import wraps
-from typing import Any, Callable, ClassVar, Dict, List, Optional, Set, Type
+from typing import Any, Callable, ClassVar, Dict, List, Optional, Set, Tuple, Type
 
 from charmhelpers.core import hookenv
 from charms.layer.coordinator import juju, wire
-from charms.layer.coordinator.here import Here
+from charms.layer.coordinator.compat.deciding import Locks, Question, growing
+from charms.layer.coordinator.compat.leading import LeaderSession
+from charms.layer.coordinator.compat.predecessor import Predecessor
 from charms.layer.coordinator.policy import Policy
-from charms.layer.coordinator.rules import Locks, Question, Ticket
+from charms.layer.coordinator.port import Phase
+from charms.layer.coordinator.rules import Ticket
+from charms.layer.coordinator.view import Snapshot
+
+OPENED: Dict[str, 'Coordinator'] = {}
+"""The coordinators of this process by what their keys begin with: no two may write over one another."""
 
 
 class Coordinator:
@@ -44,9 +51,10 @@ class Coordinator:
     relname: Optional[str] = None
     default_grant: Callable[..., Any]
 
-    _here: Optional[Here] = None
+    _session: Optional[LeaderSession] = None
     _led_by_layer = False  # then the layer says when each hook begins and ends
     _question: Optional[Question] = None
+    _about: Optional[Tuple[str, str]] = None  # the lock and unit that alone are decided about
 
     def __init__(self, relation_key: str = juju.KEY, peer_relation_name: Optional[str] = None) -> None:
         self.key = relation_key
@@ -55,39 +63,48 @@ class Coordinator:
             hookenv.atstart(self.initialize)
             hookenv.atstart(self.handle)
 
+    @classmethod
+    def led_by_layer(cls) -> Any:
+        """Return an instance on the layer's own peer relation; the layer calls it, and gives it a session."""
+        instance = cls.__new__(cls)
+        instance._led_by_layer = True
+        instance.__init__(peer_relation_name=juju.PEERS)  # type: ignore[misc]
+        return instance
+
+    def use(self, session: LeaderSession) -> None:
+        """Stand on this session in this hook."""
+        self._session = session
+
     # The course of a hook
 
     def initialize(self) -> None:
-        """Look at what is true now; book the release for the end of the hook. Again: nothing.
+        """Look at what is true now, and book the release for the end of the hook. Does nothing a second time.
 
-        Runs by itself at the start of a hook. Who asks before gets an answer,
-        too: there is no state in which asking fails.
+        Runs by itself at the start of a hook. The other methods may be called earlier.
 
         Raises:
             AssertionError: where the charm has no peer relation.
             RuntimeError: below Juju 2.9.
         """
-        here = self._opened()
-        if here.began:
+        session = self._opened()
+        if session.phase is not Phase.BEFORE_HANDLERS:
             return
-        here.begin()
-        for lock in sorted(here.requested):
-            self.msg('{} {}'.format('Granted' if here.turn(lock) else 'Waiting on', lock))
+        session.begin()
+        for lock in sorted(session.requested):
+            self.msg('{} {}'.format('Granted' if session.turn(lock) else 'Waiting on', lock))
         if not self._led_by_layer:
             hookenv.atexit(self.finish)
 
     def handle(self) -> None:
-        """As the leader, tell of the releases heard, and then decide about all that waits.
+        """As the leader, report the releases, and then decide about all requests that wait.
 
-        Runs by itself after `initialize`; may be called again, to decide anew.
+        Runs by itself after `initialize`; may be called again, to decide again.
         """
-        here = self._opened()
-        if not here.began:
-            self.initialize()
-        if not here.leading:
-            return
-        self._tell_releases(here)
-        here.lead()
+        session = self._opened()
+        self.initialize()
+        if session.leading:
+            self._report_releases(session)
+            session.lead()
 
     def finish(self) -> None:
         """Release, and then let a subclass save. Runs after the hook's work, if it succeeded."""
@@ -96,27 +113,34 @@ class Coordinator:
 
     def _release_granted(self) -> None:
         """Release every lock this unit holds. Locks are kept where a subclass does not call this."""
-        here = self._opened()
-        self._tell_releases(here)  # also where `handle` was overridden: they are forgotten now
-        here.end()
+        session = self._opened()
+        self._report_releases(session)  # also where `handle` was overridden: they are forgotten now
+        session.end()
 
     def _save_state(self) -> None:
         """Do nothing: all is saved as it happens. A subclass saves what it counts here."""
 
-    def _opened(self) -> Here:
-        if self._here is None:
+    def _opened(self) -> LeaderSession:
+        if self._session is None:
             self.relname = self.relname or juju.first_peers()
             name = juju.KEY + '-' + type(self).__name__ if self.key == juju.KEY else self.key
-            _Names.take(name, self)
-            self._here = Here(juju.Juju(name, self.relname, self.key), self.policy(), self.msg)
-        return self._here
+            other = OPENED.setdefault(name, self)
+            if other is not self:
+                sentence = (
+                    'relation_key: {} and {} have the same key {!r}; give each its own, this hook fails'
+                )
+                raise ValueError(sentence.format(type(other).__name__, type(self).__name__, self.key))
+            port = juju.Juju(name, self.relname, Predecessor(self.key))
+            self.use(opened(port, self.policy(), self.msg))
+        return self._session  # type: ignore[return-value]
 
     # What a charm asks
 
     @property
     def relid(self) -> Optional[str]:
         """Return the id of the peer relation, None before it exists or anything is asked."""
-        return self._here.juju.relation if self._here else None
+        port: Any = self._session.port if self._session else None
+        return port.relation if port else None
 
     def acquire(self, lock: str) -> bool:
         """Ask for a lock once, without waiting; return whether this unit holds it now.
@@ -140,7 +164,7 @@ class Coordinator:
 
     def request_timestamp(self, lock: str) -> Optional[datetime]:
         """Return when this unit asked, in UTC without a time zone; None where it has not."""
-        return juju.time_of(self._opened().since(lock))
+        return juju.time_of(self._opened().requested_at(lock))
 
     @property
     def grants(self) -> Optional[Locks]:
@@ -151,7 +175,7 @@ class Coordinator:
         """
         if self._question:
             return _copied(self._question.grants)
-        return self._here.everything()[0] if self._here and self._here.began else None
+        return self._session.everything()[0] if self._session and self._began else None
 
     @property
     def requests(self) -> Optional[Locks]:
@@ -161,8 +185,8 @@ class Coordinator:
         """
         if self._question:
             asked: Locks = self._question.requests
-        elif self._here and self._here.began:
-            asked = self._here.everything()[1]
+        elif self._session and self._began:
+            asked = self._session.everything()[1]
         else:
             return None
         return {hookenv.local_unit(): {}, **_copied(asked)}
@@ -190,19 +214,21 @@ class Coordinator:
     # What the leader decides
 
     def policy(self) -> Policy:
-        """Return this class's policy: who decides, and whether releases are told."""
-        return Policy(per_lock=True, decide=self._decide, tells=_overrides(self, 'released', Coordinator))
+        """Return this class's policy: who decides, and whether releases are reported."""
+        return Policy(per_lock=True, grow=growing(self._decide), reports_releases=self._wants_releases)
 
     def grant(self, lock: str, unit: str) -> bool:
         """As the leader, grant the lock to a unit if the policy agrees; return whether it is granted.
 
         False where this unit does not lead or that one has not asked.
         """
-        here = self._opened()
-        if not here.leading:
+        session = self._opened()
+        if not session.leading:
             return False
-        here.lead(about=(lock, unit))
-        return lock in here.everything()[0].get(unit, {}) or here.has_given(lock, unit)
+        self._about = lock, unit
+        session.lead()
+        self._about = None
+        return lock in session.everything()[0].get(unit, {}) or session.has_given(lock, unit)
 
     def released(self, unit: str, lock: str, timestamp: datetime) -> None:
         """Called on the leader once for each release, or unit that is gone with a lock. Override it.
@@ -218,8 +244,8 @@ class Coordinator:
 
     def _decide(self, question: Question) -> bool:
         """Ask `grant_LOCK`, or else `default_grant`. What raises is logged, and refuses."""
-        if self._here is None or not self._here.began:
-            return False  # `handle` asks, once it has told of the releases
+        if not self._began or self._about not in (None, (question.lock, question.unit)):
+            return False  # before that, `handle` has not reported the releases
         self._question = question
         lock, unit = question.lock, question.unit
         try:
@@ -233,14 +259,21 @@ class Coordinator:
         finally:
             self._question = None
 
-    def _tell_releases(self, here: Here) -> None:
-        if _overrides(self, 'released', Coordinator):
-            for ticket in here.releases():
-                self._tell(ticket)
+    @property
+    def _began(self) -> bool:
+        return self._session is not None and self._session.phase is not Phase.BEFORE_HANDLERS
 
-    def _tell(self, ticket: Ticket) -> None:
+    @property
+    def _wants_releases(self) -> bool:
+        return _overrides(self, 'released', Coordinator)
+
+    def _report_releases(self, session: LeaderSession) -> None:
+        for ticket in session.releases() if self._wants_releases else ():
+            self._report(ticket)
+
+    def _report(self, ticket: Ticket) -> None:
         try:
-            self.released(ticket.unit, ticket.queue, juju.time_of(ticket.since) or juju.utc())
+            self.released(ticket.unit, ticket.queue, juju.time_of(ticket.requested_at) or juju.utc())
         except Exception as broken:
             what = 'released({!r}, {!r}, …)'.format(ticket.unit, ticket.queue)
             self._complain(what, broken, 'the lock is released all the same')
@@ -288,7 +321,7 @@ class Serial(BaseCoordinator):
     def policy(self) -> Policy:
         if _decides_itself(self, Serial):
             return super().policy()
-        return Policy(per_lock=True, tells=_overrides(self, 'released', Coordinator))
+        return Policy(per_lock=True, reports_releases=self._wants_releases)
 
     def default_grant(self, lock: str, unit: str, granted: Set[str], queue: List[str]) -> bool:
         """Return whether nobody holds the lock and the unit is the first that waits for it."""
@@ -299,7 +332,7 @@ class SimpleCoordinator(BaseCoordinator):
     """One unit holds locks at a time: all that it asked for, whatever their names."""
 
     def policy(self) -> Policy:
-        if _decides_itself(self, SimpleCoordinator) or _overrides(self, 'released', Coordinator):
+        if _decides_itself(self, SimpleCoordinator) or self._wants_releases:
             return super().policy()
         return Policy()
 
@@ -322,14 +355,8 @@ def _copied(locks: Locks) -> Dict[str, Dict[str, str]]:
     return {unit: dict(held) for unit, held in locks.items()}
 
 
-class _Names:
-    """Which coordinator of this process has which keys: no two may write over one another."""
-
-    taken: ClassVar[Dict[str, Coordinator]] = {}
-
-    @classmethod
-    def take(cls, name: str, by: Coordinator) -> None:
-        other = cls.taken.setdefault(name, by)
-        if other is not by:
-            sentence = 'relation_key: {} and {} have the same key {!r}; give each its own, this hook fails'
-            raise ValueError(sentence.format(type(other).__name__, type(by).__name__, by.key))
+def opened(port: juju.Juju, policy: Policy, log: Callable[[str], None]) -> LeaderSession:
+    """Return a session that has looked at what is true at the start of this hook."""
+    session = LeaderSession(port, Snapshot(juju.context(port.peers)), policy, log)
+    session.look()
+    return session

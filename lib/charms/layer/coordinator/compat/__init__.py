@@ -1,0 +1,1 @@
+"""What charms written for charmhelpers.coordinator or the old layer:coordinator rely on."""

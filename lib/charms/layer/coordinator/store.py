@@ -1,0 +1,82 @@
+"""The local store: a few values by name in one JSON file on this unit's disk.
+
+What lives here: the file. What must not: a hook tool, a rule, what the values mean.
+
+    {"checksum": "9a0b1c2d", "values": {NAME: VALUE, …}}
+
+It stands beside the charm's own key-value store, which is committed with the
+hook: what is kept here must outlive a hook that fails. Juju keeps the file over
+a charm upgrade.
+"""
+
+import fcntl
+import json
+import os
+import zlib
+from typing import Any, Callable, Dict
+
+from charms.layer.coordinator.wire import parsed
+
+
+class Store:
+    """Values by name, each written at once, whatever becomes of the hook.
+
+    Args:
+        path: the file. It is replaced atomically, under a lock on a file beside it.
+        warn: takes a sentence when the file cannot be believed and is put aside.
+
+    Raises:
+        OSError: by each method, where the disk is full or the file cannot be
+            opened. The file is left as it is: the hook fails, and its retry may
+            go well.
+    """
+
+    def __init__(self, path: str, warn: Callable[[str], None]) -> None:
+        self.name = os.path.basename(path)
+        self._path, self._warn = path, warn
+
+    def get(self, name: str) -> Any:
+        """Return a value, None where there is none."""
+        return self._read().get(name)
+
+    def set(self, name: str, value: Any) -> None:
+        """Write a value of JSON."""
+        self.update(name, lambda found: value)
+
+    def update(self, name: str, change: Callable[[Any], Any]) -> None:
+        """Write what `change` makes of a value as it is now, before any other process can write."""
+        with open(self._path + '.lock', 'a') as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            values = self._read()
+            values[name] = change(values.get(name))
+            self._write(values)
+
+    def _read(self) -> Dict[str, Any]:
+        try:
+            with open(self._path, 'rb') as file:
+                text = file.read()
+        except FileNotFoundError:
+            return {}
+        found = parsed(text.decode('utf-8', 'replace'))
+        values = found.get('values') if isinstance(found, dict) else None
+        if isinstance(values, dict) and found.get('checksum') == _checksum(values):
+            return values
+        # A digit changed on the disk could free what another unit holds, so nothing of it is believed.
+        os.replace(self._path, self._path + '.unreadable')
+        self._warn(
+            'local store {0}: expected JSON with its checksum, found something else; it is put aside as '
+            '{0}.unreadable, and this unit starts again from what Juju has of it'.format(self.name)
+        )
+        return {}
+
+    def _write(self, values: Dict[str, Any]) -> None:
+        new = '{}.{}'.format(self._path, os.getpid())
+        with open(new, 'w') as file:
+            json.dump({'checksum': _checksum(values), 'values': values}, file, sort_keys=True)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(new, self._path)
+
+
+def _checksum(values: Dict[str, Any]) -> str:
+    return '{:08x}'.format(zlib.crc32(json.dumps(values, sort_keys=True).encode()))
