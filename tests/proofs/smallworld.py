@@ -176,6 +176,16 @@ class Option(NamedTuple):
     broken: str = ''
 
 
+class Unheard(Session):
+    """A session whose log nobody reads."""
+
+    def __init__(self, port: Any, start: Snapshot, policy: Policy) -> None:
+        super().__init__(port, start, policy, lambda sentence: None)
+
+    def explain(self, lock: str) -> str:
+        return ''
+
+
 class Stopped(Exception):
     """Raised inside a protocol function where another unit may come between."""
 
@@ -546,7 +556,7 @@ def _begin(port: SmallPort, kind: Kind, me: U, unit: int, why: str, about: int) 
         leaving=why == 'leaving',
         full_check=why == 'look',
     )
-    session = Session(port, Snapshot(context), kind.policy)
+    session = Unheard(port, Snapshot(context), kind.policy)
     session.look()
     session.begin()
     return session.snapshot()
@@ -555,7 +565,7 @@ def _begin(port: SmallPort, kind: Kind, me: U, unit: int, why: str, about: int) 
 def _resumed(kind: Kind, me: U, port: Any = None) -> Session:
     """Return the session of a hook under way."""
     assert me.hook is not None
-    return Session(port, me.hook, kind.policy)
+    return Unheard(port, me.hook, kind.policy)
 
 
 def _ask(port: SmallPort, kind: Kind, me: U, unit: int, lock: str) -> Snapshot:

@@ -85,8 +85,7 @@ def request_lock(name: str) -> bool:
     Raises:
         ValueError: for a name that is not a lock name.
     """
-    lock = wire.lock_name(name)
-    return _session().request(lock)
+    return _session().request(wire.lock_name(name))
 
 
 def keep_lock(name: str) -> bool:
@@ -100,8 +99,7 @@ def keep_lock(name: str) -> bool:
     Raises:
         ValueError: for a name that is not a lock name.
     """
-    lock = wire.lock_name(name)
-    return _session().keep(lock)
+    return _session().keep(wire.lock_name(name))
 
 
 def release_lock(name: str) -> None:
@@ -114,8 +112,7 @@ def release_lock(name: str) -> None:
     Raises:
         ValueError: for a name that is not a lock name.
     """
-    lock = wire.lock_name(name)
-    _session().release(lock)
+    _session().release(wire.lock_name(name))
 
 
 def request_again(name: str) -> None:
@@ -127,8 +124,7 @@ def request_again(name: str) -> None:
     Raises:
         ValueError: for a name that is not a lock name.
     """
-    lock = wire.lock_name(name)
-    _session().request_again(lock)
+    _session().request_again(wire.lock_name(name))
 
 
 def is_granted(name: str) -> bool:
@@ -138,8 +134,7 @@ def is_granted(name: str) -> bool:
 
 def is_requested(name: str) -> bool:
     """Return whether this unit has asked for the lock and its turn is not over."""
-    lock = wire.lock_name(name)
-    return lock in _session().requested
+    return wire.lock_name(name) in _session().requested
 
 
 def token(name: str) -> Optional[int]:
@@ -148,8 +143,7 @@ def token(name: str) -> Optional[int]:
     A later turn of any unit has a greater token. Give it to what the lock
     protects, so that it can refuse a holder that was overtaken.
     """
-    lock = wire.lock_name(name)
-    turn = _session().turn(lock)
+    turn = _session().turn(wire.lock_name(name))
     return turn.token if turn else None
 
 
@@ -158,5 +152,4 @@ def explain(name: str) -> str:
 
     For example "restart: app/3 holds it, 2 ahead of this unit".
     """
-    lock = wire.lock_name(name)
-    return _session().explain(lock)
+    return _session().explain(wire.lock_name(name))

@@ -10,7 +10,7 @@ import re
 import zlib
 from datetime import datetime, timezone
 from subprocess import CalledProcessError
-from typing import Any, Callable, Dict, FrozenSet, Iterable, Mapping, Optional, Protocol, Tuple, Union
+from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional, Tuple, TypeVar
 from urllib.parse import quote
 
 from charmhelpers.core import hookenv
@@ -19,108 +19,17 @@ from charms.layer.coordinator.port import HookContext, LedgerClosed
 from charms.layer.coordinator.rules import Claim, Ledger, UnitState
 from charms.layer.coordinator.store import Store
 
+# The layer's peer relation. Frozen: Juju refuses an upgrade that changes it (lp:2049953).
 PEERS = 'coordinator'
-"""The layer's peer relation. Frozen: Juju refuses an upgrade that changes it (lp:2049953)."""
 
+# What the layer's own keys in databags and leader settings begin with. Frozen, too.
 KEY = 'coordinator'
-"""What the layer's own keys in databags and leader settings begin with. Frozen, too."""
 
+Read = TypeVar('Read')
 MAX_REPORTED = 64
+_LAST_HOOKS = ('stop', 'remove', '-relation-broken')
 TIME_FORM = '%Y-%m-%d %H:%M:%S.%fZ'
 _SEVERITY = (hookenv.DEBUG, hookenv.INFO, hookenv.WARNING, hookenv.ERROR, hookenv.CRITICAL)
-
-
-class Predecessor(Protocol):
-    """What ran before this layer, and may still run on other units."""
-
-    key: str
-    """Its key in databags and leader settings."""
-
-    def requests(self, juju: 'Juju') -> Tuple[Tuple[str, str, bool], ...]:
-        """See Port.inherited_requests."""
-
-    def units(self, juju: 'Juju') -> FrozenSet[str]:
-        """See Port.awaited_units."""
-
-    def awaiting(self, juju: 'Juju', units: FrozenSet[str]) -> str:
-        """See Port.awaiting."""
-
-    def settings(self, juju: 'Juju', own: Mapping[str, Claim]) -> Dict[str, str]:
-        """Return what to publish beside this unit's claims, for leaders that still run it."""
-
-
-class LeaderSettings:
-    """The ledger on Juju 2.9-3.x: leader-set lands at once, also where the hook then fails (R9)."""
-
-    durable_at_once = True
-
-    def __init__(self, key: str, relation: Optional[str]) -> None:
-        self.key = key
-        self._found: Dict[str, str] = {}
-        self.where = 'leader settings, key "{}"'.format(key)
-
-    def read(self) -> str:
-        return hookenv.leader_get(self.key) or ''
-
-    def read_fresh(self) -> str:
-        # leader-get is cached for the hook until this unit's own leader-set, and
-        # deleting a key that does not exist is a leader-set that wakes nobody (R9, R25).
-        self._set({self.key + '-refresh': None})
-        return self.read()
-
-    def write(self, text: str) -> None:
-        # What a predecessor left here ends with the first ledger, in one step.
-        self._set({self.key: text, **dict.fromkeys(self._found)})
-
-    def read_other(self, key: str) -> str:
-        """Return what a predecessor keeps here; it is removed when a ledger is written."""
-        text = hookenv.leader_get(key) or ''
-        self._found = {key: text} if text else {}
-        return text
-
-    def _set(self, settings: Dict[str, Optional[str]]) -> None:
-        try:
-            hookenv.leader_set(settings)
-        except CalledProcessError as refused:
-            raise _closed('leader-set', refused) from refused
-
-
-class ApplicationDatabag:
-    """The ledger on Juju 4: relation-set --app lands when the hook succeeds and this unit still leads (R10).
-
-    A leader reads back what it wrote in this hook; that is not durable yet.
-    """
-
-    durable_at_once = False
-
-    def __init__(self, key: str, relation: Optional[str]) -> None:
-        self.key, self.relation = key, relation
-        self.where = 'application databag of {}, key "{}"'.format(relation, key)
-
-    def read(self) -> str:
-        if self.relation is None:
-            return ''
-        return hookenv.relation_get(self.key, rid=self.relation, app=hookenv.application_name()) or ''
-
-    def read_other(self, key: str) -> str:
-        return ''  # no predecessor runs on Juju 4
-
-    def read_fresh(self) -> str:
-        if self.relation is None:
-            raise LedgerClosed  # the peer relation does not exist yet
-        return self.read()
-
-    def write(self, text: str) -> None:
-        try:
-            hookenv.relation_set(self.relation, {self.key: text}, app=True)
-        except CalledProcessError as refused:
-            raise _closed('relation-set --app', refused) from refused
-        hookenv.flush(self.key)  # charmhelpers keeps what it read before
-
-
-def _closed(tool: str, refused: CalledProcessError) -> LedgerClosed:
-    sentence = '{}: refused with exit code {}: this unit leads no more; the next leader gives the tickets'
-    return LedgerClosed(sentence.format(tool, refused.returncode))
 
 
 class Juju:
@@ -129,21 +38,17 @@ class Juju:
     Args:
         key: what its keys begin with: KEY-claims in databags, KEY-ledger.
         peers: the name of its peer relation.
-        predecessor: what it takes over from, if anything.
     """
 
-    def __init__(self, key: str = KEY, peers: str = PEERS, predecessor: Optional[Predecessor] = None) -> None:
+    def __init__(self, key: str = KEY, peers: str = PEERS) -> None:
         self.unit: str = hookenv.local_unit()
-        self.least = hookenv.DEBUG
-        """The least severe level that is logged."""
-        self.peers, self.claims_key, self._ledger_key = peers, key + '-claims', key + '-ledger'
-        self._predecessor = predecessor
+        self.least = hookenv.DEBUG  # the least severe level that is logged
+        self.peers, self.claims_key, self.ledger_key = peers, key + '-claims', key + '-ledger'
         place = os.path.join(hookenv.charm_dir() or '', '.{}.json'.format(quote(key, safe='')))
         self.store = Store(place, lambda sentence: self.log(sentence, hookenv.WARNING))
         self._stored: Optional[UnitState] = None  # as this process last read or wrote it
         self._relation: Optional[str] = None
         self._spoilt = False  # this unit's databag, as it was read in this hook
-        self._book: Union[LeaderSettings, ApplicationDatabag, None] = None
         self.durable_at_once = major_version(os.environ.get('JUJU_VERSION', '')) < 4
 
     @property
@@ -153,23 +58,13 @@ class Juju:
         Remembered, since it never changes, but not believed when the unit goes:
         then Juju may have closed the relation (juju/juju#20713).
         """
-        if self._relation is None and not hookenv.hook_name().endswith(
-            ('stop', 'remove', '-relation-broken')
-        ):
+        if self._relation is None and not hookenv.hook_name().endswith(_LAST_HOOKS):
             self._relation = self.store.get('relation')
         if self._relation is None:
             self._relation = next(iter(sorted(hookenv.relation_ids(self.peers))), None)
             if self._relation:
                 self.store.set('relation', self._relation)
         return self._relation
-
-    @property
-    def book(self) -> Union[LeaderSettings, ApplicationDatabag]:
-        """Where this Juju keeps the ledger."""
-        if self._book is None:
-            kind = LeaderSettings if self.durable_at_once else ApplicationDatabag
-            self._book = kind(self._ledger_key, None if self.durable_at_once else self.relation)
-        return self._book
 
     def now(self) -> str:
         return now()
@@ -194,9 +89,7 @@ class Juju:
         return self._stored or state
 
     def _state(self, found: Any) -> Optional[UnitState]:
-        state, problems = wire.state(found, 'local store ' + self.store.name)
-        self.report(problems)
-        return state
+        return self.believed(wire.state(found, 'local store ' + self.store.name))
 
     # Claims
 
@@ -206,16 +99,18 @@ class Juju:
             return None
         own, problems = self._read(self.unit, text)
         self._spoilt = bool(problems)
-        return own
+        return self.believed((own, problems))
 
     def publish(self, own: Mapping[str, Claim]) -> None:
         if self.relation is not None:
             # Juju 4 knows a databag by its hash (R25): peers that have read a spoilt one meanwhile would not
             # read it again if it were put right to the letter. A blank makes it another text.
-            settings = {self.claims_key: wire.claims_text(own) + (' ' if self._spoilt else '')}
-            if self._predecessor:
-                settings.update(self._predecessor.settings(self, own))
-            hookenv.relation_set(self.relation, settings)
+            text = wire.claims_text(own) + (' ' if self._spoilt else '')
+            hookenv.relation_set(self.relation, {self.claims_key: text, **self.beside(own)})
+
+    def beside(self, own: Mapping[str, Claim]) -> Dict[str, str]:
+        """Return what to publish beside this unit's claims; a subclass that takes over from others may."""
+        return {}
 
     def said(self, unit: str, key: str) -> str:
         """Return the text under a key of a unit's databag, '' where there is none."""
@@ -227,7 +122,8 @@ class Juju:
         if self.relation is None:
             return {}
         try:
-            return self._read(unit, hookenv.relation_get(self.claims_key, unit, self.relation))[0]
+            text = hookenv.relation_get(self.claims_key, unit, self.relation)
+            return self.believed(self._read(unit, text))
         except CalledProcessError:
             # A unit that has not entered the relation's scope has no databag (R22); its
             # first claim comes with its relation-joined. One that we joined must answer.
@@ -236,20 +132,18 @@ class Juju:
             return {}
 
     def _read(self, unit: str, text: Optional[str]) -> Tuple[Dict[str, Claim], wire.Problems]:
-        own, problems = wire.claims(text, 'databag of {}, key "{}"'.format(unit, self.claims_key))
-        self.report(problems)
-        return own, problems
+        return wire.claims(text, 'databag of {}, key "{}"'.format(unit, self.claims_key))
 
-    # What came before this layer
+    # A subclass says what came before this layer
 
     def inherited_requests(self) -> Tuple[Tuple[str, str, bool], ...]:
-        return self._predecessor.requests(self) if self._predecessor else ()
+        return ()
 
     def awaited_units(self) -> FrozenSet[str]:
-        return self._predecessor.units(self) if self._predecessor else frozenset()
+        return frozenset()
 
     def awaiting(self, units: FrozenSet[str]) -> str:
-        return self._predecessor.awaiting(self, units) if self._predecessor else ''
+        return ''
 
     # The units
 
@@ -285,39 +179,72 @@ class Juju:
         living = self.living()
         return 1 + len(self.related_units()) if living is None else len(living)
 
-    # The ledger
+    # The ledger. On Juju 2.9-3.x it is in leader settings, which land at once, also where the hook then
+    # fails (R9). On Juju 4 it is in the application databag, which lands when the hook succeeds and this
+    # unit still leads (R10).
 
     def ledger(self) -> Optional[Ledger]:
-        return self._ledger(self.book.read())
+        kind = (
+            'leader settings' if self.durable_at_once else 'application databag of {}'.format(self.relation)
+        )
+        text = self.read_shared(self.ledger_key)
+        return self.believed(wire.ledger(text, '{}, key "{}"'.format(kind, self.ledger_key)))
 
     def fresh_ledger(self) -> Optional[Ledger]:
-        return self._ledger(self.book.read_fresh())
+        if self.durable_at_once:
+            # leader-get is cached for the hook until this unit's own leader-set, and
+            # deleting a key that does not exist is a leader-set that wakes nobody (R9, R25).
+            self.write_shared({self.ledger_key + '-refresh': None})
+        elif self.relation is None:
+            raise LedgerClosed  # there is no databag yet
+        return self.ledger()
 
     def write_ledger(self, ledger: Ledger) -> None:
-        self.book.write(wire.ledger_text(ledger))
+        self.write_shared({self.ledger_key: wire.ledger_text(ledger)})
 
-    def _ledger(self, text: str) -> Optional[Ledger]:
-        ledger, problems = wire.ledger(text, self.book.where)
-        self.report(problems)
-        return ledger
+    def read_shared(self, key: str) -> str:
+        """Return what the leader has written under a key, '' where there is nothing.
 
-    def report(self, problems: Iterable[str]) -> None:
-        """Log each problem once in this unit's life, as far as the store remembers."""
-        for problem in problems:
+        On Juju 4 a leader reads back what it wrote in this hook; that is not durable yet.
+        """
+        if self.durable_at_once:
+            return hookenv.leader_get(key) or ''
+        if self.relation is None:
+            return ''
+        return hookenv.relation_get(key, rid=self.relation, app=hookenv.application_name()) or ''
+
+    def write_shared(self, settings: Mapping[str, Optional[str]]) -> None:
+        """Write as the leader; None removes a key. Raises LedgerClosed where Juju refuses."""
+        try:
+            if self.durable_at_once:
+                hookenv.leader_set(settings)
+            else:
+                hookenv.relation_set(self.relation, settings, app=True)
+                hookenv.flush(self.ledger_key)  # charmhelpers keeps what it read before
+        except CalledProcessError as refused:
+            tool = 'leader-set' if self.durable_at_once else 'relation-set --app'
+            sentence = (
+                '{}: refused with exit code {}: this unit leads no more; the next leader gives the tickets'
+            )
+            raise LedgerClosed(sentence.format(tool, refused.returncode)) from refused
+
+    def believed(self, read: Tuple[Read, wire.Problems]) -> Read:
+        """Return what could be read; log each problem once, as far as the store remembers."""
+        for problem in read[1]:
             checksum = '{:08x}'.format(zlib.crc32(problem.encode('utf-8', 'replace')))
             reported = self.store.get('reported') or []
             if checksum not in reported:
                 self.store.set('reported', [checksum, *reported][:MAX_REPORTED])
                 self.log(problem, hookenv.WARNING)
+        return read[0]
 
     def log(self, sentence: str, level: str = hookenv.INFO) -> None:
         if _SEVERITY.index(level) >= _SEVERITY.index(self.least):
             hookenv.log('coordinator: ' + sentence, level)
 
     def when_handlers_succeeded(self, tell: Callable[[], None]) -> None:
-        if not isinstance(hookenv._atexit, _Callbacks):
-            hookenv._atexit = _Callbacks(hookenv._atexit)
-        hookenv._atexit.tell += (tell,)
+        hookenv._atexit = _Callbacks(hookenv._atexit)
+        _TO_TELL.append(tell)
 
 
 # The hook that runs
@@ -346,14 +273,13 @@ class _Callbacks(list):  # type: ignore[type-arg]
     charmhelpers runs them with `reversed`, and has no public sign of it.
     """
 
-    def __init__(self, booked: Iterable[Any]) -> None:
-        super().__init__(booked)
-        self.tell: Tuple[Callable[[], None], ...] = ()
-
     def __reversed__(self) -> Any:
-        for told in self.tell:
-            told()
+        for tell in _TO_TELL:
+            tell()
         return super().__reversed__()
+
+
+_TO_TELL: List[Callable[[], None]] = []
 
 
 def major_version(version: str) -> int:

@@ -17,8 +17,8 @@ SERIAL = ('charmhelpers.coordinator.Serial', 'charms.layer.coordinator.Serial')
 DEFAULTS: Mapping[str, Any] = {'class': SIMPLE[0], 'log_level': 'info', 'queues': 'one', 'slots': 1}
 SLOTS_FORM = 'a number of units from 1 to 10000, or a percentage from "1%" to "100%"'
 
+# Grows a ledger from what is claimed, what is committed, and the units that are gone; must not raise.
 Grow = Callable[[Ledger, Claims, Claims, AbstractSet[str]], Ledger]
-"""Grows a ledger from what is claimed, what is committed, and the units that are gone; must not raise."""
 
 
 class Policy(NamedTuple):
@@ -67,8 +67,9 @@ def from_options(options: Mapping[str, Any]) -> Policy:
             place = name if isinstance(name, str) and name.isprintable() else shown(name)
             raise ValueError(_sentence(place, 'one of the options ' + ', '.join(sorted(DEFAULTS)), name))
     chosen = {**DEFAULTS, **options}
-    _one_of(QUEUES, 'queues', chosen['queues'])
-    _one_of(LEVELS, 'log_level', chosen['log_level'])
+    for name, allowed in (('queues', QUEUES), ('log_level', LEVELS)):
+        if chosen[name] not in allowed:
+            raise ValueError(_sentence(name, 'one of ' + ', '.join(allowed), chosen[name]))
     slots, percent = _slots(chosen['slots'])
     own_class(chosen)
     if chosen['class'] in SIMPLE:
@@ -97,11 +98,6 @@ def own_class(options: Mapping[str, Any]) -> str:
 def no_such_class(path: str, found: str) -> ValueError:
     """Return the error for a class that cannot be had; `found` says what is there instead."""
     return ValueError(_sentence('class', 'a coordinator class at ' + path, found))
-
-
-def _one_of(allowed: Tuple[str, ...], name: str, found: Any) -> None:
-    if found not in allowed:
-        raise ValueError(_sentence(name, 'one of ' + ', '.join(allowed), found))
 
 
 def _slots(found: Any) -> Tuple[int, int]:

@@ -17,17 +17,18 @@ class LedgerClosed(Exception):
 class Phase(enum.IntEnum):
     """How far a hook has come."""
 
+    # No handler runs yet; what is asked for is recorded, and its turn comes once handlers run.
     BEFORE_HANDLERS = 0
-    """No handler runs yet; what is asked for is recorded, and its turn comes once handlers run."""
 
+    # Handlers may run, so a turn can be used.
     HANDLERS = 1
-    """Handlers may run, so a turn can be used."""
 
+    # The handlers have succeeded, and callbacks for the end of the hook run; turns are not released
+    # yet.
     CALLBACKS = 2
-    """The handlers have succeeded, and callbacks for the end of the hook run; turns are not released yet."""
 
+    # The turns are released, except those that are kept.
     OVER = 3
-    """The turns are released, except those that are kept."""
 
 
 class HookContext(NamedTuple):
@@ -56,8 +57,8 @@ class HookContext(NamedTuple):
 class Port(Protocol):
     """What a session needs of Juju; each call is one step that others may come between."""
 
+    # Whether a ledger write stands at once (leader settings) or with the hook (application databag).
     durable_at_once: bool
-    """Whether a ledger write stands at once (leader settings) or with the hook (application databag)."""
 
     def now(self) -> str:
         """Return this unit's clock, in UTC, as text that sorts."""

@@ -12,21 +12,21 @@ log, a flag name, anything of Juju's.
 import json
 from typing import AbstractSet, Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
+# The queue that all locks share by default. No lock can have this name.
 ALL_LOCKS = ''
-"""The queue that all locks share by default. No lock can have this name."""
 
+# The unit of a ticket that cannot be read: nobody knows whose turn that is.
 UNNAMED = ''
-"""The unit of a ticket that cannot be read: nobody knows whose turn that is."""
 
+# No count goes above this, and none above is believed: a request a second for thirty years.
 MAX_COUNT = 10**9
-"""No count goes above this, and none above is believed: a request a second for thirty years."""
 
+# No token goes above this: not every reader of JSON has greater whole numbers.
 MAX_TOKEN = 2**53
-"""No token goes above this: not every reader of JSON has greater whole numbers."""
 
+# The longest ledger a leader writes. A ledger is one argument of a command line, 128 KiB at most on
+# Linux; a request beyond this waits in its claim.
 MAX_BYTES = 120000
-"""The longest ledger a leader writes. A ledger is one argument of a command
-line, 128 KiB at most on Linux; a request beyond this waits in its claim."""
 
 
 class Claim(NamedTuple):
@@ -106,11 +106,14 @@ class Ledger(NamedTuple):
     readable: bool = True
 
 
+# A ledger that is there and cannot be read: nobody may hold by it, nobody may write over it.
 UNREADABLE = Ledger(readable=False)
-"""A ledger that is there and cannot be read: nobody may hold by it, nobody may write over it."""
 
+Units = AbstractSet[str]
+NOBODY: Units = frozenset()
+
+# Claims by (unit, queue).
 Claims = Mapping[Tuple[str, str], Claim]
-"""Claims by (unit, queue)."""
 
 NO_CLAIM = Claim()
 
@@ -158,9 +161,7 @@ def released(claim: Claim, token: int = 0) -> Claim:
 def without(claim: Claim, lock: str, token: int = 0) -> Claim:
     """Return the claim with one lock less; the last lock takes the whole turn with it."""
     rest = tuple(pair for pair in claim.locks if pair[0] != lock)
-    if not rest:
-        return released(claim, token)
-    return claim._replace(locks=rest)
+    return claim._replace(locks=rest) if rest else released(claim, token)
 
 
 def merged(ours: Claim, theirs: Claim) -> Claim:
@@ -170,35 +171,32 @@ def merged(ours: Claim, theirs: Claim) -> Claim:
     equally new.
     """
     newer = theirs if (theirs.asked, theirs.done) > (ours.asked, ours.done) else ours
-    both = newer._replace(
-        asked=max(ours.asked, theirs.asked),
-        done=max(ours.done, theirs.done),
-        token=max(ours.token, theirs.token),
-    )
+    asked, done = max(ours.asked, theirs.asked), max(ours.done, theirs.done)
+    both = newer._replace(asked=asked, done=done, token=max(ours.token, theirs.token))
     return both if both.outstanding else released(both)
 
 
 def merged_states(ours: UnitState, theirs: UnitState) -> UnitState:
     """Return what two processes of one unit remember, so that no request of either is lost."""
-    return UnitState(
-        own=_merged_pairs(ours.own, theirs.own),
-        committed=_merged_pairs(ours.committed, theirs.committed),
-        peers=_merged_pairs(ours.peers, theirs.peers),
-        led=ours.led,
-        published=ours.published or theirs.published,
-    )
+    claims = (_merged_pairs(*pair) for pair in zip(ours[:3], theirs[:3]))
+    own, committed, peers = claims
+    return UnitState(own, committed, peers, ours.led, ours.published or theirs.published)
 
 
-def _merged_pairs(ours: Iterable[Tuple[Any, Claim]], theirs: Iterable[Tuple[Any, Claim]]) -> Tuple[Any, ...]:
+def _merged_pairs(ours: Any, theirs: Any) -> Any:
     both = dict(ours)
     for key, claim in theirs:
         mine = both.get(key, claim)
         both[key] = merged(mine, claim)
         if both[key].outstanding and (mine.asked, mine.done) == (claim.asked, claim.done):
-            both[key] = both[key]._replace(
-                locks=tuple(sorted({**dict(claim.locks), **dict(mine.locks)}.items()))
-            )
-    return tuple(sorted(both.items()))
+            locks = {**dict(claim.locks), **dict(mine.locks)}  # both processes asked: neither request is lost
+            both[key] = both[key]._replace(locks=tuple(sorted(locks.items())))
+    return frozen(both)
+
+
+def frozen(known: Mapping[Any, Claim]) -> Tuple[Any, ...]:
+    """Return claims by what they are known as, in order, as a value that can be compared."""
+    return tuple(sorted(known.items()))
 
 
 # Whose turn it is
@@ -277,12 +275,7 @@ def first_asked_at(claim: Claim) -> str:
 
 
 def appended(
-    ledger: Ledger,
-    claims: Claims,
-    committed: Claims,
-    slots: int,
-    gone: AbstractSet[str] = frozenset(),
-    dated: bool = False,
+    ledger: Ledger, claims: Claims, committed: Claims, slots: int, gone: Units = NOBODY, dated: bool = False
 ) -> Ledger:
     """Return the ledger after the leader has looked at it once.
 
@@ -303,9 +296,8 @@ def appended(
     """
     if not ledger.readable:
         return ledger
-    standing = tuple(
-        ticket for ticket in ledger.tickets if ticket.unit not in gone and not finished(ticket, committed)
-    )
+    there = (ticket for ticket in ledger.tickets if ticket.unit not in gone)
+    standing = tuple(ticket for ticket in there if not finished(ticket, committed))
     token, added, room = ledger.token, [], room_after(standing)  # type: int, List[Ticket], int
     if room < 0:
         return ledger
@@ -334,7 +326,7 @@ def bytes_of(ticket: Ticket) -> int:
     return 48 + 17 * len(ticket.after or ()) + len(json.dumps(words))
 
 
-def _unfinished_in(ledger: Ledger, queue: str, claims: Claims, gone: AbstractSet[str]) -> int:
+def _unfinished_in(ledger: Ledger, queue: str, claims: Claims, gone: Units) -> int:
     tickets = (ticket for ticket in ledger.tickets if ticket.queue == queue and ticket.unit not in gone)
     return sum(not finished(ticket, claims) for ticket in tickets)
 

@@ -13,8 +13,8 @@ from typing import AbstractSet, Any, Callable, Dict, FrozenSet, Iterable, Mappin
 from charms.layer.coordinator import rules
 from charms.layer.coordinator.policy import Policy
 from charms.layer.coordinator.port import LedgerClosed, Phase, Port
-from charms.layer.coordinator.rules import NO_CLAIM, Claim, Ledger, Ticket, UnitState
-from charms.layer.coordinator.view import Snapshot, View, frozen
+from charms.layer.coordinator.rules import NO_CLAIM, Claim, Ledger, Ticket, Units, UnitState
+from charms.layer.coordinator.view import Snapshot, View
 
 
 class Session(View):
@@ -24,18 +24,16 @@ class Session(View):
         port: this hook's Juju.
         start: where it stands; a hook that begins knows its context alone.
         policy: what the layer options decide.
-        log: takes a sentence each time something changes; None: nothing is logged.
+        log: takes a sentence each time something changes.
 
     Attributes:
         inherited: turns that had come before this action: it may not use them.
         show: takes the locks requested and granted each time they may have changed.
     """
 
-    def __init__(
-        self, port: Port, start: Snapshot, policy: Policy, log: Optional[Callable[[str], None]] = None
-    ) -> None:
+    def __init__(self, port: Port, start: Snapshot, policy: Policy, log: Callable[[str], None]) -> None:
         super().__init__(port, start, policy)
-        self._log = log
+        self.log = log
         self.inherited: FrozenSet[Ticket] = frozenset()
         self.show: Callable[[AbstractSet[str], AbstractSet[str]], None] = lambda requested, granted: None
         self._kept: Set[str] = set()
@@ -58,9 +56,8 @@ class Session(View):
         """Return the ticket by which the lock may be used now, None if it may not."""
         if lock not in self.claim(lock).names:
             return None
-        queue = self.policy.queue_of(lock)
-        usable = (turn for turn in self.turns if turn.queue == queue and turn not in self.inherited)
-        return next(usable, None)
+        turns = (turn for turn in self.turns if turn not in self.inherited)
+        return next((turn for turn in turns if turn.queue == self.policy.queue_of(lock)), None)
 
     def explain(self, lock: str) -> str:
         """Return why the lock is not held yet, as a sentence."""
@@ -73,9 +70,8 @@ class Session(View):
             return '{}: not asked for by this unit'.format(lock)
         if self.awaited:
             return '{}: asked; {}'.format(lock, self.port.awaiting(self.awaited))
-        queue = self.policy.queue_of(lock)
-        ticket = rules.ticket_of(self.ledger, self.context.unit, queue, self.claim(lock))
-        refusal = rules.refusal(self.ledger, ticket, self.claims)
+        place = self.context.unit, self.policy.queue_of(lock), self.claim(lock)
+        refusal = rules.refusal(self.ledger, rules.ticket_of(self.ledger, *place), self.claims)
         reason = self.port.awaiting(frozenset()) if self.ledger is None else ''
         return '{}: {}{}'.format(lock, refusal, reason and '; ' + reason)
 
@@ -94,8 +90,7 @@ class Session(View):
             self._read_claims([self.context.news])
         if self.leading:
             self._lead()
-        else:
-            self._remember(led=False)
+        self._remember(led=self.leading)
         self._take_turns(reread)
         if self.state != stored:
             self.state = self.port.save(self.state)
@@ -139,7 +134,7 @@ class Session(View):
             own = self._fitting(own)
             if not known or own != committed:
                 self.port.publish(own)
-        self._remember(own=frozen(own), committed=frozen(committed), published=known)
+        self._remember(own=rules.frozen(own), committed=rules.frozen(committed), published=known)
 
     def _inherit(self, own: Mapping[str, Claim]) -> Dict[str, Claim]:
         """Return own claims with what this unit had asked a predecessor for, in its first hook of this layer.
@@ -174,7 +169,6 @@ class Session(View):
     def _lead(self) -> None:
         """Give tickets for the requests known, and drop those of units that are gone."""
         full_check = self.context.full_check or not self.state.led
-        self._remember(led=True)
         if full_check:
             self._read_ledger()
             self._read_all_claims()
@@ -191,12 +185,11 @@ class Session(View):
         if self.leading:
             # Otherwise what they had asked for would be a request without a ticket again.
             self._remember(peers=tuple(peer for peer in self.state.peers if peer[0][0] not in gone))
-        self._remember(led=self.leading)
 
-    def _is_due(self, gone: AbstractSet[str] = frozenset()) -> bool:
+    def _is_due(self, gone: Units = rules.NOBODY) -> bool:
         return self.ledger is None or self._grown(self.ledger, gone) != self.ledger
 
-    def _grown(self, ledger: Ledger, gone: AbstractSet[str]) -> Ledger:
+    def _grown(self, ledger: Ledger, gone: Units) -> Ledger:
         """Return the ledger as this leader wants it."""
         policy, claims = self.policy, self.claims
         droppable: rules.Claims = {} if policy.reports_releases else self.committed
@@ -210,26 +203,22 @@ class Session(View):
         grown = policy.grow(ledger, claims, self.committed, gone)
         return grown if grown == ledger else rules.pruned(grown, rules.finished_tickets(grown, droppable))
 
-    def _append(self, gone: AbstractSet[str] = frozenset(), reported: Tuple[Ticket, ...] = ()) -> None:
+    def _append(self, gone: Units = rules.NOBODY, reported: Tuple[Ticket, ...] = ()) -> None:
         """Write the ledger as decided from a read made just before (rule 7 of the protocol).
 
         is-leader, read, decide, is-leader, write, read back. A write refused
         because leadership is gone is no error: the next leader appends what the
         claims say. Finished tickets whose release was reported are dropped.
         """
-        if not self.port.is_leader():
-            self.leading = False
-            return
         try:
+            self._must_lead()
             found = self._fresh_ledger()
             if found is None and self.awaited:
                 return
             ledger = rules.rebuilt(self.claims) if found is None else found
             grown = rules.pruned(self._grown(ledger, gone), reported)
             if grown != ledger:
-                if not self.port.is_leader():
-                    self.leading = False
-                    return
+                self._must_lead()
                 self.port.write_ledger(grown)
                 self.given += tuple(ticket for ticket in grown.tickets if ticket.token > ledger.token)
                 self.dropped += tuple(ticket for ticket in ledger.tickets if ticket.unit in gone)
@@ -242,6 +231,10 @@ class Session(View):
             self._read_ledger()
         elif not self.ledger_read:
             self.ledger, self.ledger_read = found, True
+
+    def _must_lead(self) -> None:
+        if not self.port.is_leader():
+            raise LedgerClosed
 
     def _fresh_ledger(self) -> Optional[Ledger]:
         """Return the ledger as it is now; where there is none, see whether one may be made.
@@ -276,28 +269,24 @@ class Session(View):
     def request(self, lock: str) -> bool:
         """Ask for a lock once; return whether this unit holds it now."""
         if lock not in self.requested:
-            if self._turn_is_ending(lock):
+            in_turn = self.policy.queue_of(lock) in {ticket.queue for ticket in self.turns}
+            if in_turn and self.phase is Phase.CALLBACKS:
                 # The turn of its queue was for other locks and is about to be released.
                 self._again.add(lock)
             else:
                 self._ask(lock)
             self._tell_changes()
-            if self._log and lock not in self._again:
-                self._log(self.explain(lock))
+            if lock not in self._again:
+                self.log(self.explain(lock))
         return self.turn(lock) is not None
 
     def _ask(self, lock: str) -> None:
         claim = self.claim(lock)
         asked = rules.asked_for(claim, lock, self.port.now())
-        if self.context.leaving or asked == claim:
-            return
-        self._say({**self.own, self.policy.queue_of(lock): asked})
-        if not claim.outstanding:
-            self._serve_own()
-
-    def _turn_is_ending(self, lock: str) -> bool:
-        in_turn = self.policy.queue_of(lock) in {ticket.queue for ticket in self.turns}
-        return in_turn and self.phase is Phase.CALLBACKS
+        if asked != claim and not self.context.leaving:
+            self._say({**self.own, self.policy.queue_of(lock): asked})
+            if not claim.outstanding:
+                self._serve_own()
 
     def keep(self, lock: str) -> bool:
         """Keep a held lock over the end of this hook; return whether it is held."""
@@ -330,14 +319,13 @@ class Session(View):
 
     def _release(self, lock: str) -> None:
         queue, claim = self.policy.queue_of(lock), self.claim(lock)
-        turn = next((ticket for ticket in self.turns if ticket.queue == queue), None)
-        left = rules.without(claim, lock, turn.token if turn else 0)
+        token = next((ticket.token for ticket in self.turns if ticket.queue == queue), 0)
+        left = rules.without(claim, lock, token)
         self._say({**self.own, queue: left})
-        if left.outstanding:
-            return
-        self.turns = tuple(ticket for ticket in self.turns if ticket.queue != queue)
-        if self.phase is not Phase.HANDLERS and self._policy_must_decide():
-            self._append()
+        if not left.outstanding:
+            self.turns = tuple(ticket for ticket in self.turns if ticket.queue != queue)
+            if self.phase is not Phase.HANDLERS and self._policy_must_decide():
+                self._append()
 
     # A hook ends
 
@@ -368,7 +356,7 @@ class Session(View):
 
     def _after_turns(self, turns: Iterable[Ticket], again: AbstractSet[str]) -> Dict[str, Claim]:
         """Return own claims with these turns over, except what is kept, and requests made again."""
-        own, now = self.own, self.port.now()
+        own = self.own
         for ticket in turns:
             claim = own[ticket.queue]
             if set(claim.names) & self._kept:
@@ -378,7 +366,7 @@ class Session(View):
                 own[ticket.queue] = rules.released(claim, ticket.token)
         for lock in sorted(again):
             queue = self.policy.queue_of(lock)
-            own[queue] = rules.asked_for(own.get(queue, NO_CLAIM), lock, now)
+            own[queue] = rules.asked_for(own.get(queue, NO_CLAIM), lock, self.port.now())
         return own
 
     def _policy_must_decide(self) -> bool:
@@ -393,11 +381,6 @@ class Session(View):
         """Let no flag say that a lock may be used: the handlers are over, also where nothing was released."""
         self.phase = Phase.OVER
         self._tell_changes()
-
-    def log(self, sentence: str) -> None:
-        """Log a sentence."""
-        if self._log:
-            self._log(sentence)
 
     def _tell_changes(self) -> None:
         """Log what this leader did, and show the locks."""

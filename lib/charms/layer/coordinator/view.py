@@ -4,12 +4,12 @@ What lives here: the values read, and which are read in which order. What must
 not: a decision of the leader, an answer to the charm, a hook tool.
 """
 
-from typing import AbstractSet, Any, Dict, FrozenSet, Iterable, Mapping, NamedTuple, Optional, Set, Tuple
+from typing import Any, Dict, FrozenSet, Iterable, Mapping, NamedTuple, Optional, Tuple
 
 from charms.layer.coordinator import rules
 from charms.layer.coordinator.policy import Policy
 from charms.layer.coordinator.port import HookContext, Phase, Port
-from charms.layer.coordinator.rules import NO_CLAIM, UNNAMED, Claim, Ledger, Ticket, UnitState
+from charms.layer.coordinator.rules import NO_CLAIM, Claim, Ledger, Ticket, Units, UnitState
 
 
 class Snapshot(NamedTuple):
@@ -91,7 +91,7 @@ class View:
 
     def _say(self, own: Mapping[str, Claim]) -> None:
         """Remember own claims at once, and publish them with the hook."""
-        self._remember(own=frozen(own))
+        self._remember(own=rules.frozen(own))
         self.state = self.port.save(self.state)
         self.port.publish(own)
 
@@ -103,7 +103,7 @@ class View:
         for unit in units:
             for queue, said in self.port.claims_of(unit).items():
                 peers[unit, queue] = rules.merged(said, peers.get((unit, queue), NO_CLAIM))
-        self._remember(peers=frozen(peers))
+        self._remember(peers=rules.frozen(peers))
 
     def _read_all_claims(self) -> None:
         """Read the claims of every unit, and of each with an unfinished ticket; forget all other requests.
@@ -114,7 +114,7 @@ class View:
         everybody = self.port.everybody()
         self._read_claims(sorted(everybody))
         unfinished = set(rules.unfinished_units(self.ledger, self.claims))
-        self._read_claims(sorted(unfinished - everybody - {self.context.unit, UNNAMED}))
+        self._read_claims(sorted(unfinished - everybody - {self.context.unit, rules.UNNAMED}))
         self._remember(peers=tuple(peer for peer in self.state.peers if peer[0][0] in everybody | unfinished))
 
     def _gone(self) -> FrozenSet[str]:
@@ -126,24 +126,20 @@ class View:
         not list subordinates, so among subordinates no unit counts as gone.
         """
         found = rules.unfinished_units if self.policy.reports_releases else rules.blocking_units
-        return self._gone_among(set(found(self.ledger, self.claims)) - {self.context.unit, UNNAMED})
+        return self._gone_among(set(found(self.ledger, self.claims)) - {self.context.unit, rules.UNNAMED})
 
-    def _gone_among(self, units: AbstractSet[str]) -> FrozenSet[str]:
+    def _gone_among(self, units: Units) -> FrozenSet[str]:
         living = self.port.living() if units else None
         return frozenset() if living is None else frozenset(units - living)
 
-    def _forget(self, leavers: AbstractSet[str] = frozenset()) -> None:
+    def _forget(self, leavers: Units = rules.NOBODY) -> None:
         """Forget claims that can no longer matter: not a request, and no ticket stands for them.
 
         A leaver takes no new turn, so its request without a ticket goes too.
         """
         seated = {(ticket.unit, ticket.queue) for ticket in (self.ledger.tickets if self.ledger else ())}
-        matter = (
-            (key, claim)
-            for key, claim in self.state.peers
-            if key in seated or (claim.outstanding and key[0] not in leavers)
-        )
-        self._remember(peers=tuple(matter))
+        requests = {key for key, claim in self.state.peers if claim.outstanding and key[0] not in leavers}
+        self._remember(peers=tuple(peer for peer in self.state.peers if peer[0] in seated | requests))
 
     def _awaited_units(self) -> FrozenSet[str]:
         """Return the units that still run a predecessor, as far as a leader without a ledger can see.
@@ -152,7 +148,7 @@ class View:
         before it has met the others waits until its first update-status.
         """
         old = self.port.awaited_units()
-        met = frozenset([UNNAMED]) if self.context.full_check else frozenset()
+        met = frozenset([rules.UNNAMED]) if self.context.full_check else frozenset()
         return old - self._gone_among(old) - met
 
     def _read_ledger(self) -> None:
@@ -182,16 +178,13 @@ class View:
 
     def _look_ahead(self, ledger: Ledger, ticket: Ticket) -> None:
         """Read the frontmost units that seem unfinished, until as many as there are slots still are."""
-        seen: Set[Ticket] = set()
-        while True:
+        seen = {
+            earlier for earlier in ledger.tickets if earlier.unit == rules.UNNAMED or earlier in self.dropped
+        }
+        unseen: Optional[Ticket] = ticket
+        while unseen:
             front = rules.ahead(ledger, ticket, self.claims)[: ticket.slots]
             unseen = next((earlier for earlier in front if earlier not in seen), None)
-            if unseen is None:
-                return
-            seen.add(unseen)
-            if unseen.unit != UNNAMED and unseen not in self.dropped:
+            if unseen:
+                seen.add(unseen)
                 self._read_claims([unseen.unit])
-
-
-def frozen(known: Mapping[Any, Claim]) -> Tuple[Any, ...]:
-    return tuple(sorted(known.items()))

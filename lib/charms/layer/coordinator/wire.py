@@ -10,15 +10,16 @@ comes back as a problem, a sentence for the log, and costs that entry alone.
 """
 
 import json
+import math
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from charms.layer.coordinator import rules
-from charms.layer.coordinator.rules import ALL_LOCKS, UNREADABLE, Claim, Ledger, Ticket, UnitState
+from charms.layer.coordinator.rules import ALL_LOCKS, UNNAMED, UNREADABLE, Claim, Ledger, Ticket, UnitState
 
 VERSION = 1
 
+# A number of more digits is not ours. Python 3.11 refuses it, older ones take minutes over a long one.
 LONGEST_NUMBER = 4300
-"""A number of more digits is not ours. Python 3.11 refuses it, older ones take minutes over a long one."""
 
 OwnClaims = Mapping[str, Claim]
 Problems = Tuple[str, ...]
@@ -26,8 +27,7 @@ Problems = Tuple[str, ...]
 CLAIM_FORM = '{"asked": A, "done": D, "locks": {LOCK: TIME}} with 0 <= D <= A <= 1000000000'
 TICKET_FORM = '[TOKEN, QUEUE, UNIT, ASK, SLOTS], and [TOKEN, ...] or null, and TIME where a policy decided'
 STATE_FORM = (
-    '{"own": CLAIMS, "committed": CLAIMS, "peers": {UNIT: CLAIMS}, "led": true or false, '
-    '"published": true or false}'
+    '{"claims": {"own" or "committed" or UNIT: CLAIMS}, "led": true or false, "published": true or false}'
 )
 HEAD_FORM = 'version 1 {{"v": 1, {}}}'
 
@@ -71,14 +71,12 @@ def claims_value(own: OwnClaims) -> Dict[str, Any]:
 
 
 def _claim_entry(claim: Claim) -> Dict[str, Any]:
-    entry: Dict[str, Any] = {'asked': claim.asked, 'done': claim.done}
-    if claim.locks:
-        entry['locks'] = dict(claim.locks)
-    if claim.kept:
-        entry['kept'] = True
-    if claim.token:
-        entry['token'] = claim.token
-    return entry
+    more = {'locks': dict(claim.locks), 'kept': claim.kept, 'token': claim.token}
+    return {
+        'asked': claim.asked,
+        'done': claim.done,
+        **{name: value for name, value in more.items() if value},
+    }
 
 
 def claims(text: Optional[str], where: str) -> Tuple[Dict[str, Claim], Problems]:
@@ -98,26 +96,23 @@ def claims_in(found: Any, where: str, text: Any) -> Tuple[Dict[str, Claim], Prob
     if not isinstance(queues, dict):
         head = HEAD_FORM.format('"queues": {...}')
         return {}, (problem(where, head, text, consequence),)
-    own, problems = {}, []  # type: Dict[str, Claim], List[str]
-    for queue, entry in sorted(queues.items()):
-        claim = _claim(entry) if _is_queue(queue) else None
-        if claim is None:
-            place = '{}, queue {}'.format(where, shown(queue))
-            problems.append(problem(place, CLAIM_FORM, entry, consequence))
-        else:
-            own[queue] = claim
-    return own, tuple(problems)
+    own = {queue: _claim(entry) if _is_queue(queue) else None for queue, entry in sorted(queues.items())}
+    problems = tuple(
+        problem('{}, queue {}'.format(where, shown(queue)), CLAIM_FORM, queues[queue], consequence)
+        for queue, claim in own.items()
+        if claim is None
+    )
+    return {queue: claim for queue, claim in own.items() if claim is not None}, problems
 
 
 def _claim(found: Any) -> Optional[Claim]:
     entry: Dict[str, Any] = found if isinstance(found, dict) else {}
     asked, done, token = entry.get('asked', -1), entry.get('done', -1), entry.get('token', 0)
     locks, kept = entry.get('locks', {}), entry.get('kept', False)
-    if not (_is_count(asked) and _is_count(done) and _is_token(token) and done <= asked):
+    counted = _is_count(asked) and _is_count(done) and done <= asked and _is_token(token)
+    if not (counted and isinstance(kept, bool) and isinstance(locks, dict)):
         return None
-    if not (isinstance(kept, bool) and isinstance(locks, dict)):
-        return None
-    if not all(is_lock(name) and _is_time(since) for name, since in locks.items()):
+    if not all(is_lock(name) and _is_time(time) for name, time in locks.items()):
         return None
     return Claim(asked, done, tuple(sorted(locks.items())), kept, token)
 
@@ -152,32 +147,28 @@ def ledger(text: Optional[str], where: str) -> Tuple[Optional[Ledger], Problems]
     if not (isinstance(entries, list) and _is_token(found.get('token'))):
         head = HEAD_FORM.format('"token": T, "tickets": [...]')
         return UNREADABLE, (problem(where, head, text, 'nobody is given a lock until it can be read'),)
-    tickets, problems = [], []  # type: List[Ticket], List[str]
-    for place, entry in enumerate(entries):
-        ticket = _ticket(entry)
-        tickets.append(ticket)
-        if ticket.raw:
-            entry_at = '{}, ticket {}'.format(where, place)
-            problems.append(problem(entry_at, TICKET_FORM, entry, 'kept as it is; those behind it wait'))
-    token = max([found['token']] + [ticket.token for ticket in tickets])
-    return Ledger(token, tuple(tickets)), tuple(problems)
+    tickets = tuple(map(_ticket, entries))
+    problems = tuple(
+        problem(
+            '{}, ticket {}'.format(where, place), TICKET_FORM, entry, 'kept as it is; those behind it wait'
+        )
+        for place, (entry, ticket) in enumerate(zip(entries, tickets))
+        if ticket.raw
+    )
+    return Ledger(max([found['token'], *(ticket.token for ticket in tickets)]), tickets), problems
 
 
 def _ticket(entry: Any) -> Ticket:
     fields = entry if isinstance(entry, list) else []
     token, queue, unit, ask, slots = (fields + [None] * 5)[:5]
     after, asked_at = fields[5:] if len(fields) == 7 else (None, '')
-    legible = len(fields) in (5, 7) and _is_token(token) and _is_count(ask) and _is_count(slots)
-    legible = legible and (after is None or _are_tokens(after)) and _is_time(asked_at)
-    if legible and token and ask and slots and _is_queue(queue) and is_unit(unit):
+    counts = len(fields) in (5, 7) and all(map(_is_count, (ask, slots))) and _is_token(token)
+    decided = after is None or (isinstance(after, list) and all(map(_is_token, after)))
+    named = _is_queue(queue), is_unit(unit)
+    if counts and decided and _is_time(asked_at) and token and ask and slots and all(named):
         return Ticket(token, queue, unit, ask, slots, '', None if after is None else tuple(after), asked_at)
-    return Ticket(
-        token=0,
-        queue=queue if _is_queue(queue) else ALL_LOCKS,
-        unit=unit if is_unit(unit) else '',
-        ask=0,
-        raw=json.dumps(entry),
-    )
+    raw = json.dumps(entry)
+    return Ticket(0, queue if named[0] else ALL_LOCKS, unit if named[1] else UNNAMED, ask=0, raw=raw)
 
 
 # What a unit remembers
@@ -185,20 +176,15 @@ def _ticket(entry: Any) -> Ticket:
 
 def state_value(state: UnitState) -> Dict[str, Any]:
     """Return what a unit remembers as what JSON can say."""
-    peers: Dict[str, Dict[str, Claim]] = {}
+    said = {'own': dict(state.own), 'committed': dict(state.committed)}
     for (unit, queue), claim in state.peers:
-        peers.setdefault(unit, {})[queue] = claim
-    return {
-        'own': claims_value(dict(state.own)),
-        'committed': claims_value(dict(state.committed)),
-        'peers': {unit: claims_value(own) for unit, own in peers.items()},
-        'led': state.led,
-        'published': state.published,
-    }
+        said.setdefault(unit, {})[queue] = claim
+    claims = {who: claims_value(own) for who, own in said.items()}
+    return {'claims': claims, 'led': state.led, 'published': state.published}
 
 
 def state(found: Any, where: str) -> Tuple[Optional[UnitState], Problems]:
-    """Return what a unit remembers; None where nothing can be read, which is safe.
+    """Return what a unit remembers; None where it cannot be read as a whole, which is safe.
 
     Then the unit starts again from what Juju has of it: a request that Juju has
     not heard may be lost, and a turn not yet published as finished may be repeated.
@@ -209,28 +195,18 @@ def state(found: Any, where: str) -> Tuple[Optional[UnitState], Problems]:
     """
     if found is None:
         return None, ()
-    if not _is_state(found):
+    entry: Dict[str, Any] = found if isinstance(found, dict) else {}
+    said, led, published = entry.get('claims'), entry.get('led'), entry.get('published')
+    named = isinstance(said, dict) and {'own', 'committed'} <= set(said) and all(map(is_unit, said))
+    if not (said and named and isinstance(led, bool) and isinstance(published, bool)):
         return None, (problem(where, STATE_FORM, found, 'this unit starts again from what Juju has of it'),)
-    own, problems = claims_in(found['own'], where + ', own', found['own'])
-    committed, more = claims_in(found['committed'], where + ', committed', found['committed'])
-    problems += more
-    peers: List[Tuple[Tuple[str, str], Claim]] = []
-    for unit, said in sorted(found['peers'].items()):
-        theirs, more = claims_in(said, '{}, peer {}'.format(where, unit), said)
-        peers.extend(((unit, queue), claim) for queue, claim in theirs.items())
-        problems += more
+    read = {who: claims_in(value, '{}, {}'.format(where, who), value) for who, value in said.items()}
+    problems = tuple(text for _, texts in read.values() for text in texts)
     if problems:
         return None, problems
-    pairs = (tuple(sorted(own.items())), tuple(sorted(committed.items())), tuple(sorted(peers)))
-    return UnitState(*pairs, led=found['led'], published=found['published']), ()
-
-
-def _is_state(found: Any) -> bool:
-    """Return whether all of it is there: what is missing must not count as nothing asked and nothing heard."""
-    if not isinstance(found, dict) or not isinstance(found.get('peers'), dict):
-        return False
-    whole = all(found.get(name) for name in ('own', 'committed')) and all(map(is_unit, found['peers']))
-    return whole and all(isinstance(found.get(name), bool) for name in ('led', 'published'))
+    own, committed = (tuple(sorted(read.pop(who)[0].items())) for who in ('own', 'committed'))
+    peers = (((unit, queue), claim) for unit, (own, _) in read.items() for queue, claim in own.items())
+    return UnitState(own, committed, tuple(sorted(peers)), led, published), ()
 
 
 # What can be read at all
@@ -239,13 +215,7 @@ def _is_state(found: Any) -> bool:
 def parsed(text: str) -> Any:
     """Return what the JSON says; None where readers of JSON may differ."""
     try:
-        return json.loads(
-            text,
-            object_pairs_hook=_object,
-            parse_int=_integer,
-            parse_float=_number,
-            parse_constant=_no_number,
-        )
+        return _STRICT.decode(text)
     except (ValueError, RecursionError):
         return None
 
@@ -263,32 +233,27 @@ def _integer(digits: str) -> int:
     return int(digits)
 
 
-def _number(digits: str) -> float:
-    found = float(digits)
-    if abs(found) == float('inf'):
-        raise ValueError('a number that is too great')
-    return found
+def _finite(digits: str) -> float:
+    if not math.isfinite(float(digits)):
+        raise ValueError('a number that not every reader of JSON knows')
+    return float(digits)
 
 
-def _no_number(word: str) -> Any:
-    raise ValueError('{} is no JSON'.format(word))
+_STRICT = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=_integer, parse_float=_finite, parse_constant=_finite
+)
 
 
 def _is_ours(found: Any) -> bool:
     return isinstance(found, dict) and found.get('v') == VERSION and found.get('v') is not True
 
 
-def _is_count(found: Any) -> bool:
-    return isinstance(found, int) and not isinstance(found, bool) and 0 <= found <= rules.MAX_COUNT
+def _is_count(found: Any, most: int = rules.MAX_COUNT) -> bool:
+    return isinstance(found, int) and not isinstance(found, bool) and 0 <= found <= most
 
 
 def _is_token(found: Any) -> bool:
-    # Tokens count the turns of all units, so they may outgrow one unit's asks.
-    return isinstance(found, int) and not isinstance(found, bool) and 0 <= found <= rules.MAX_TOKEN
-
-
-def _are_tokens(found: Any) -> bool:
-    return isinstance(found, list) and all(map(_is_token, found))
+    return _is_count(found, rules.MAX_TOKEN)  # tokens count the turns of all units, so they may outgrow asks
 
 
 def _is_time(found: Any) -> bool:

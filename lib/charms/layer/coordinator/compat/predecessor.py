@@ -14,9 +14,9 @@ import re
 from subprocess import CalledProcessError
 from typing import AbstractSet, Any, Dict, FrozenSet, Iterable, Mapping, Optional, Tuple
 
-from charms.layer.coordinator.juju import KEY, Juju
-from charms.layer.coordinator.rules import UNNAMED, Claim
-from charms.layer.coordinator.wire import Problems, is_lock, is_unit, parsed, problem
+from charms.layer.coordinator.juju import KEY, PEERS, Juju
+from charms.layer.coordinator.rules import UNNAMED, Claim, Ledger
+from charms.layer.coordinator.wire import Problems, is_lock, is_unit, ledger_text, parsed, problem
 
 REQUESTS_FORM = '{LOCK: "YYYY-MM-DD HH:MM:SS.ffffffZ"} as the old layer writes it'
 GRANTS_FORM = '{UNIT: {LOCK: "YYYY-MM-DD HH:MM:SS.ffffffZ"}} as the old layer writes it'
@@ -73,59 +73,69 @@ def refusal(units: Iterable[str]) -> str:
     return form.format(' and '.join(names), verb)
 
 
-class Predecessor:
-    """The old layer, or a class of charmhelpers.coordinator, as `juju.Predecessor` wants it.
+class OldJuju(Juju):
+    """A Juju on which other units may still run the old layer, or a class of charmhelpers.coordinator.
 
     Args:
-        key: its key, in databags and in leader settings.
+        old_key: its key, in databags and in leader settings.
     """
 
-    def __init__(self, key: str = KEY) -> None:
-        self.key = key
+    def __init__(self, key: str = KEY, peers: str = PEERS, old_key: str = KEY) -> None:
+        super().__init__(key, peers)
+        self._old_key, self._old_found = old_key, False
 
-    def requests(self, juju: Juju) -> Tuple[Tuple[str, str, bool], ...]:
-        said = juju.said(juju.unit, self.key)
+    @property
+    def _came_over(self) -> bool:
+        """Whether this unit once ran the old layer."""
+        return bool(self.store.get('came over'))
+
+    def inherited_requests(self) -> Tuple[Tuple[str, str, bool], ...]:
+        said = self.said(self.unit, self._old_key)
         if not said:
             return ()
-        juju.store.set('came over', True)
-        asked, problems = requests(said, 'databag of {}, key "{}"'.format(juju.unit, self.key))
-        juju.report(problems)
-        held = self._grants(juju, juju.book.read_other(self.key)).get(juju.unit, {}) if asked else {}
+        self.store.set('came over', True)
+        asked = self.believed(requests(said, 'databag of {}, key "{}"'.format(self.unit, self._old_key)))
+        held = self._old_grants().get(self.unit, {}) if asked else {}
         return tuple((lock, asked_at, held.get(lock) == asked_at) for lock, asked_at in sorted(asked.items()))
 
-    def units(self, juju: Juju) -> FrozenSet[str]:
-        said = juju.book.read_other(self.key)
-        if not said:
+    def awaited_units(self) -> FrozenSet[str]:
+        old = self._old_grants()
+        if not self._old_found:
             return frozenset()
-        goal = set(juju.goal_units())
-        holders = {unit for unit, locks in self._grants(juju, said).items() if locks}
-        units = (goal | juju.related_units() | holders) - {juju.unit}
-        found = {unit for unit in units if self._may_run_old_code(juju, unit, goal)}
-        if juju.unit not in goal and not self._came_over(juju):
+        goal = set(self.goal_units())
+        holders = {unit for unit, locks in old.items() if locks}
+        units = (goal | self.related_units() | holders) - {self.unit}
+        found = {unit for unit in units if self._may_run_old_code(unit, goal)}
+        if self.unit not in goal and not self._came_over:
             found.add(UNNAMED)
         return frozenset(found)
 
-    def awaiting(self, juju: Juju, units: FrozenSet[str]) -> str:
+    def awaiting(self, units: FrozenSet[str]) -> str:
         if units:
             return refusal(units)
-        return 'it gives none while a unit still runs the old layer' if self._came_over(juju) else ''
+        return 'it gives none while a unit still runs the old layer' if self._came_over else ''
 
-    def settings(self, juju: Juju, own: Mapping[str, Claim]) -> Dict[str, str]:
-        return {self.key: text(own)} if self._came_over(juju) else {}
+    def beside(self, own: Mapping[str, Claim]) -> Dict[str, str]:
+        return {self._old_key: text(own)} if self._came_over else {}
 
-    def _came_over(self, juju: Juju) -> bool:
-        """Return whether this unit once ran the old layer."""
-        return bool(juju.store.get('came over'))
+    def write_ledger(self, ledger: Ledger) -> None:
+        # What old code left in leader settings ends with the first ledger, in one step.
+        old = dict.fromkeys([self._old_key] if self._old_found else [])
+        self.write_shared({self.ledger_key: ledger_text(ledger), **old})
 
-    def _may_run_old_code(self, juju: Juju, unit: str, goal: AbstractSet[str]) -> bool:
+    def _may_run_old_code(self, unit: str, goal: AbstractSet[str]) -> bool:
         try:
-            return not juju.said(unit, juju.claims_key)
+            return not self.said(unit, self.claims_key)
         except CalledProcessError:  # it has no databag yet
             return unit in goal
 
-    def _grants(self, juju: Juju, said: str) -> Dict[str, Dict[str, str]]:
-        held, problems = grants(said, 'leader settings, key "{}"'.format(self.key))
-        juju.report(problems)
+    def _old_grants(self) -> Dict[str, Dict[str, str]]:
+        # Old code cannot run on Juju 4.
+        said = self.read_shared(self._old_key) if self.durable_at_once else ''
+        self._old_found = bool(said)
+        held: Dict[str, Dict[str, str]] = self.believed(
+            grants(said, 'leader settings, key "{}"'.format(self._old_key))
+        )
         return held
 
 
