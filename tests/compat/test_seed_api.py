@@ -688,7 +688,7 @@ def run():
     assert told(begun(module, plan))[0] == 'work worked []'
 
 
-# Persistence: under keys of its own, see README
+# Persistence: under keys of its own, see docs/compatibility.md
 
 
 def test_row_31_what_is_granted_is_in_the_ledger_under_the_coordinators_key(begun):
