@@ -6,8 +6,8 @@ units added, removed and lost, clocks minutes apart, charm upgrades, actions, po
 weather calms, and everybody must be served. All of that follows from the seed.
 
 What is checked, from outside (`Account`): never more at work than slots; a unit that asked is served, and
-works once for it unless a hook of it failed; no unit waits for an update-status unless docs/limits.md says so;
-the flags are true to the lock; no hook fails that was not made to.
+works once for it unless a hook of it failed; no unit waits for an update-status unless docs/limits.md
+says so; the flags are true to the lock; no hook fails that was not made to.
 
     make chaos SEEDS=1000                  histories 1 to 1000, with progress
     make chaos SEED=17                     tells that one
