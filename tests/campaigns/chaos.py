@@ -5,9 +5,9 @@ processes killed at any of their calls or at work, commits lost and repeated, pr
 units added, removed and lost, clocks minutes apart, charm upgrades, actions, poisoned databags. Then the
 weather calms, and everybody must be served. All of that follows from the seed.
 
-What is checked, from outside (`Account`): never more at work than slots; whoever asked is served, and works
-once for it unless a hook of his failed; nobody waits for an update-status where README does not say so; the
-flags are true to the lock; no hook fails that was not made to.
+What is checked, from outside (`Account`): never more at work than slots; a unit that asked is served, and
+works once for it unless a hook of it failed; no unit waits for an update-status unless docs/limits.md
+says so; the flags are true to the lock; no hook fails that was not made to.
 
     make chaos SEEDS=1000                  histories 1 to 1000, with progress
     make chaos SEED=17                     tells that one
@@ -140,7 +140,7 @@ def restart():
 """,
 }
 MAY_WAIT_FOR_UPDATE_STATUS = ('asked again', 'kept')
-"""Nothing wakes a unit for its own sake: README, known limits."""
+"""Nothing wakes a unit for its own sake: docs/limits.md."""
 
 ACTIONS = {
     'look': None,  # a hook's script: it runs the handlers
@@ -415,7 +415,7 @@ class BadLuck(Strokes):
         if kind.lock == OURS:
             self.kinds += [self.acts, self.acts, self.poisons]
 
-    # Leadership does not return to a unit within one hook: README, known limits
+    # Leadership does not return to a unit within one hook: docs/limits.md
 
     def _see(self, event: Event) -> None:
         leader = self.model.controller.leader

@@ -688,7 +688,7 @@ def run():
     assert told(begun(module, plan))[0] == 'work worked []'
 
 
-# Persistence: under keys of its own, see README
+# Persistence: under keys of its own, see docs/compatibility.md
 
 
 def test_row_31_what_is_granted_is_in_the_ledger_under_the_coordinators_key(begun):
@@ -1144,7 +1144,7 @@ def test_two_classes_with_one_key_are_refused_in_a_sentence(model, tmp_path, mod
 
 
 def test_the_page_for_newcomers_names_a_test_of_each_row_and_each_of_them_is_there():
-    page = (ROOT / 'README.md').read_text() + (ROOT / 'docs' / 'coming-from.md').read_text()
+    page = (ROOT / 'docs' / 'compatibility.md').read_text()
     named = set(re.findall(r'`(test_\w+)`', page))
     written = set()
     for name in ('test_seed_api.py', 'test_old_layer.py'):

@@ -245,7 +245,7 @@ def keeps_the_holder_in_front(entries, holder):
 
 
 def tokens_are_used_up(world):
-    """Whether a spoilt ledger had a token at the end of all, and a claim now tells it: README, limits."""
+    """Whether a spoilt ledger had a token at the end of all, and a claim now tells it: docs/limits.md."""
     claims = [wire.claims(bag[CLAIMS_KEY], '')[0] for bag in world.bags.values()]
     return max(claim.token for own in claims for claim in own.values()) > rules.MAX_TOKEN - 100
 
@@ -271,7 +271,7 @@ def test_any_ledger_fails_no_hook_and_gives_no_lock_twice(worlds, version, holde
     if says(text) and entries and now != text:
         kept = strict_json(now)['tickets']
         assert all(entry in kept for entry in entries if not is_ticket(entry) and not may_be_gone(entry))
-    if entries is None or not all(map(is_ticket, entries)):  # the operator empties it, as README says
+    if entries is None or not all(map(is_ticket, entries)):  # the operator empties it, see docs/operating.md
         world.at_work.clear()
         world.write_ledger('', {LEDGER_KEY: ''})
         assert everybody_is_served(world) or tokens_are_used_up(world)
