@@ -13,9 +13,7 @@ class CoordinatorPeers(RelationFactory):
     """Answers to no name and no flag; the layer reads what it needs itself."""
 
     @classmethod
-    def from_name(cls, relation_name):
+    def from_name(cls, name):
         return None
 
-    @classmethod
-    def from_flag(cls, flag):
-        return None
+    from_flag = from_name

@@ -1,4 +1,4 @@
-"""The old layer's module, for charms that were written for it; see docs/coming-from.md.
+"""The old layer's module, for charms that were written for it; see docs/compatibility.md.
 
 Everything is the layer's own coordinator, `charms.layer.coordinator`: a lock
 asked for here is the same lock there. Importing it does nothing but that, at

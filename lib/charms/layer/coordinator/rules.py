@@ -7,6 +7,61 @@ log, a flag name, anything of Juju's.
     a unit says        the leader gives            everyone works out alone
     claim 3 asked,  →  ticket 17 for ask 3 of  →   fewer than `slots` unfinished
           2 done       app/1, in the ledger        tickets ahead: app/1 holds
+
+Theory of operation
+===================
+
+The numbers are those of docs/protocol.md, which gives for each rule the history
+that breaks without it.
+
+Two kinds of values go around. Each unit has one claim in each queue: how often
+it has asked, and how many of these asks are done. Only that unit writes it, and
+both counts only grow (rule 1). There is one ledger: a list of tickets, each for
+one ask of one unit. Only the leader writes it, and new tickets go to its end
+(rule 2). That is all the units share. A lock has no owner field; nothing is set
+when a turn comes, and nothing is cleared when it ends.
+
+A turn goes like this. `asked_for` raises `asked` in the claim of a unit. The
+leader reads the claim, and `appended` gives the ask a ticket. From then on
+`is_turn` says of that ticket, on any unit, whether its turn has come: fewer than
+`slots` of the tickets ahead of it are unfinished (rule 3). When the work is done,
+`released` raises `done`, and every unit that reads the claim sees that the ticket
+is `finished`. The next turn has come without the leader (rule 4). The ticket
+itself leaves the ledger later, when the leader has something to append (rule 6).
+
+Why it is safe. Of the units at work, take the one whose ticket is last: all the
+others stand ahead of it, unfinished, and those are fewer than its slots. So no
+more units are at work than a ticket has slots, as long as every unit sees all
+the unfinished tickets ahead of its own. It does, even where all that it has
+read is old. An old claim shows lower counts, so it can only make a finished
+ticket look unfinished. An old ledger can only show more tickets ahead, since
+new ones come at the end, and what goes is finished or belongs to a unit that
+will never run again. No claim at all counts as nothing done. Therefore old news
+delays a turn and never brings one too early, and nothing here needs a timeout or
+a common clock.
+
+That argument needs three things of the caller. It uses a ticket only from a
+ledger that is durable (rule 5). It appends to the newest ledger, not to one that
+another leader has replaced (rule 7). And it passes as `committed` only what units
+said in hooks that succeeded: a unit knows its own release before Juju does, and
+if the hook then fails, nobody else will ever have seen it (rule 9).
+
+Why it is live. A request stays in its unit's claim until it is done, and the
+unit publishes it until Juju has it. A published claim wakes every unit. One of
+them leads, or will: a unit that is newly leading reads all claims, so it learns
+what was said before. It appends what it knows while at most `slots` tickets of the
+queue are unfinished, that is, before the queue runs dry. Each ticket then ends in
+one of two ways: its unit says so, or the unit is gone for good and the leader
+drops the ticket. If a unit has forgotten an ask, `adopted` brings it back from the
+ledger (rule 8). A unit that leaves gives up what it has (rule 10). What nothing
+here can end is the turn of a unit that is down and may come back: nothing expires.
+Restarting a second unit while the first is down is what the lock is there to
+prevent.
+
+What cannot be read is never a release either. A ticket that makes no sense stays
+where it is, unfinished, and is written back to the letter. Where a class of the
+charm's own decides on the leader (compat/), it chooses which asks get tickets, and
+a ticket waits only for those that it names.
 """
 
 import json

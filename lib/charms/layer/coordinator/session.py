@@ -8,7 +8,7 @@ flag, a rule of whose turn it is. The search of every history runs this file.
       │ own claim, a peer's news, what the leader owes the others, whose turn it is
 """
 
-from typing import AbstractSet, Any, Callable, Dict, FrozenSet, Iterable, Mapping, Optional, Set, Tuple
+from typing import AbstractSet, Callable, Dict, FrozenSet, Iterable, Mapping, Optional, Set, Tuple
 
 from charms.layer.coordinator import rules
 from charms.layer.coordinator.policy import Policy
@@ -39,7 +39,6 @@ class Session(View):
         self._kept: Set[str] = set()
         self._again: Set[str] = set()
         self._own_at_look = self.state.own
-        self._logged: Set[Any] = set()
 
     @property
     def requested(self) -> FrozenSet[str]:
@@ -110,7 +109,7 @@ class Session(View):
             self.inherited = frozenset(self.turns)
         if self.state.own != self._own_at_look and self.waiting:
             self._serve_own()
-        self._tell_changes()
+        self._show_locks()
 
     def handlers_succeeded(self) -> None:
         """Note that callbacks run from now on: a turn that comes now can be used by no handler."""
@@ -220,8 +219,12 @@ class Session(View):
             if grown != ledger:
                 self._must_lead()
                 self.port.write_ledger(grown)
-                self.given += tuple(ticket for ticket in grown.tickets if ticket.token > ledger.token)
-                self.dropped += tuple(ticket for ticket in ledger.tickets if ticket.unit in gone)
+                given = tuple(ticket for ticket in grown.tickets if ticket.token > ledger.token)
+                dropped = tuple(ticket for ticket in ledger.tickets if ticket.unit in gone)
+                self.given, self.dropped = self.given + given, self.dropped + dropped
+                for ticket in given + dropped:
+                    verb = 'is gone, its ticket is dropped' if ticket in dropped else 'is given a ticket'
+                    self.log('{} {}, token {}'.format(ticket.unit, verb, ticket.token))
         except LedgerClosed as closed:
             self.leading = False
             if str(closed):
@@ -244,9 +247,11 @@ class Session(View):
         """
         found = self.port.fresh_ledger()
         if found is None:
-            self.awaited = self._awaited_units()
+            awaited, self.awaited = self.awaited, self._awaited_units()
             if self.awaited:
                 self.ledger, self.ledger_read = None, True
+                if self.awaited != awaited:
+                    self.log(self.port.awaiting(self.awaited))
                 return None
             # The first ledger, or one lost when a model moved to Juju 4: every claim must be known.
             self._read_claims(sorted(self.port.everybody()))
@@ -275,7 +280,7 @@ class Session(View):
                 self._again.add(lock)
             else:
                 self._ask(lock)
-            self._tell_changes()
+            self._show_locks()
             if lock not in self._again:
                 self.log(self.explain(lock))
         return self.turn(lock) is not None
@@ -313,7 +318,7 @@ class Session(View):
         self._again.discard(lock)
         if lock in self.claim(lock).names:
             self._release(lock)
-        self._tell_changes()
+        self._show_locks()
         if was_requested:
             self.log('{}: released'.format(lock))
 
@@ -350,7 +355,7 @@ class Session(View):
             self._append(reported=self.finished)
         elif asked_again:
             self._serve_own()
-        self._tell_changes()
+        self._show_locks()
         for lock in sorted(before - self.granted):
             self.log('{}: released{}'.format(lock, ', and asked for again' if lock in again else ''))
 
@@ -380,15 +385,8 @@ class Session(View):
     def hide(self) -> None:
         """Let no flag say that a lock may be used: the handlers are over, also where nothing was released."""
         self.phase = Phase.OVER
-        self._tell_changes()
+        self._show_locks()
 
-    def _tell_changes(self) -> None:
-        """Log what this leader did, and show the locks."""
-        if self.awaited and self.awaited not in self._logged:
-            self.log(self.port.awaiting(self.awaited))
-        for ticket in self.given + self.dropped:
-            if ticket not in self._logged:
-                verb = 'is gone, its ticket is dropped' if ticket in self.dropped else 'is given a ticket'
-                self.log('{} {}, token {}'.format(ticket.unit, verb, ticket.token))
-        self._logged.update([self.awaited, *self.given, *self.dropped])
+    def _show_locks(self) -> None:
+        """Show the locks as they are now."""
         self.show(self.requested, frozenset() if self.phase is Phase.OVER else self.granted)

@@ -24,6 +24,7 @@ LONGEST_NUMBER = 4300
 OwnClaims = Mapping[str, Claim]
 Problems = Tuple[str, ...]
 
+NAME_FORM = '1 to 200 printable characters without braces and without blanks at either end'
 CLAIM_FORM = '{"asked": A, "done": D, "locks": {LOCK: TIME}} with 0 <= D <= A <= 1000000000'
 TICKET_FORM = '[TOKEN, QUEUE, UNIT, ASK, SLOTS], and [TOKEN, ...] or null, and TIME where a policy decided'
 STATE_FORM = (
@@ -51,10 +52,7 @@ def lock_name(name: Any) -> str:
     """
     if is_lock(name):
         return str(name)
-    raise ValueError(
-        'lock name: expected 1 to 200 printable characters without braces and without blanks '
-        'at either end, found {}; nothing was asked for or released'.format(shown(name))
-    )
+    raise ValueError(problem('lock name', NAME_FORM, name, 'nothing was asked for or released'))
 
 
 # Claims

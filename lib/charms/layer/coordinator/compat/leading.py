@@ -57,7 +57,7 @@ class LeaderSession(Session):
         if self._is_due():
             self._append()
             self._take_turns()
-        self._tell_changes()
+        self._show_locks()
 
     def has_given(self, lock: str, unit: str) -> bool:
         """Return whether this leader gave a ticket in this hook, also where it is not durable yet."""
@@ -87,8 +87,8 @@ class LeaderSession(Session):
         self._releases += found
         return found
 
-    def _tell_changes(self) -> None:
-        super()._tell_changes()
+    def _show_locks(self) -> None:
+        super()._show_locks()
         while self._meanwhile:
             lock = self._meanwhile.pop()
             if lock not in self.requested:
