@@ -2,9 +2,9 @@
 
 The share is what is marked `every_python`; `--everywhere` runs all on each. A
 Python is found as pythonX.Y on PATH or among pyenv's, and has its virtual
-environment in .venv/X.Y. Branch coverage of lib/ is measured on the Python of
-this script alone, unless `--here` leaves it and the other Pythons out. A run of pytest that fails is the last one, so that
-nothing hides what pytest said of it.
+environment in .venv/X.Y. Coverage of lib/ is measured on the Python of this
+script alone; `--here` runs on that Python alone, and measures nothing. A run of
+pytest that fails is the last one, so that nothing hides what pytest said of it.
 """
 
 import argparse
