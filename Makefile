@@ -6,7 +6,7 @@ export PYTHONPATH := $(CURDIR)/lib:$(CURDIR)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-everywhere prove chaos mutants check lint types format bench clean
+.PHONY: help demo test test-here test-everywhere prove chaos mutants check lint types format bench clean
 
 help: ## List what make can do here; this is what a plain `make` does.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -15,10 +15,13 @@ demo: .venv/.demo ## Tell one rolling restart on a local Juju; takes UNITS=, JUJ
 	@.venv/bin/python examples/demo.py $(if $(UNITS),--units $(UNITS)) $(if $(JUJU),--juju $(JUJU)) \
 	  $(if $(SLOTS),--slots $(SLOTS)) $(if $(SEED),--seed $(SEED)) $(if $(OUTPUT),--output '$(OUTPUT)')
 
-test: .venv/.demo .venv/.test .venv/charm-tools/.ready ## Test all on python3, and a share on each other Python from 3.8 to 3.13 there is.
+test: .venv/.demo .venv/.test .venv/charm-tools/.ready ## Test all on python3 with the coverage of lib/, and a share on each other Python from 3.8 to 3.14 there is.
 	@.venv/bin/python tests/pythons.py
 
-test-everywhere: .venv/.demo .venv/.test .venv/charm-tools/.ready ## Test all on each Python from 3.8 to 3.13 there is.
+test-here: .venv/.demo .venv/.test .venv/charm-tools/.ready ## Test all on python3 alone, without coverage.
+	@.venv/bin/python tests/pythons.py --here
+
+test-everywhere: .venv/.demo .venv/.test .venv/charm-tools/.ready ## Test all on each Python from 3.8 to 3.14 there is.
 	@.venv/bin/python tests/pythons.py --everywhere
 
 prove: .venv/.demo .venv/.test ## Visit every history of every small world, then check the model in Promela with spin; takes WORLD=.
@@ -32,7 +35,7 @@ chaos: .venv/.demo .venv/.test ## Live through random histories of the whole sta
 mutants: .venv/.demo .venv/.test ## Break each rule of the layer on purpose, and show which test notices, and how soon.
 	@.venv/bin/python tests/campaigns/mutants.py
 
-check: lint types test ## Check format, lint and types, then do what `make test` does.
+check: lint types test ## Check format, lint and types, then do what `make test` does; .ci/run does this.
 
 lint: .venv/.check ## Check format and lint with ruff.
 	@.venv/bin/ruff format --check --quiet --diff .
@@ -49,11 +52,11 @@ bench: .venv/.demo .venv/.test ## Measure what the layer costs, beside charmhelp
 	  $(if $(SEED),--seed $(SEED)) $(if $(OUTPUT),--output '$(OUTPUT)')
 
 clean: ## Remove .venv/ and every cache, so that the next target installs anew.
-	@rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 
-# Virtual environments: .venv/ itself, .venv/charm-tools/, and of tests/pythons.py .venv/3.8/ to .venv/3.13/.
+# Virtual environments: .venv/ itself, .venv/charm-tools/, and of tests/pythons.py .venv/3.8/ to .venv/3.14/.
 
 .venv/.demo: requirements/demo.txt requirements/layer.txt
 	$(call install,.venv,requirements/demo.txt)

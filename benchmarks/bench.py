@@ -20,11 +20,11 @@ import tempfile
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
-ROOT = Path(__file__).resolve().parents[1]
-
 from jujusim.charm import assemble
 from jujusim.juju import Juju
 from tests.watch import Watch
+
+ROOT = Path(__file__).resolve().parents[1]
 
 RESTART_S, HOOK_S = 60.0, 1.0
 OURS, THEIRS = 'layer:coordinator', 'charmhelpers.coordinator'
@@ -96,22 +96,27 @@ class Price(NamedTuple):
 
     @property
     def hooks_over_floor(self) -> float:
+        """Hooks, in multiples of the least that a roll needs."""
         return self.hooks / floor_hooks(self.units)
 
     @property
     def duration_over_floor(self) -> float:
+        """Duration, in multiples of the least that a roll needs."""
         return self.duration_s / floor_s(self.units)
 
     @property
     def calls_a_hook(self) -> float:
+        """Hook-tool calls that the lock makes in one hook, update-status hooks included."""
         return self.lock_calls / (self.hooks + self.beside)
 
 
 def floor_hooks(units: int) -> int:
+    """Return how many hooks a roll needs at least."""
     return 2 * units * (units - 1)
 
 
 def floor_s(units: int) -> float:
+    """Return how many seconds a roll needs at least."""
     return units * (RESTART_S + HOOK_S)
 
 
@@ -291,6 +296,7 @@ FLOORS: Dict[str, Callable[[int], float]] = {'hooks': floor_hooks, 'duration': f
 
 
 def table(prices: Prices) -> Any:
+    """Return the table of what each roll cost."""
     from rich.table import Table  # here, so that `price` serves where rich is not installed
 
     shown = Table(title='One rolling restart, {:.0f} s a unit'.format(RESTART_S), title_justify='left')
@@ -320,6 +326,7 @@ def table(prices: Prices) -> Any:
 
 
 def growth(prices: Prices) -> Any:
+    """Return the table of how fast each figure grows with the number of units."""
     from rich.table import Table
 
     shown = Table(title='Growth: k of N^k, least squares over the sizes above', title_justify='left')
@@ -359,6 +366,7 @@ def where_hooks_go(prices: Prices) -> List[str]:
 
 
 def picture(prices: Prices, path: Path) -> None:
+    """Draw four figures over the number of units into a file."""
     import matplotlib
 
     matplotlib.use('Agg')
@@ -446,6 +454,7 @@ def aims(prices: Prices, late: List[Late]) -> List[str]:
 
 
 def main(words: Optional[List[str]] = None) -> int:
+    """Measure what the command line asks for; return the exit code."""
     parser = argparse.ArgumentParser(prog='make bench', description=__doc__.splitlines()[0])
     parser.add_argument('--units', type=int, nargs='+', default=[3, 10, 30, 100], help='sizes to roll')
     parser.add_argument(

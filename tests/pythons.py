@@ -2,8 +2,9 @@
 
 The share is what is marked `every_python`; `--everywhere` runs all on each. A
 Python is found as pythonX.Y on PATH or among pyenv's, and has its virtual
-environment in .venv/X.Y. A run of pytest that fails is the last one, so that
-nothing hides what pytest said of it.
+environment in .venv/X.Y. Coverage of lib/ is measured on the Python of this
+script alone; `--here` runs on that Python alone, and measures nothing. A run of
+pytest that fails is the last one, so that nothing hides what pytest said of it.
 """
 
 import argparse
@@ -17,10 +18,11 @@ from subprocess import DEVNULL, PIPE, STDOUT, call, run
 from typing import Dict, List, Optional, Sequence
 
 ROOT = Path(__file__).resolve().parents[1]
-VERSIONS = ('3.8', '3.9', '3.10', '3.11', '3.12', '3.13')
+VERSIONS = ('3.8', '3.9', '3.10', '3.11', '3.12', '3.13', '3.14')
 OWN = '{}.{}'.format(*sys.version_info)
 
 PYTEST = ('-m', 'pytest', '-n', 'auto', '--maxprocesses', '4', '--dist', 'worksteal')
+COVERAGE = ('--cov', '--cov-report', 'term-missing:skip-covered')
 SHARE = ('-m', 'every_python', '-p', 'no:cacheprovider')
 WHOLE = ('-p', 'no:cacheprovider')
 NO_TESTS = 5
@@ -108,11 +110,14 @@ def set_up(pythons: Dict[str, str], names: Sequence[str]) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description='Run the suite on each Python from 3.8 to 3.13 there is.')
-    parser.add_argument('--everywhere', action='store_true', help='all of it on each, not a share')
-    everywhere = parser.parse_args().everywhere
+    parser = argparse.ArgumentParser(description='Run the suite on each Python from 3.8 to 3.14 there is.')
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument('--everywhere', action='store_true', help='all of it on each, not a share')
+    which.add_argument('--here', action='store_true', help='on this Python alone, without coverage')
+    options = parser.parse_args()
+    everywhere = options.everywhere
 
-    others = {version: found(version) for version in VERSIONS if version != OWN}
+    others = {version: found(version) for version in VERSIONS if version != OWN and not options.here}
     pythons = {version: executable for version, executable in others.items() if executable}
     set_up(pythons, ['test', 'demo'] if everywhere else ['test'])
 
@@ -121,7 +126,7 @@ def main() -> int:
     ran: List[str] = []
     failed: List[str] = []
     say('\nPython {}: all'.format(OWN))
-    code = call([sys.executable, *PYTEST], cwd=str(ROOT))
+    code = call([sys.executable, *PYTEST, *(() if options.here else COVERAGE)], cwd=str(ROOT))
     (failed if code else ran).append('{} (all)'.format(OWN))
     while waiting and not failed:
         version = waiting.pop(0)
@@ -135,7 +140,8 @@ def main() -> int:
 
     absent = [version for version in others if version not in pythons]
     summary = [('ran on', ran), ('failed on', failed), ('not run on', waiting)]
-    summary.append(('not installed', absent or ['none']))
+    if not options.here:
+        summary.append(('not installed', absent or ['none']))
     say('\nPython: ' + '; '.join('{} {}'.format(what, ', '.join(which)) for what, which in summary if which))
     return 1 if failed else 0
 

@@ -28,10 +28,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
-ROOT = Path(__file__).resolve().parents[2]
-
 from jujusim.charm import assemble
 from jujusim.juju import Event, Juju, Restless
+
+ROOT = Path(__file__).resolve().parents[2]
 
 OURS, THEIRS = 'layer:coordinator', 'charmhelpers.coordinator'
 CHARMS = {OURS: 'probe', THEIRS: 'seed-db'}

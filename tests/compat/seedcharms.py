@@ -9,11 +9,21 @@ import yaml
 
 from tests.deploy import ROOT
 
-HOOKS = (
-    'install config-changed start stop remove update-status upgrade-charm '
-    'leader-elected leader-settings-changed coordinator-relation-created '
-    'coordinator-relation-joined coordinator-relation-changed coordinator-relation-departed'
-).split()
+HOOKS = [
+    'install',
+    'config-changed',
+    'start',
+    'stop',
+    'remove',
+    'update-status',
+    'upgrade-charm',
+    'leader-elected',
+    'leader-settings-changed',
+    'coordinator-relation-created',
+    'coordinator-relation-joined',
+    'coordinator-relation-changed',
+    'coordinator-relation-departed',
+]
 
 OURS, SEED = 'charms.layer', 'charmhelpers'
 
@@ -53,8 +63,10 @@ def classic(target: Path, source: str, plan: Optional[str] = None, metadata: Opt
     """Write a charm to a new folder, and return that folder.
 
     Args:
+        target: the new folder.
         source: a folder of tests/charms; or OURS or SEED, whose coordinator the plan finds as `coordinator`.
         plan: makes a coordinator, and defines `run()`, the work of every hook.
+        metadata: what metadata.yaml says instead of the source's own.
     """
     charms = ROOT / 'tests' / 'charms'
     if plan is None:

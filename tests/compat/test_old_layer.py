@@ -89,7 +89,8 @@ def test_the_module_can_be_imported_at_discovery_in_every_way(model, charm_with,
     watch = Watch(made)
     made.run()
 
-    assert watch.served('app/0') == 1 and not failed(made)
+    assert watch.served('app/0') == 1
+    assert not failed(made)
 
 
 @both
@@ -116,7 +117,8 @@ assert coordinator.SimpleCoordinator
 
     assert said(made, 'app/0', 'sees ') == ['True True coordinator:0 False']
     assert said(made, 'app/0', 'lists ') == ["True ['restart']"]
-    assert said(made, 'app/0', 'since ') and made.log_of('app/0', 'as before')
+    assert said(made, 'app/0', 'since ')
+    assert made.log_of('app/0', 'as before')
 
 
 @both
@@ -138,7 +140,8 @@ def test_an_unknown_class_fails_the_first_hook_in_a_sentence(old, model, charm_w
     ]:
         made = model(charm_with('', **{'class': path}))
         made.run(seconds=3)
-        assert failed(made) and sentence in failed(made)[0], path
+        assert failed(made), path
+        assert sentence in failed(made)[0], path
 
 
 @pytest.mark.parametrize('options', [{'slots': 2}, {'queues': 'per-lock'}])
@@ -146,10 +149,8 @@ def test_a_class_decides_itself_so_queues_and_slots_beside_it_are_refused(model,
     made = model(charm_with('', **{'class': 'charmhelpers.coordinator.Serial', **options}))
     made.run(seconds=3)
 
-    assert (
-        failed(made)
-        and 'beside class charmhelpers.coordinator.Serial, which decides itself' in failed(made)[0]
-    )
+    assert failed(made)
+    assert 'beside class charmhelpers.coordinator.Serial, which decides itself' in failed(made)[0]
 
 
 def test_the_log_level_is_the_least_that_is_logged(old):
@@ -214,7 +215,8 @@ def test_a_class_that_tells_when_all_are_done_counts_each_release_once(old):
     made.run(seconds=1500)
 
     watch.check()
-    assert [watch.served(unit) for unit in made.units] == [1, 1, 1] and len(killed) == 3
+    assert [watch.served(unit) for unit in made.units] == [1, 1, 1]
+    assert len(killed) == 3
     assert made.controller.leader_settings['mine-released-counts'] == '{"restart": 3}'
     assert 'coordinator' not in made.controller.leader_settings  # charmhelpers' own key
     assert not any('coordinator' in made.controller.units[unit].settings for unit in made.units)
@@ -239,7 +241,8 @@ def test_on_juju_4_a_class_that_needs_leader_get_is_told_of_and_the_unit_goes_on
     made.run()
 
     watch.check()
-    assert [watch.served(unit) for unit in made.units] == [1, 1, 1] and not failed(made)
+    assert [watch.served(unit) for unit in made.units] == [1, 1, 1]
+    assert not failed(made)
     assert made.log_of('app/1', 'class Telling: it needs what this Juju does not have (')
 
 
@@ -252,7 +255,8 @@ def test_a_class_whose_save_needs_leader_set_is_told_of_and_the_unit_goes_on(old
     made.run()
 
     watch.check()
-    assert [watch.served(unit) for unit in made.units] == [1, 1, 1] and not failed(made)
+    assert [watch.served(unit) for unit in made.units] == [1, 1, 1]
+    assert not failed(made)
     assert bool(made.log_of(made.controller.leader, 'Telling: _save_state raised NotImplementedError')) == (
         juju == 4
     )
@@ -299,9 +303,11 @@ def other():
     made.run()
 
     watch.check()
-    assert [watch.served(unit) for unit in made.units] == [1, 1, 1] and not failed(made)
+    assert [watch.served(unit) for unit in made.units] == [1, 1, 1]
+    assert not failed(made)
     assert all('coordinator.requested.other' in made.flags_of(unit) for unit in made.units)
-    assert made.log_of('app/1', 'handles') and made.log_of('app/1', 'mine ')
+    assert made.log_of('app/1', 'handles')
+    assert made.log_of('app/1', 'mine ')
 
 
 @both
@@ -761,7 +767,8 @@ def test_a_lock_may_be_asked_for_in_an_action(pair, model, tmp_path, module):
     if module == OURS:  # recorded here at once, and heard once the unit's next hook publishes it
         assert watch.served('app/1') == 1
     else:
-        assert watch.served('app/1') == 0 and failed(made)
+        assert watch.served('app/1') == 0
+        assert failed(made)
 
 
 @beside

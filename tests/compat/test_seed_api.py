@@ -340,7 +340,9 @@ def run():
     made.run(seconds=700)
 
     words = told(made, 'app/1')
-    assert words[0] == 'False' and words[-1] == 'False' and words.count('True') == 1
+    assert words[0] == 'False'
+    assert words[-1] == 'False'
+    assert words.count('True') == 1
 
 
 @same
@@ -508,7 +510,8 @@ def run():
 
     queues = [text.split(' ', 3)[3] for text in told(made) if text.startswith('asked')]
     last = queues[-1]
-    assert last.index('app/0') > last.index('app/1') and last.index('app/0') > last.index('app/2')
+    assert last.index('app/0') > last.index('app/1')
+    assert last.index('app/0') > last.index('app/2')
 
 
 @same
@@ -560,7 +563,8 @@ def test_row_24_a_base_coordinator_without_a_policy_grants_nothing(begun, model,
     if module == SEED:
         assert 'AttributeError' in failed(made)[0]
     else:  # and the log says why
-        assert not failed(made) and set(told(made)) == {'False'}
+        assert not failed(made)
+        assert set(told(made)) == {'False'}
         assert any('AttributeError' in text and 'default_grant' in text for text in made.log_of('app/0'))
 
 
@@ -633,7 +637,8 @@ def test_row_28_released_can_be_overridden_and_logs_how_long_it_was_held(begun, 
     made.run(seconds=500)
 
     lines = made.log_of('app/0', 'Leader released a from app/1, held 0:0')
-    assert len(lines) == 1 and lines[0].startswith('coordinator.Mine ')
+    assert len(lines) == 1
+    assert lines[0].startswith('coordinator.Mine ')
 
 
 # The decorator
@@ -708,7 +713,8 @@ def test_row_32_requests_are_in_the_units_own_databag_with_times_as_before(begun
     made = begun(module, plan, units=2, juju=juju)
 
     said = {unit: made.controller.units[unit].settings['mine-claims'] for unit in made.units}
-    assert '"asked":' in said['app/1'] and '"asked":' not in said['app/0']
+    assert '"asked":' in said['app/1']
+    assert '"asked":' not in said['app/0']
     assert 'mine' not in made.controller.units['app/1'].settings  # the old key
 
 
@@ -818,7 +824,8 @@ def run():
 
     assert not made.log_of('app/0', 'Quiet')
     lines = [(level, text) for _, _, level, text in made.logs if text.startswith('coordinator.')]
-    assert lines and all(level == 'INFO' and text.startswith('coordinator.Serial ') for level, text in lines)
+    assert lines
+    assert all(level == 'INFO' and text.startswith('coordinator.Serial ') for level, text in lines)
 
 
 @same
@@ -922,7 +929,8 @@ def run():
 """
     made = begun(module, plan, juju=juju)
 
-    assert set(told(made)) == {'False'} and not failed(made)
+    assert set(told(made)) == {'False'}
+    assert not failed(made)
     assert made.log_of('app/0', 'asked to grant a to app/0 raised TypeError')
 
 
@@ -1049,9 +1057,11 @@ def run():
     watch = Watch(made)
     made.configure(go=1)
     made.run(seconds=60)
-    assert not watch.turns and not failed(made)
+    assert not watch.turns
+    assert not failed(made)
     leader = made.log_of('app/0', "raised RuntimeError('not today'); not granted now")
-    assert leader and 'coordinator: Mine: its policy, asked to grant a to app/' in leader[0]
+    assert leader
+    assert 'coordinator: Mine: its policy, asked to grant a to app/' in leader[0]
 
     made.configure(go=2)
     made.run(seconds=900)

@@ -170,7 +170,8 @@ def test_the_turn_of_an_old_hook_that_failed_is_over_before_anybody_elses_begins
     upgrade_each(made, kinds, UNITS, every_s=20)
     watch.check()
     assert [turn.unit for turn in watch.turns][before] == holder
-    assert served_once(made, watch) and len(failed(made)) == 1
+    assert served_once(made, watch)
+    assert len(failed(made)) == 1
 
 
 def test_a_request_withdrawn_in_the_new_code_lets_the_old_units_go_on(rolling, charm_with):
@@ -198,7 +199,8 @@ def test_a_new_unit_that_leads_takes_no_turn_while_others_run_old_code(rolling):
 
     upgrade_each(made, kinds, UNITS, every_s=20)
     watch.check()
-    assert watch.served(added) == 1 and not failed(made), failed(made)
+    assert not failed(made), failed(made)
+    assert watch.served(added) == 1
     assert all(watch.served(unit) >= 1 for unit in UNITS)
 
 
@@ -215,7 +217,8 @@ def test_a_subordinates_new_unit_that_leads_takes_no_turn_before_it_has_met_the_
     asked = made.log_of(added, 'has not been heard of yet')
     made.run(seconds=300)
 
-    assert asked and watch.served(added) == 0
+    assert asked
+    assert watch.served(added) == 0
     assert made.log_of(added, 'app/1 and app/2 still run the old layer')
 
     upgrade_each(made, kinds, UNITS, every_s=20)
@@ -250,7 +253,8 @@ def test_an_old_unit_that_is_removed_is_waited_for_no_more(rolling):
 
     watch.check()
     assert 'coordinator-ledger' in made.controller.leader_settings
-    assert all(watch.served(unit) >= 1 for unit in made.units) and not failed(made)
+    assert all(watch.served(unit) >= 1 for unit in made.units)
+    assert not failed(made)
 
 
 def test_a_unit_that_is_not_upgraded_keeps_all_waiting_until_it_is_resolved_or_removed(rolling):
@@ -341,7 +345,8 @@ def test_what_others_keep_beside_the_old_keys_stays(rolling):
     upgrade_each(made, kinds, UNITS, every_s=20)
 
     watch.check()
-    assert all(watch.served(unit) == 2 for unit in UNITS) and not failed(made)
+    assert all(watch.served(unit) == 2 for unit in UNITS)
+    assert not failed(made)
     assert made.controller.leader_settings['coordinator-released-locks-counts'] == '3'
     assert made.controller.units['app/1'].settings['coordinator-released-locks-counts'] == '4'
 
@@ -431,7 +436,8 @@ def run():
         upgrade_each(made, kinds, order, every_s=20)
 
         watch.check()
-        assert served_once(made, watch) and not failed(made), made.story()
+        assert served_once(made, watch), made.story()
+        assert not failed(made), made.story()
         assert 'rolls' not in made.controller.leader_settings
         assert made.controller.units['app/1'].settings['rolls'] == '{}'
 

@@ -365,7 +365,8 @@ def test_a_wrong_option_fails_the_first_hook_in_a_sentence(model, charm_with, op
     made.run(seconds=3)
 
     failed = [event.text for event in made.history if event.what == 'fails']
-    assert failed and sentence in failed[0]
+    assert failed
+    assert sentence in failed[0]
     assert 'layer.yaml, options, coordinator' in failed[0]
 
 
@@ -423,7 +424,8 @@ def test_a_holders_poisoned_claim_frees_nothing_and_fails_no_hook(model, example
         told = [
             (unit, log) for when, unit, _, log in made.logs if when > since and 'databag of ' + holder in log
         ]
-        assert told and len(told) == len(set(told))  # by each unit that read it, once
+        assert told
+        assert len(told) == len(set(told))  # each unit that read it logged it once
     assert not any(event.what == 'fails' for event in made.history)
 
 
@@ -495,7 +497,8 @@ def test_below_juju_2_9_the_layer_refuses_in_a_sentence(monkeypatch, model, char
     made.run(seconds=3)
 
     failed = [event.text for event in made.history if event.what == 'fails']
-    assert failed and "expected JUJU_VERSION 2.9 or newer, found '2.8.7'" in failed[0]
+    assert failed
+    assert "expected JUJU_VERSION 2.9 or newer, found '2.8.7'" in failed[0]
 
 
 @both
