@@ -10,7 +10,9 @@ from charms.reactive import hook, set_flag, when, when_not
 @hook('start')
 def start():
     write_config()
-    check_call(['systemctl', 'start', 'rolling-db'])  # nobody uses this unit yet, so it need not wait for others
+    check_call(
+        ['systemctl', 'start', 'rolling-db']
+    )  # nobody uses this unit yet, so it need not wait for others
     set_flag('rolling-db.started')
     hookenv.status_set('active', 'started')
 
