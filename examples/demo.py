@@ -310,7 +310,7 @@ class Teller:
             self._line(event, event.what, '{}; {}'.format(event.text, recorder.counts))
         elif event.what == 'leads':
             self._line(event, 'leads', '')
-        elif event.what == 'ends' and recorder.doing[unit][0] == 'waits':
+        elif event.what == 'ends' and recorder.doing[unit][0] == 'waits' and recorder.watch.at_work:
             reason = recorder.reason(unit)
             told, self.told[unit] = self.told.get(unit), reason
             if told != reason and len(recorder.doing) <= TELLS_WAITING_UP_TO:
