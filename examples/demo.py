@@ -1,36 +1,48 @@
 """`make demo`: a rolling restart of the example charm, live, on the local Juju of this repository.
 
 Real charm code runs in a process per hook; the controller is modelled and time is
-virtual. In the middle one restart fails and is retried, and leadership moves.
-What is shown comes from watching the units from outside, never from the lock.
+virtual. On the way one restart fails and is retried, and leadership moves.
+What is shown is seen from outside: programs that run, the status that each unit
+sets, the leader. Only the reason why a unit waits is the layer's own sentence.
 """
 
 import argparse
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Tuple
-
-ROOT = Path(__file__).resolve().parents[1]
 
 from charms.layer.coordinator import policy
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from jujusim.charm import assemble
 from jujusim.juju import Event, Juju
 from tests.watch import Watch
 
+ROOT = Path(__file__).resolve().parents[1]
 RESTART_S = 60.0
-RESTART = ['systemctl', 'restart', 'rolling-db']
+RESTART = 'systemctl restart rolling-db'
 HOOK_S = 1.0
-BAR = 24
-COLOURS = {'waiting': '#e0b040', 'working': '#3070c0', 'failed': '#c03030', 'leader': '#309060'}
+PAINTINGS, PAUSE_S = 120, 0.03  # of one roll on a terminal; the pause is for the eye
+WIDTH, BAR = 100, 20  # columns, where there is no terminal; of a progress bar
+TELLS_WAITING_UP_TO = 10  # units: beyond it a line for each change of a reason would hide all else
+NO_TICKET = 'the leader has given no ticket yet'
+
+COLOURS = {
+    'waits': '#e0b040',
+    'works': '#3070c0',
+    'work that failed': '#c03030',
+    'until the retry': '#eeb0b0',
+}
+LEADER = '#309060'
 
 
 class Span(NamedTuple):
-    """A stretch of one unit's time: waiting, working or failed."""
+    """A stretch of one unit's time: waiting, at work, at work that failed, or before the retry."""
 
     unit: str
     kind: str
@@ -41,135 +53,193 @@ class Span(NamedTuple):
 class Recorder:
     """Keeps what each unit does, for the table and for the picture."""
 
-    def __init__(self, juju: Juju) -> None:
-        self.juju, self.since = juju, juju.now
+    def __init__(self, juju: Juju, watch: Watch) -> None:
+        self.juju, self.watch, self.since = juju, watch, juju.now
         self.doing: Dict[str, Tuple[str, float]] = dict.fromkeys(juju.units, ('idle', juju.now))
+        self.asked: Dict[str, float] = {}
+        self.tries: Dict[str, int] = dict.fromkeys(juju.units, 0)
         self.spans: List[Span] = []
         self.leaders: List[Tuple[float, str]] = [(juju.now, juju.controller.leader or '')]
         juju.observers.append(self.see)
 
     def see(self, event: Event) -> None:
-        kinds = {'works': 'working', 'failed at': 'failed', 'worked': 'done'}
+        unit = event.unit
         if event.what == 'leads':
-            self.leaders.append((event.time, event.unit))
-        if event.what in kinds:
-            self._now(event.unit, kinds[event.what])
-        elif event.what == 'ends' and self._reason(event.unit) and self.doing[event.unit][0] == 'idle':
-            self._now(event.unit, 'waiting')
+            self.leaders.append((event.time, unit))
+        elif event.what == 'works':
+            self.asked.setdefault(unit, event.time)
+            self.tries[unit] += 1
+            self._turn_to(unit, 'works')
+        elif event.what == 'worked':
+            self._turn_to(unit, 'done')
+        elif event.what == 'failed at':
+            self._turn_to(unit, 'until the retry', 'work that failed')
+        elif event.what == 'ends' and self.doing[unit][0] == 'idle' and self.status(unit):
+            self.asked.setdefault(unit, event.time)
+            self._turn_to(unit, 'waits')
 
-    def _now(self, unit: str, kind: str) -> None:
-        before, since = self.doing[unit]
-        if before in ('waiting', 'working', 'failed'):
-            self.spans.append(Span(unit, before, since, self.juju.now))
+    def _turn_to(self, unit: str, kind: str, before: str = '') -> None:
+        was, since = self.doing[unit]
+        if was in COLOURS:
+            self.spans.append(Span(unit, before or was, since, self.juju.now))
         self.doing[unit] = (kind, self.juju.now)
 
-    def _reason(self, unit: str) -> str:
-        """What the charm says of its waiting: the sentence of `explain`, by way of status-set."""
+    def status(self, unit: str) -> str:
+        """Return what the charm says of its waiting: the sentence of `explain`, by way of status-set."""
         record = self.juju.controller.units[unit]
         return record.status_message if record.status == 'waiting' else ''
 
+    def reason(self, unit: str) -> str:
+        """Return why a unit waits: the layer's sentence, or what is seen while the layer has none."""
+        said = self.status(unit)
+        if NO_TICKET not in said:
+            return said[said.find(': ') + 2 :]
+        working = sorted(self.watch.at_work)
+        seen = '{} {}'.format(' and '.join(working), 'works' if len(working) == 1 else 'work')
+        before = sum(self._asked_before(other, unit) for other in self.asked if other not in working)
+        more = ', {} more asked before'.format(before) if before else ''
+        return 'no ticket yet; {}{}'.format(seen if working else 'nobody works', more)
+
+    def _asked_before(self, other: str, unit: str) -> bool:
+        """Requests are dated to the second; within a second they are served by number."""
+        first, second = (
+            (int(self.asked[name]), int(name.rpartition('/')[2])) for name in (other, unit)
+        )  # fmt: skip
+        return first < second and self.doing[other][0] != 'done'
+
+    def does(self, unit: str) -> str:
+        kind = self.doing[unit][0]
+        again = ' (try {})'.format(self.tries[unit]) if self.tries[unit] > 1 else ''
+        return {
+            'idle': '',
+            'waits': 'waits: {}'.format(self.reason(unit)),
+            'works': 'works: {}{}'.format(RESTART, again),
+            'until the retry': 'restart failed; keeps the lock until Juju retries',
+            'done': 'restarted{}'.format(again),
+        }[kind]
+
+    @property
+    def counts(self) -> str:
+        done = sum(kind == 'done' for kind, _ in self.doing.values())
+        slots = '{} of {} slots in use'.format(len(self.watch.at_work), self.watch.slots)
+        return '{}, {} of {} done'.format(slots, done, len(self.doing))
+
     def table(self, title: str) -> Table:
-        table = Table(title=title, title_justify='left', expand=False)
-        for heading in ('unit', 'progress', 'does', 'since'):
-            table.add_column(heading, no_wrap=heading != 'does')
+        table = Table(title=title, title_justify='left', caption_justify='left', expand=False)
+        for heading in ('unit', 'progress', 'does', 'for'):
+            table.add_column(
+                heading, no_wrap=heading != 'does', justify='right' if heading == 'for' else 'left'
+            )
+        styles = {'works': 'bold', 'until the retry': 'red', 'done': 'green'}
         for unit, (kind, since) in self.doing.items():
             name = unit + (' *' if self.juju.controller.leader == unit else '')
-            table.add_row(name, _bar(kind, self.juju.now - since), *self._words(unit, kind, since))
-        table.caption = '* leads · {:.0f} s since the configuration changed'.format(
-            self.juju.now - self.since
-        )
+            elapsed_s = self.juju.now - since
+            lasts = '' if kind in ('idle', 'done') else '{:.0f} s'.format(elapsed_s)
+            table.add_row(name, _bar(kind, elapsed_s), escape(self.does(unit)), lasts, style=styles.get(kind))
+        passed_s = self.juju.now - self.since
+        table.caption = '* leads · {} · {:.0f} s since the change'.format(self.counts, passed_s)
         return table
-
-    def _words(self, unit: str, kind: str, since: float) -> Tuple[str, str]:
-        words = {
-            'idle': '',
-            'waiting': self._reason(unit),
-            'working': '[bold]works: {}[/bold]'.format(' '.join(RESTART)),
-            'failed': '[red]its restart failed; it keeps the lock, Juju retries the hook[/red]',
-            'done': '[green]restarted[/green]',
-        }
-        return words[kind], '' if kind == 'idle' else '{:.0f} s'.format(since - self.since)
 
 
 def _bar(kind: str, elapsed_s: float) -> str:
-    if kind == 'done':
-        return '[green]' + '█' * BAR + '[/green]'
-    if kind == 'working':
-        done = min(BAR, round(BAR * elapsed_s / RESTART_S))
-        return '[blue]' + '█' * done + '░' * (BAR - done) + '[/blue]'
-    return {'waiting': '[yellow]' + '·' * BAR + '[/yellow]', 'failed': '[red]' + '✗' * BAR + '[/red]'}.get(
-        kind, ''
-    )
+    done = min(BAR, round(BAR * elapsed_s / RESTART_S))
+    bars = {
+        'waits': ('yellow', '·' * BAR),
+        'works': ('blue', '█' * done + '░' * (BAR - done)),
+        'until the retry': ('red', '✗' * BAR),
+        'done': ('green', '█' * BAR),
+    }
+    return '[{}]{}[/]'.format(*bars[kind]) if kind in bars else ''
 
 
-def picture(recorder: Recorder, path: Path, title: str) -> None:
-    """Draw the roll: units down, time across, waiting and working bars, the leader marked."""
+def least_s(recorder: Recorder, slots: int) -> float:
+    """Return the least time in which the same restarts can be done with so many slots.
+
+    Each unit takes a hook and its restarts; one that failed keeps its slot until
+    Juju's retry. The longest come first, each into the slot that is free first.
+    """
+    lost = dict.fromkeys(recorder.doing, 0.0)
+    for span in recorder.spans:
+        if span.kind == 'until the retry':
+            lost[span.unit] += span.ends - span.begins
+    busy = [0.0] * slots
+    for needs in sorted(
+        (HOOK_S + RESTART_S * recorder.tries[unit] + lost[unit] for unit in lost), reverse=True
+    ):
+        busy[busy.index(min(busy))] += needs
+    return max(busy)
+
+
+def picture(recorder: Recorder, path: Path, title: str, least: float) -> None:
+    """Draw the roll: units down, time across, and who led in the last row."""
     import matplotlib
 
     matplotlib.use('Agg')
     from matplotlib import pyplot
     from matplotlib.patches import Patch
 
-    juju, units = recorder.juju, list(recorder.doing)
-    figure, axes = pyplot.subplots(figsize=(11, 1.6 + 0.42 * len(units)))
+    units = list(recorder.doing)
+    figure, axes = pyplot.subplots(figsize=(11, 2.2 + 0.42 * len(units)), layout='constrained')
     for span in recorder.spans:
-        thick = 0.5 if span.kind != 'waiting' else 0.12
         left, place = span.begins - recorder.since, units.index(span.unit)
+        thick = 0.16 if span.kind == 'waits' else 0.6
         axes.barh(place, span.ends - span.begins, left=left, height=thick, color=COLOURS[span.kind])
-    ends = [when for when, _ in recorder.leaders[1:]] + [juju.now]
+    ends = [when for when, _ in recorder.leaders[1:]] + [recorder.juju.now]
     for (begins, leader), over in zip(recorder.leaders, ends):
-        if leader in units:
-            place, left = units.index(leader) + 0.36, begins - recorder.since
-            axes.barh(place, over - begins, left=left, height=0.1, color=COLOURS['leader'])
-    axes.set_yticks(range(len(units)), units)
-    axes.invert_yaxis()
+        left = begins - recorder.since
+        axes.barh(len(units), over - begins, left=left, height=0.6, color=LEADER, edgecolor='white')
+        axes.text(left + 3, len(units), leader, color='white', va='center', fontsize=9)
+    axes.axvline(least, color='black', linestyle=':', linewidth=1)
+    axes.annotate(
+        'least possible {:.0f} s '.format(least), (least, -0.62), ha='right', va='center', fontsize=8
+    )
+    axes.set_yticks(range(len(units) + 1), [*units, 'leader'])
+    axes.set_ylim(len(units) + 0.5, -0.9)
+    axes.set_xlim(left=0)
     axes.set_xlabel('seconds of the model since the configuration changed')
     axes.set_title(title, loc='left')
-    axes.legend(
+    axes.spines[['top', 'right']].set_visible(False)
+    figure.legend(
         handles=[Patch(color=colour, label=kind) for kind, colour in COLOURS.items()],
-        loc='upper left', bbox_to_anchor=(1.0, 1.0), frameon=False,
+        loc='outside lower center', ncols=len(COLOURS), frameon=False,
     )  # fmt: skip
-    figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(str(path))
     pyplot.close(figure)
 
 
-def verdict(recorder: Recorder, watch: Watch, slots: int) -> Tuple[bool, List[str]]:
-    """Return whether all went as promised, and the sentences that say so in numbers."""
-    units = recorder.juju.units
+def verdict(recorder: Recorder, watch: Watch, least: float) -> Tuple[bool, List[Tuple[str, str]]]:
+    """Return whether all went as promised, and what says so in numbers, each under a heading."""
+    units, slots = recorder.juju.units, watch.slots
     served = [watch.served(unit) for unit in units]
-    failed = [span for span in recorder.spans if span.kind == 'failed']
-    tries = len(watch.turns) + len(failed)
-    lost_s = sum(span.ends - span.begins for span in failed)
-    rounds = -(-tries // slots)
-    least_s = rounds * (RESTART_S + HOOK_S) + lost_s
+    failed = sum(span.kind == 'work that failed' for span in recorder.spans)
     good = served == [1] * len(units) and watch.most_at_work <= slots and not watch.faults
-    lines = [
-        '{} of {} units restarted, each once; {} restart failed and was retried'.format(
-            sum(count == 1 for count in served), len(units), len(failed)
+    lost_s = sum(span.ends - span.begins for span in recorder.spans if span.kind == 'until the retry')
+    taken = '{} restarts of {:.0f} s'.format(sum(recorder.tries.values()), RESTART_S)
+    waited = ', {:.0f} s until Juju retried'.format(lost_s) if failed else ''
+    once = '{} of {} units, each once'.format(sum(count == 1 for count in served), len(units))
+    return good, [
+        ('restarted', once + ('; {} restart failed and was retried'.format(failed) if failed else '')),
+        ('at work', 'at most {} of {} slots in use'.format(watch.most_at_work, slots)),
+        ('took', '{:.0f} s of the model; the least possible is {:.0f} s'.format(watch.duration_s, least)),
+        ('', '({}, {} at a time, a hook of {:.0f} s a unit{})'.format(taken, slots, HOOK_S, waited)),
+        ('led by', ', then '.join(leader for _, leader in recorder.leaders)),
+        (
+            'cost',
+            '{} hooks, {} hook-tool calls, {} ledger writes'.format(
+                watch.hooks, watch.calls, watch.ledger_writes
+            ),
         ),
-        'at most {} at work at once, {} allowed'.format(watch.most_at_work, slots),
-        'leadership: {}'.format(' → '.join(leader for _, leader in recorder.leaders)),
-        '{} hooks run, {} hook-tool calls, {} ledger writes'.format(
-            watch.hooks, watch.calls, watch.ledger_writes
-        ),
-        '{:.0f} s of the model; the least possible is {:.0f} s '
-        '({} restarts of {:.0f} s, {} at once, with a hook of {:.0f} s each{})'.format(
-            watch.duration_s, least_s, tries, RESTART_S, slots, HOOK_S,
-            '; {:.0f} s until Juju retried'.format(lost_s) if failed else '',
-        ),
-        'no promise was broken' if good else 'A PROMISE WAS BROKEN: {}'.format(watch.faults or served),
-    ]  # fmt: skip
-    return good, lines
+        ('promises', 'all kept' if good else 'BROKEN: {}'.format(watch.faults or served)),
+    ]
 
 
 def roll(options: argparse.Namespace, charm: Path, console: Console) -> bool:
     """Run the whole demo; return whether all went as promised."""
-    program = {'systemctl': (RESTART_S, 0)}
+    program = {RESTART: (RESTART_S, 0), 'systemctl start rolling-db': (0.0, 0)}
     with Juju(
         charm, units=options.units, juju=options.juju, seed=options.seed, app='db', config={'memory': 1},
-        machine=lambda unit, argv: program.get(argv[0]),
+        machine=lambda unit, argv: program.get(' '.join(argv)),
     ) as juju:  # fmt: skip
         release = {3: 'Juju 2.9–3.x (leader settings)', 4: 'Juju 4 (application databag)'}[options.juju]
         console.print(
@@ -177,64 +247,80 @@ def roll(options: argparse.Namespace, charm: Path, console: Console) -> bool:
         )
         juju.run()
         slots = policy.from_options({'slots': options.slots}).slots_among(options.units)
-        watch, recorder = Watch(juju, slots), Recorder(juju)
-        _plan_trouble(juju, recorder)
+        watch = Watch(juju, slots)
+        recorder = Recorder(juju, watch)
+        _plan_trouble(juju)
         juju.configure(memory=2)
         _show(juju, recorder, console, 'juju config db memory=2, {} at a time'.format(slots))
-        good, lines = verdict(recorder, watch, slots)
+        least = least_s(recorder, slots)
+        good, lines = verdict(recorder, watch, least)
         path = Path(options.output or str(ROOT / 'build' / 'roll.png'))
-        title = 'Rolling restart of {} units, {} at a time, {}'.format(options.units, slots, release)
-        picture(recorder, path, title)
+        title = '{} units restart, {} at a time, in {:.0f} s · {}'.format(
+            options.units, slots, watch.duration_s, release
+        )
+        picture(recorder, path, title, least)
     console.print()
-    for line in lines:
-        console.print('  ' + line, highlight=False)
-    console.print('  picture: {}'.format(path), highlight=False, soft_wrap=True)
+    for heading, text in lines:
+        console.print('  {:<10} {}'.format(heading, text), highlight=False, markup=False)
+    console.print('  {:<10} {}'.format('picture', path), highlight=False, markup=False, soft_wrap=True)
     return good
 
 
-def _plan_trouble(juju: Juju, recorder: Recorder) -> None:
+def _plan_trouble(juju: Juju) -> None:
     """One restart fails at the first try; leadership moves while about half of the roll is done."""
     if len(juju.units) > 1:
-        juju.fail_command(juju.units[1], ' '.join(RESTART))
+        juju.fail_command(juju.units[1], RESTART)
         half = juju.now + (RESTART_S + HOOK_S) * len(juju.units) / 2
         successor = juju.units[-1]
         juju.at(half, lambda: juju.elect(successor))
 
 
 def _show(juju: Juju, recorder: Recorder, console: Console, title: str) -> None:
-    """Let the model run; repaint when it has gone on for some seconds of its own."""
+    """Let the model run, and paint it at even steps of its own time."""
     if not console.is_terminal:
-        juju.observers.append(lambda event: _line(console, recorder, event))
+        console.print(title, highlight=False)
+        teller = Teller(recorder, console)
+        juju.observers.append(teller.see)
         juju.run()
         return
-    painted = juju.now
+    rounds = -(-len(juju.units) // recorder.watch.slots)
+    step_s = max(2.0, rounds * RESTART_S / PAINTINGS)
     with Live(recorder.table(title), console=console, auto_refresh=False) as live:
 
-        def still_quiet() -> bool:
-            nonlocal painted
-            if juju.now - painted >= 2.0:
-                painted = juju.now
-                live.update(recorder.table(title), refresh=True)
-            return juju.quiet
+        def paint() -> None:
+            live.update(recorder.table(title), refresh=True)
+            time.sleep(PAUSE_S)
+            juju.at(juju.now + step_s, paint)
 
-        juju.run(until=still_quiet)
+        paint()
+        juju.run()
         live.update(recorder.table(title), refresh=True)
 
 
-def _line(console: Console, recorder: Recorder, event: Event) -> None:
+class Teller:
     """Where there is no terminal: a line for each thing worth telling."""
-    if event.what in ('works', 'worked', 'failed at', 'leads'):
-        done = sum(kind == 'done' for kind, _ in recorder.doing.values())
-        text = '{:7.1f} s  {:6} {:9} {:32} {} of {} done'.format(
-            event.time - recorder.since, event.unit, event.what, event.text, done, len(recorder.doing)
-        )
-        console.print(text, highlight=False)
-    elif event.what == 'ends' and recorder.doing.get(event.unit, ('',))[0] == 'waiting':
-        if recorder.doing[event.unit][1] == event.time:
-            reason = recorder.juju.controller.units[event.unit].status_message
-            console.print(
-                '{:7.1f} s  {:6} waits     {}'.format(event.time - recorder.since, event.unit, reason)
-            )
+
+    def __init__(self, recorder: Recorder, console: Console) -> None:
+        self.recorder, self.console = recorder, console
+        self.told: Dict[str, str] = {}
+
+    def see(self, event: Event) -> None:
+        recorder, unit = self.recorder, event.unit
+        if event.what in ('works', 'worked', 'failed at'):
+            self._line(event, event.what, '{}; {}'.format(event.text, recorder.counts))
+        elif event.what == 'leads':
+            self._line(event, 'leads', '')
+        elif event.what == 'ends' and recorder.doing[unit][0] == 'waits' and recorder.watch.at_work:
+            reason = recorder.reason(unit)
+            told, self.told[unit] = self.told.get(unit), reason
+            if told != reason and len(recorder.doing) <= TELLS_WAITING_UP_TO:
+                self._line(event, 'waits', reason)
+
+    def _line(self, event: Event, verb: str, text: str) -> None:
+        line = '{:7.1f} s  {:6} {:9} {}'.format(
+            event.time - self.recorder.since, event.unit, verb, text
+        )  # fmt: skip
+        self.console.print(line.rstrip(), highlight=False, markup=False)
 
 
 def parsed(words: Optional[List[str]] = None) -> argparse.Namespace:
@@ -270,7 +356,7 @@ def _number(parser: argparse.ArgumentParser, name: str, text: str, least: int, m
 
 def main(words: Optional[List[str]] = None) -> int:
     options = parsed(words)
-    console = Console(width=None if sys.stdout.isatty() else 160)
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
     with tempfile.TemporaryDirectory() as folder:
         charm = assemble(ROOT / 'examples' / 'rolling-db', Path(folder) / 'charm', {'slots': options.slots})
         return 0 if roll(options, charm, console) else 1

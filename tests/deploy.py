@@ -21,7 +21,9 @@ __all__ = ['IMPORTS', 'RESTART_S', 'ROOT', 'assemble', 'begun', 'machine', 'said
 
 
 def machine(unit: str, argv: List[str]) -> Optional[Tuple[float, int]]:
-    """Programs of the tests' machines: a restart of a minute, and `work SECONDS`."""
+    """Programs of the tests' machines: a restart of a minute, a start of no time, and `work SECONDS`."""
+    if argv[:2] == ['systemctl', 'start']:
+        return 0.0, 0
     if argv[:2] == ['systemctl', 'restart']:
         return RESTART_S, 0
     if argv[0] == 'work':

@@ -2,11 +2,14 @@
 
 A unit is at work from the moment it starts its program until the hook in which
 it did so has succeeded; a hook that fails, or is killed, leaves it at work.
+The first start of a service is no such work: it needs no lock.
 """
 
 from typing import Dict, List, NamedTuple, Set
 
 from jujusim.juju import Event, Juju
+
+NEEDS_NO_LOCK = 'systemctl start '
 
 
 class Turn(NamedTuple):
@@ -34,6 +37,8 @@ class Watch:
 
     def _see(self, event: Event) -> None:
         unit = event.unit
+        if event.text.startswith(NEEDS_NO_LOCK):
+            return
         if event.what == 'works':
             self.at_work.add(unit)
             self._began.setdefault(unit, event.time)

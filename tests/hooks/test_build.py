@@ -252,22 +252,22 @@ def unit(charm, tmp_path):
     return tmp_path
 
 
-def config_changed(unit, memory):
-    """Run the hook config-changed; return what systemctl was called with in it."""
+def run_hook(unit, name, memory):
+    """Run a hook; return what systemctl was called with in it."""
     (unit / 'state' / 'config').write_text(json.dumps({'memory': memory}))
     (unit / 'state' / 'systemctl').write_text('')
     env = {
         'CHARM_DIR': str(unit / 'charm'),
         'JUJU_CHARM_DIR': str(unit / 'charm'),
-        'JUJU_CONTEXT_ID': 'rolling-db/0-config-changed-1',
-        'JUJU_HOOK_NAME': 'config-changed',
+        'JUJU_CONTEXT_ID': 'rolling-db/0-{}-1'.format(name),
+        'JUJU_HOOK_NAME': name,
         'JUJU_MODEL_NAME': 'model',
         'JUJU_UNIT_NAME': 'rolling-db/0',
         'JUJU_VERSION': '3.6.1',
         'PATH': '{}:/usr/bin:/bin'.format(unit / 'bin'),
         'PYTHONPATH': str(unit / 'site'),
     }
-    command = [str(unit / 'charm' / 'hooks' / 'config-changed')]
+    command = [str(unit / 'charm' / 'hooks' / name)]
     hook = run(command, cwd=str(unit / 'charm'), env=env, stdout=PIPE, stderr=STDOUT, text=True)
     assert hook.returncode == 0, hook.stdout
     assert not (unit / 'state' / 'refused').exists(), (unit / 'state' / 'refused').read_text()
@@ -275,19 +275,21 @@ def config_changed(unit, memory):
 
 
 def test_a_changed_config_restarts_a_lone_leader_once_in_the_same_hook(unit):
-    (unit / 'charm' / '.juju-persistent-config').write_text('{"memory": 1}')
+    started = run_hook(unit, 'start', memory=1)
 
-    restarts = config_changed(unit, memory=2)
+    restarts = run_hook(unit, 'config-changed', memory=2)
 
-    assert restarts == ['restart rolling-db']
+    assert (started, restarts) == (['start rolling-db'], ['restart rolling-db'])
     ledger = json.loads(json.loads((unit / 'state' / 'leader').read_text())['coordinator-ledger'])
     assert [ticket[2] for ticket in ledger['tickets']] == ['rolling-db/0']
     assert 'ERROR' not in (unit / 'state' / 'juju-log').read_text()
 
 
 def test_an_unchanged_config_restarts_nothing_after_the_turn_and_the_next_change_does(unit):
-    first = config_changed(unit, memory=2)
-    same = config_changed(unit, memory=2)
-    other = config_changed(unit, memory=3)
+    run_hook(unit, 'start', memory=1)
+
+    first = run_hook(unit, 'config-changed', memory=2)
+    same = run_hook(unit, 'config-changed', memory=2)
+    other = run_hook(unit, 'config-changed', memory=3)
 
     assert (first, same, other) == (['restart rolling-db'], [], ['restart rolling-db'])

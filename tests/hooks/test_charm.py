@@ -531,6 +531,8 @@ def work():
 
 def test_what_a_unit_writes_is_what_design_says(model, example):
     made = begun(model, example, units=2)
+    made.configure(memory=2)
+    made.run()
 
     claims = json.loads(made.controller.units['app/1'].settings['coordinator-claims'])
     ledger = json.loads(made.controller.leader_settings['coordinator-ledger'])

@@ -95,12 +95,23 @@ def test_a_commit_lost_or_repeated_neither_frees_nor_loses_a_turn(model, example
             assert all(watch.served(each) >= 1 for each in deployed.units), deployed.story(40)
 
 
+ASKS_IN_INSTALL = """
+@when('config.changed')
+def ask():
+    coordinator.request_lock('restart')
+
+@when('coordinator.granted.restart')
+def restart():
+    check_call(['systemctl', 'restart', 'db'])
+"""
+
+
 @both
-def test_a_new_unit_that_leads_before_it_has_joined_anyone_takes_nobodys_turn(model, example, juju):
-    deployed = settled(model, example, units=3, juju=juju)
+def test_a_new_unit_that_leads_before_it_has_joined_anyone_takes_nobodys_turn(model, charm_with, juju):
+    deployed = settled(model, charm_with(ASKS_IN_INSTALL), units=3, juju=juju)
     watch = Watch(deployed)
 
-    deployed.configure(memory=2)
+    deployed.configure(go=1)
     deployed.run(seconds=10)
     added = deployed.add_unit()
     deployed.elect(added)
@@ -182,7 +193,8 @@ def test_no_more_units_work_at_once_than_there_are_slots(model, tmp_path, juju, 
 def test_the_same_seed_tells_the_same_history_to_the_letter(model, example, juju):
     stories = []
     for _ in range(2):
-        deployed = model(example, units=3, juju=juju, seed=11)
+        deployed = settled(model, example, units=3, juju=juju, seed=11)
+        deployed.configure(memory=2)
         deployed.elect(after_s=30)
         deployed.run()
         stories.append(deployed.story())

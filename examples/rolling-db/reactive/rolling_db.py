@@ -1,23 +1,32 @@
-"""A rolling restart in two handlers: ask when something changed, restart when it is this unit's turn."""
+"""A rolling restart: the first start needs no lock, a later change of the configuration asks for it."""
 
 from subprocess import check_call
 
 from charmhelpers.core import hookenv
 from charms.layer import coordinator
-from charms.reactive import when, when_not
+from charms.reactive import hook, set_flag, when, when_not
 
 
-@when('config.changed')
+@hook('start')
+def start():
+    write_config()
+    check_call(
+        ['systemctl', 'start', 'rolling-db']
+    )  # nobody uses this unit yet, so it need not wait for others
+    set_flag('rolling-db.started')
+    hookenv.status_set('active', 'started')
+
+
+@when('rolling-db.started', 'config.changed')
 def reconfigure():
-    with open('rolling-db.conf', 'w') as conf:
-        conf.write('memory = {}\n'.format(hookenv.config('memory')))
+    write_config()
     coordinator.request_lock('restart')
 
 
 @when('coordinator.granted.restart')
 def restart():
     hookenv.status_set('maintenance', 'restarting')
-    check_call(['systemctl', 'restart', 'rolling-db'])  # where it fails, so does the hook, and the roll stops
+    check_call(['systemctl', 'restart', 'rolling-db'])  # if it fails, so does the hook, and the roll stops
     hookenv.status_set('active', 'restarted')
 
 
@@ -25,3 +34,8 @@ def restart():
 @when_not('coordinator.granted.restart')
 def wait():
     hookenv.status_set('waiting', coordinator.explain('restart'))
+
+
+def write_config():
+    with open('rolling-db.conf', 'w') as conf:
+        conf.write('memory = {}\n'.format(hookenv.config('memory')))
