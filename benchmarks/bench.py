@@ -22,8 +22,8 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tu
 
 ROOT = Path(__file__).resolve().parents[1]
 
-from jujusim.charm import assemble
 from jujusim.juju import Juju
+from tests.deploy import COUNTED, assemble
 from tests.watch import Watch
 
 RESTART_S, HOOK_S = 60.0, 1.0
@@ -179,6 +179,7 @@ def _rolled(
             config={'go': 0},
             machine=lambda _, argv: program.get(argv[0]),
             quick=quick,
+            counted=COUNTED,
         ) as model:
             model.run()
             model.elect(leader)

@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from jujusim.charm import assemble
 from jujusim.juju import Event, Juju
+from tests.deploy import assemble
 from tests.watch import Watch
 
 RESTART_S = 60.0
