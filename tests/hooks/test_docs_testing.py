@@ -38,4 +38,4 @@ def test_the_charm_and_the_tests_of_docs_testing_run_as_written(tmp_path):
     released_too_early = "    coordinator.release_lock('restart')\n    check_call("
     handlers.write_text(handlers.read_text().replace('    check_call(', released_too_early))
 
-    assert run(tmp_path).returncode == 1
+    assert '2 failed, 8 passed' in run(tmp_path).stdout
