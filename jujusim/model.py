@@ -69,7 +69,7 @@ class Controller:
         """R19: after install, before the unit's own relation-created."""
         bag = self.units[unit]
         bag.entered_scope = True
-        address = '10.0.0.{}'.format(unit.split('/')[1])
+        address = address_of(unit)
         bag.settings.update({'ingress-address': address, 'egress-subnets': address + '/32'})
         if self.juju == 3:
             bag.settings['private-address'] = address
@@ -123,6 +123,11 @@ class Controller:
         for name in (before, unit):
             if name and before != unit:
                 self._notify('leadership', name)
+
+
+def address_of(unit: str) -> str:
+    """Return the one address of a unit's machine."""
+    return '10.0.0.{}'.format(unit.split('/')[1])
 
 
 def _hash(settings: Mapping[str, object]) -> int:

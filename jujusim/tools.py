@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 import yaml
 
 from jujusim.agent import Context
-from jujusim.model import NotLeader
+from jujusim.model import NotLeader, address_of
 
 
 class Untold(Exception):
@@ -255,6 +255,18 @@ def _config_get(context: Context, arguments: List[str]) -> str:
     return _json(config if '--all' in flags or not rest else config.get(rest[0]))
 
 
+def _unit_get(context: Context, arguments: List[str]) -> str:
+    _, rest = _reading('unit-get', arguments, 1)
+    if rest not in (['private-address'], ['public-address']):
+        raise Misuse('unknown setting "{}"'.format(' '.join(rest)))
+    return _json(address_of(context.agent.name))
+
+
+def _accepted(context: Context, arguments: List[str]) -> str:
+    """Take what tells no other unit anything, and forget it."""
+    return ''
+
+
 def _in_action(context: Context) -> None:
     if not context.operation.action:
         raise Refused('not running an action')
@@ -293,6 +305,10 @@ _TOOLS: Dict[str, Tool] = {
     'status-set': _status_set,
     'status-get': _status_get,
     'config-get': _config_get,
+    'unit-get': _unit_get,
+    'application-version-set': _accepted,
+    'open-port': _accepted,
+    'close-port': _accepted,
     'action-get': _action_get,
     'action-set': _action_set,
     'action-fail': _action_fail,

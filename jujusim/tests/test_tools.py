@@ -137,6 +137,26 @@ def test_a_tool_ends_with_jujus_exit_code(deployed, juju, call, code, error):
     assert error in said and said.startswith('ERROR ' if code else '')
 
 
+def test_the_address_of_a_unit_is_the_one_in_its_databag(deployed):
+    made = deployed(3, {'actions/ask': 'note("address", ask("unit-get", "private-address"))'})
+
+    act(made, 'app/1', 'ask')
+
+    address = made.controller.units['app/1'].settings['ingress-address']
+    assert noted(made, 'app/1', 'address') == [[address]]
+
+
+@pytest.mark.parametrize(
+    'call', [['open-port', '80/TCP'], ['close-port', '80/TCP'], ['application-version-set', '1.2']]
+)
+def test_ports_and_the_applications_version_are_accepted(deployed, call):
+    made = deployed(3, {'actions/call': 'told("call", tool(*{!r}))'.format(call)}, units=1)
+
+    act(made, 'app/0', 'call')
+
+    assert noted(made, 'app/0', 'call') == [[0, '']]
+
+
 @both
 def test_an_absent_hook_succeeds_and_an_absent_action_fails(deployed, juju):
     made = deployed(juju, units=1)
