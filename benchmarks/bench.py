@@ -20,8 +20,8 @@ import tempfile
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
-from jujusim.charm import assemble
 from jujusim.juju import Juju
+from tests.deploy import COUNTED, assemble
 from tests.watch import Watch
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -184,6 +184,7 @@ def _rolled(
             config={'go': 0},
             machine=lambda _, argv: program.get(argv[0]),
             quick=quick,
+            counted=COUNTED,
         ) as model:
             model.run()
             model.elect(leader)

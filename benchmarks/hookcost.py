@@ -33,9 +33,9 @@ from charms.layer.coordinator import rules, wire
 
 from jujusim import process, tools
 from jujusim.agent import Agent, Operation, environment
-from jujusim.charm import assemble
 from jujusim.juju import EPOCH_S, VERSIONS
 from jujusim.model import Controller, Unit
+from tests.deploy import assemble
 
 OURS, THEIRS, NONE = 'layer:coordinator', 'charmhelpers.coordinator', 'no lock'
 CHARMS = {OURS: 'probe', THEIRS: 'seed-db', NONE: 'seed-db'}
@@ -138,7 +138,7 @@ class Cost(NamedTuple):
 
 def _controller(kind: Kind) -> Controller:
     """Return the application in the state that the kind names, as its own lock would have written it."""
-    controller = Controller('app', 3, lambda *_: None)
+    controller = Controller('app', 3, lambda *_: None, relation='coordinator')
     controller.config['go'] = 0
     names = ['app/{}'.format(number) for number in range(kind.units)]
     since = {name: SINCE.format(number / 1000) for number, name in enumerate(names)}

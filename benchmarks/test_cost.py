@@ -8,7 +8,7 @@ from charms.layer.coordinator.policy import Policy
 
 from benchmarks import bench
 from jujusim.juju import Juju
-from tests.deploy import machine
+from tests.deploy import COUNTED, machine
 from tests.watch import Watch
 
 SIZES = (3, 5)
@@ -29,7 +29,10 @@ def rolled(example):
 
     def roll(units, juju):
         if (units, juju) not in rolls:
-            made = Juju(example, units=units, juju=juju, machine=machine, config={'memory': 1}, quick=True)
+            made = Juju(
+                example, units=units, juju=juju, machine=machine, config={'memory': 1}, quick=True,
+                counted=COUNTED,
+            )  # fmt: skip
             made.run()
             watch = Watch(made)
             watch.writes_before = {name: unit.writes for name, unit in made.controller.units.items()}

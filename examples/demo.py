@@ -19,8 +19,8 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from jujusim.charm import assemble
 from jujusim.juju import Event, Juju
+from tests.deploy import assemble
 from tests.watch import Watch
 
 ROOT = Path(__file__).resolve().parents[1]

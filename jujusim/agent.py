@@ -5,9 +5,17 @@ There is no event queue: the agent compares what its watchers last delivered
 """
 
 from dataclasses import dataclass, field
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from types import MappingProxyType
+from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
 
-from jujusim.model import RELATION, RELATION_ID, Controller
+from jujusim.model import Controller
+
+
+class Action(NamedTuple):
+    """An action that an operator asked for, with its parameters."""
+
+    name: str = ''
+    parameters: Mapping[str, object] = MappingProxyType({})
 
 
 class Operation(NamedTuple):
@@ -19,6 +27,7 @@ class Operation(NamedTuple):
     version: int = 0
     action: str = ''
     with_relation: bool = False
+    parameters: Mapping[str, object] = MappingProxyType({})
 
 
 @dataclass
@@ -31,7 +40,7 @@ class Remote:
     leads: bool = False
     config: int = 0
     dying: bool = False
-    actions: List[str] = field(default_factory=list)
+    actions: List[Action] = field(default_factory=list)
     upgrade: int = 0
 
 
@@ -67,14 +76,14 @@ class Agent:
         self.failures = 0
 
     def next_operation(self) -> Optional[Operation]:
-        """Return what runs next, None when idle. §5 of juju-semantics.md gives the order."""
+        """Return what runs next, None when idle."""
         local, remote = self.local, self.remote
         if local.removed:
             return None
         if local.leads and not remote.leads:
             local.leads = False  # R17: in any state, in error too, and no leader-deposed hook
         if local.in_error:  # the retry timer brings the hook back
-            return Operation('', action=remote.actions[0]) if remote.actions else None
+            return self._action() if remote.actions else None
         if local.pending:
             return local.pending
         if not local.installed:
@@ -89,13 +98,21 @@ class Agent:
             return None
         if remote.upgrade != local.upgrade and not remote.dying:
             return Operation('upgrade-charm', version=remote.upgrade)
-        if not local.created and not remote.dying:
-            return Operation('coordinator-relation-created', with_relation=True)
+        if self.controller.relation and not local.created and not remote.dying:
+            return self._relation_hook('created')
         if remote.leads and not local.leads and not remote.dying:
             return Operation('leader-elected')
         if self._leader_settings_changed():
             return Operation('leader-settings-changed', version=remote.leader_settings)
         return None
+
+    def _action(self) -> Operation:
+        action = self.remote.actions[0]
+        return Operation('', action=action.name, parameters=action.parameters)
+
+    def _relation_hook(self, event: str, unit: str = '', departing: str = '', version: int = 0) -> Operation:
+        name = '{}-relation-{}'.format(self.controller.relation, event)
+        return Operation(name, unit, departing, version, with_relation=True)
 
     def _leader_settings_changed(self) -> bool:
         """R18."""
@@ -107,7 +124,7 @@ class Agent:
     def _after_actions(self) -> Optional[Operation]:
         local, remote = self.local, self.remote
         if remote.actions:
-            return Operation('', action=remote.actions[0])
+            return self._action()
         if remote.dying:
             return self._leaving()
         if remote.config != local.config:
@@ -122,7 +139,7 @@ class Agent:
         if self.local.changed_pending:
             return self._changed(self.local.changed_pending)
         for peer in sorted(self.local.members):
-            return Operation('coordinator-relation-departed', peer, self.name, with_relation=True)
+            return self._relation_hook('departed', peer, self.name)
         return Operation('remove' if self.local.stopped else 'stop')
 
     def _relation_operation(self, members: Dict[str, int]) -> Optional[Operation]:
@@ -131,12 +148,11 @@ class Agent:
         if local.changed_pending:
             return self._changed(local.changed_pending)
         for unit in sorted(set(local.members) - set(members)):
-            return Operation('coordinator-relation-departed', unit, unit, with_relation=True)
+            return self._relation_hook('departed', unit, unit)
         if remote.app_version != local.app_version:  # R24: on the leader too
-            version = remote.app_version
-            return Operation('coordinator-relation-changed', version=version, with_relation=True)
+            return self._relation_hook('changed', version=remote.app_version)
         for unit in sorted(set(members) - set(local.members)):
-            return Operation('coordinator-relation-joined', unit, version=members[unit], with_relation=True)
+            return self._relation_hook('joined', unit, version=members[unit])
         for unit in sorted(members):
             if members[unit] != local.members[unit]:
                 return self._changed(unit)
@@ -144,7 +160,7 @@ class Agent:
 
     def _changed(self, unit: str) -> Operation:
         version = self.remote.members.get(unit, self.local.members[unit])
-        return Operation('coordinator-relation-changed', unit, version=version, with_relation=True)
+        return self._relation_hook('changed', unit, version=version)
 
     # What a hook sees
 
@@ -168,7 +184,7 @@ class Agent:
         name, unit = operation.name, operation.remote_unit
         if name == 'install':
             local.installed = True
-        elif name == 'coordinator-relation-created':
+        elif name.endswith('-relation-created'):
             local.created = True
         elif name == 'leader-elected':
             local.leads = True
@@ -218,7 +234,7 @@ class Context:
         self._leader_settings: Optional[Dict[str, str]] = None
         self.minion = False
         self.cut_off = False  # the connection went while this hook ran: it stays so until the hook ends (R16)
-        self.cached: Dict[str, object] = {}  # config-get and status-get: first read of the hook
+        self.cached: Dict[str, Dict[str, object]] = {}  # config-get and status-get: first read of the hook
         self.action_results: Dict[str, str] = {}
         self.action_failed: Optional[str] = None
 
@@ -295,7 +311,8 @@ def environment(agent: Agent, operation: Operation, charm_dir: str, version: str
         'LANG': 'C.UTF-8',
     }
     if operation.with_relation:
-        env['JUJU_RELATION'], env['JUJU_RELATION_ID'] = RELATION, RELATION_ID
+        controller = agent.controller
+        env['JUJU_RELATION'], env['JUJU_RELATION_ID'] = controller.relation, controller.relation_id
         env['JUJU_REMOTE_UNIT'] = operation.remote_unit
         env['JUJU_REMOTE_APP'] = agent.name.split('/')[0]
         if operation.departing:

@@ -1,16 +1,12 @@
 """What the controller knows: units, databags, leader settings, the lease. No hook runs here.
 
-Rules are those of "What a faithful simulator must do" in jujusim/README.md
-(R1-R30). Nothing here knows a lock.
+R1 to R30 are the rules of jujusim/README.md.
 """
 
 import hashlib
 import json
 from dataclasses import dataclass, field
 from typing import Callable, Dict, List, Mapping, Optional, Tuple
-
-RELATION = 'coordinator'
-RELATION_ID = 'coordinator:0'
 
 Notify = Callable[[str, str], None]
 """Called with a channel and what changed on it: ('unit', 'app/1'), ('leader-settings', '') …"""
@@ -36,12 +32,13 @@ class Unit:
 
 
 class Controller:
-    """One application with one peer relation, on Juju 2.9-3.x (`juju=3`) or 4.0 (`juju=4`)."""
+    """One application with at most one peer relation, on Juju 2.9-3.x (`juju=3`) or 4.0 (`juju=4`)."""
 
-    def __init__(self, app: str, juju: int, notify: Notify) -> None:
+    def __init__(self, app: str, juju: int, notify: Notify, relation: str = '') -> None:
         if juju not in (3, 4):
             raise ValueError('juju: expected 3 or 4, found {!r}'.format(juju))
-        self.app, self.juju, self._notify = app, juju, notify
+        self.app, self.juju, self._notify, self.relation = app, juju, notify, relation
+        self.subordinate = False
         self.units: Dict[str, Unit] = {}
         self.app_settings: Dict[str, str] = {}
         self.app_writes = 0
@@ -49,7 +46,12 @@ class Controller:
         self.leader_settings_writes = 0
         self.config: Dict[str, object] = {}
         self.leader: Optional[str] = None
-        self.leader_writes: List[Tuple[str, str]] = []  # every ledger-like write, for whoever counts
+        self.leader_writes: List[Tuple[str, str]] = []  # every write that only a leader may make
+
+    @property
+    def relation_id(self) -> str:
+        """The id of the peer relation, '' where the charm has none."""
+        return self.relation and self.relation + ':0'
 
     # Databags
 
@@ -67,7 +69,7 @@ class Controller:
         """R19: after install, before the unit's own relation-created."""
         bag = self.units[unit]
         bag.entered_scope = True
-        address = '10.0.0.{}'.format(unit.split('/')[1])
+        address = address_of(unit)
         bag.settings.update({'ingress-address': address, 'egress-subnets': address + '/32'})
         if self.juju == 3:
             bag.settings['private-address'] = address
@@ -121,6 +123,11 @@ class Controller:
         for name in (before, unit):
             if name and before != unit:
                 self._notify('leadership', name)
+
+
+def address_of(unit: str) -> str:
+    """Return the one address of a unit's machine."""
+    return '10.0.0.{}'.format(unit.split('/')[1])
 
 
 def _hash(settings: Mapping[str, object]) -> int:

@@ -4,14 +4,15 @@ In the child, `subprocess` starts no program, and time, sleep and the wall
 clock are the model's. All else is real: charms.reactive.main(), charmhelpers,
 the charm's own files and databases.
 
-Kinder than Juju: the hook's file is run by a forked Python that has already
-imported charms.reactive, instead of being executed (tests/hooks/test_build.py
-executes one), and tools cost virtual time only; what a hook logs arrives
-with its next call, and cannot be where it is killed.
+Kinder than Juju: a forked Python that has already imported charms.reactive
+runs the hook's file, instead of the file being executed. Tools cost virtual
+time only. What a hook logs arrives with its next call, so a crash never falls
+on a juju-log.
 """
 
 import datetime
 import gc
+import importlib
 import os
 import pickle
 import platform
@@ -23,10 +24,9 @@ import subprocess
 import sys
 import time
 import traceback
-from typing import Any, Callable, ClassVar, Dict, List, NoReturn, Optional, Tuple
-
-LOCKS = (os.path.join('charms', 'layer', 'coordinator'), os.path.join('charmhelpers', 'coordinator.py'))
-"""Code whose hook-tool calls are a lock's: the cost of a hook is counted so."""
+from importlib.machinery import PathFinder
+from types import FrameType, ModuleType
+from typing import Any, Callable, ClassVar, Dict, Iterable, List, NoReturn, Optional, Set, Tuple
 
 # charmhelpers 1.2.1 knows Ubuntu by name and refuses Debian, where these tests may run.
 if not hasattr(platform, 'linux_distribution'):
@@ -45,11 +45,14 @@ def warm_up() -> None:
 class Child:
     """A hook's process, as the model sees it: a message, then it waits for the answer."""
 
-    def __init__(self, script: str, env: Dict[str, str], now: float, log_path: str) -> None:
+    def __init__(
+        self, script: str, env: Dict[str, str], now: float, log_path: str, counted: Tuple[str, ...] = ()
+    ) -> None:
         ours, theirs = socket.socketpair()
         self.pid = os.fork()
         if self.pid == 0:
             ours.close()
+            World.counted = counted
             _run(script, env, _Line(theirs), now, log_path)
         theirs.close()
         self._line = _Line(ours)
@@ -57,7 +60,7 @@ class Child:
 
     def message(self) -> Tuple[Any, ...]:
         """Return a list of juju-log calls made meanwhile, and then one of
-        'call', argv, by_lock; 'sleep', seconds; 'exit', code, why; 'killed'."""
+        'call', argv, counted; 'sleep', seconds; 'exit', code, why; 'killed'."""
         try:
             message = self._line.receive()
         except (EOFError, ConnectionError):  # it died without a word
@@ -92,7 +95,8 @@ class _Line:
         self._sock.sendall(struct.pack('!I', len(body)) + body)
 
     def receive(self) -> Tuple[Any, ...]:
-        return pickle.loads(self._exactly(struct.unpack('!I', self._exactly(4))[0]))
+        message: Tuple[Any, ...] = pickle.loads(self._exactly(struct.unpack('!I', self._exactly(4))[0]))
+        return message
 
     def _exactly(self, size: int) -> bytes:
         body = b''
@@ -116,6 +120,8 @@ class World:
     ask: Callable[[Tuple[Any, ...]], Tuple[Any, ...]]
     now: float
     logged: ClassVar[List[List[str]]] = []
+    counted: ClassVar[Tuple[str, ...]] = ()
+    """Fragments of paths: tool calls that such code makes are counted apart."""
 
 
 def _said(*message: Any) -> Tuple[Any, ...]:
@@ -139,7 +145,7 @@ class Popen:
         if self.args[0] == 'juju-log':
             World.logged.append(self.args)
         else:
-            found, code, out, err = _ask('call', self.args, _by_lock())
+            found, code, out, err = _ask('call', self.args, _is_counted())
         if not found:
             raise FileNotFoundError(2, 'No such file or directory', self.args[0])
         self.returncode: int = code
@@ -175,12 +181,12 @@ def _output(said: str, where: Any, otherwise: Any, text: bool) -> Any:
     return None
 
 
-def _by_lock() -> bool:
-    frame = sys._getframe(2)
+def _is_counted() -> bool:
+    frame: Optional[FrameType] = sys._getframe(2)
     while frame is not None:
-        if any(path in frame.f_code.co_filename for path in LOCKS):
+        if any(path in frame.f_code.co_filename for path in World.counted):
             return True
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return False
 
 
@@ -245,44 +251,105 @@ def replaced() -> List[Tuple[Any, str, Any]]:
     ]
 
 
-CHARM_MODULES = ('charms.layer', 'charms.coordinator', 'reactive', 'relations', 'charmhelpers.coordinator')
-"""Modules that belong to a charm, or that keep a charm's state: each hook has its own."""
-
-BELOW = tuple(name + '.' for name in CHARM_MODULES)
+# Whose modules
 
 
-def is_charms(name: str) -> bool:
-    return name.startswith(CHARM_MODULES) and (name in CHARM_MODULES or name.startswith(BELOW))
+NAMESPACES = ('charms', 'charmhelpers')
+FRAMEWORK = ('charms.reactive', 'charmhelpers.core', 'charmhelpers.cli', 'charmhelpers.osplatform')
+"""What all hooks of a test run share: imported once, before the first hook."""
+
+
+def is_hooks_own(name: str) -> bool:
+    """Tell by its name whether each hook has a module for itself, wherever its file lies.
+
+    Charms add modules to the packages `charms` and `charmhelpers`, and
+    charmhelpers keeps state of a charm in modules that are no part of the
+    framework.
+    """
+    top, _, below = name.partition('.')
+    if top not in NAMESPACES or not below:
+        return False
+    return not any(name == part or name.startswith(part + '.') for part in FRAMEWORK)
+
+
+def lies_in(found: Any, folder: str) -> bool:
+    """Tell whether a module, or the spec of one, was found in a folder."""
+    file = getattr(found, '__file__', None) or getattr(found, 'origin', None)
+    within = getattr(found, '__path__', None) or getattr(found, 'submodule_search_locations', None)
+    places = [file] if isinstance(file, str) else list(within or [])
+    return any(_below(place, folder) for place in places)
+
+
+def _below(place: str, folder: str) -> bool:
+    """A unit's folder has links to its charm's files, and hooks put relative names on their path."""
+    if not os.path.isabs(place):
+        return os.path.exists(os.path.join(folder, place))
+    lib = os.path.realpath(os.path.join(folder, 'lib'))
+    return place.startswith((folder + os.sep, os.path.dirname(lib) + os.sep))
+
+
+def modules_of(charm_dir: str) -> List[str]:
+    """Return what is imported now and is a charm's: of the tests' own layer, or of another charm."""
+    brought = _brought(charm_dir)
+    return [name for name in sys.modules if is_hooks_own(name) or name.partition('.')[0] in brought]
+
+
+def _brought(charm_dir: str) -> Set[str]:
+    """Return the top-level modules that a hook would import from its charm, and that are imported now."""
+    own = [os.path.join(charm_dir, 'lib'), charm_dir, os.path.join(charm_dir, 'hooks')]
+    names = {entry.partition('.')[0] for place in own for entry in _names(place)}
+    path = [own[0], *module_path(charm_dir)[1:], *own[1:]]
+    return {
+        name
+        for name in names.intersection(sys.modules).difference(NAMESPACES)
+        if lies_in(PathFinder.find_spec(name, path), charm_dir)
+    }
+
+
+def take_out(names: Iterable[str]) -> Dict[str, ModuleType]:
+    """Take modules out of sys.modules and out of their packages; return them."""
+    taken = {name: sys.modules.pop(name) for name in names}
+    for name, module in taken.items():
+        package, _, child = name.rpartition('.')
+        if package in sys.modules and vars(sys.modules[package]).get(child) is module:
+            delattr(sys.modules[package], child)
+    return taken
+
+
+def put_in(modules: Dict[str, ModuleType]) -> None:
+    """Undo `take_out`."""
+    sys.modules.update(modules)
+    for name, module in modules.items():
+        package, _, child = name.rpartition('.')
+        if package in sys.modules and package not in modules:
+            setattr(sys.modules[package], child, module)
 
 
 def _replace_the_world(charm_dir: str) -> None:
     for module, name, stand_in in replaced():
         setattr(module, name, stand_in)
-    for name in [name for name in sys.modules if is_charms(name)]:
-        del sys.modules[name]
+    take_out(modules_of(charm_dir))
     sys.path[:] = module_path(charm_dir)
+    importlib.invalidate_caches()
     place_charms(charm_dir)
 
 
-def forget_charms() -> None:
-    """Let no package remember a module of another charm, or of another hook."""
-    for name in CHARM_MODULES:
-        parent, _, child = name.rpartition('.')
-        if parent in sys.modules:
-            sys.modules[parent].__dict__.pop(child, None)
-
-
 def module_path(charm_dir: str) -> List[str]:
-    """Return where a charm's hook looks for modules: not where the test's own layer lies."""
-    places = [place for place in sys.path if not os.path.isdir(os.path.join(place, 'charms', 'layer'))]
+    """Return where a charm's hook looks for modules: not where a layer or a charm of the tests lies."""
+    places = [place for place in sys.path if not _holds_a_charm(place)]
     return [os.path.join(charm_dir, 'lib'), *places]
+
+
+def _holds_a_charm(place: str) -> bool:
+    if os.path.isdir(os.path.join(place, 'charms', 'layer')):
+        return True
+    return any(os.path.exists(os.path.join(place, name)) for name in ('layer.yaml', 'metadata.yaml'))
 
 
 def place_charms(charm_dir: str) -> None:
     """Let the package `charms` be the charm's: charms.reactive brought it before lib/ was on the path."""
     import charms
 
-    forget_charms()
     own = os.path.join(charm_dir, 'lib', 'charms')
     charms.__path__ = [own] + [place for place in charms.__path__ if 'layer' not in _names(place)]
 

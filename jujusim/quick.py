@@ -7,10 +7,10 @@ environment, directory, standard output, module path, the charm's modules, time,
 programs, and the state that charms.reactive and charmhelpers keep in modules.
 
 Kinder than a process: a module of `charms.layer` is run once for each charm and
-not once for each hook, its lists, dicts, sets and Nones are put back as they
-were, other values that it changes in itself stay changed. A hook that is killed
+not once for each hook. Its lists, dicts, sets and Nones are put back as they
+were; other values that it changes in itself stay changed. A hook that is killed
 stops for ever where it asks; its databases are closed, so what it had not
-committed is lost. jujusim/tests/test_jujusim.py demands the same history from both.
+committed is lost. jujusim/tests/test_quick.py demands the same history from both.
 """
 
 import _imp
@@ -31,14 +31,16 @@ import yaml
 from greenlet import getcurrent, greenlet
 
 from jujusim.process import (
-    CHARM_MODULES,
     World,
     exit_message,
-    forget_charms,
-    is_charms,
+    is_hooks_own,
+    lies_in,
     module_path,
+    modules_of,
     place_charms,
+    put_in,
     replaced,
+    take_out,
 )
 
 Slot = Tuple[Any, str]
@@ -88,13 +90,16 @@ class _Charm:
         for name in sorted(_names(Path(lib), '')):
             framework.put(framework.fresh())
             before, known = [repr(value) for value in framework.taken()], set(sys.modules)
-            importlib.import_module(name)
-            fresh = {new: sys.modules[new] for new in set(sys.modules) - known if is_charms(new)}
-            if before == [repr(value) for value in framework.taken()]:
+            try:
+                importlib.import_module(name)
+                alone = before == [repr(value) for value in framework.taken()]
+            except Exception:  # the hook that imports it will say so
+                alone = False
+            fresh = {new: sys.modules[new] for new in set(sys.modules) - known if _is_charms(new)}
+            if alone:
                 self.modules.update(fresh)
             else:  # it registers something: let each hook import it
-                for new in fresh:
-                    del sys.modules[new]
+                take_out(fresh)
             framework.put(framework.fresh())
         self.state = _State(list(self.modules.values()))
 
@@ -118,7 +123,7 @@ class _Loader(SourceFileLoader):
         if self._key not in self.compiled:
             self.compiled[self._key] = marshal.dumps(super().get_code(fullname))
         code: CodeType = marshal.loads(self.compiled[self._key])
-        _imp._fix_co_filename(code, self.path)  # as importlib does with what it reads from a .pyc
+        _imp._fix_co_filename(code, self.path)  # type: ignore[attr-defined]  # as importlib does with what it reads from a .pyc
         return code
 
 
@@ -129,13 +134,15 @@ class _Finder:
 
     @classmethod
     def find_spec(cls, name: str, path: Any = None, target: Any = None) -> Optional[ModuleSpec]:
-        if not is_charms(name) or _Stage.on is None:
+        if _Stage.on is None:
             return None
         place, lib = _Stage.on.env['CHARM_DIR'], _Stage.on.lib
         if (lib, name) not in cls.known:
             spec = PathFinder.find_spec(name, path)
-            if spec is None or not spec.origin or not spec.origin.startswith(place):
-                return spec
+            if spec is None or not spec.origin or not spec.origin.startswith(place + os.sep):
+                return None
+            if not isinstance(spec.loader, SourceFileLoader):
+                return None
             cls.known[lib, name] = spec.origin[len(place) + 1 :], spec.submodule_search_locations is not None
         below, package = cls.known[lib, name]
         origin = os.path.join(place, below)
@@ -158,10 +165,9 @@ class _Stage:
     killed: Set[Any] = set()  # noqa: RUF012 - never resumed, and never unwound before this process ends
 
 
-def _prepare() -> None:
+def _prepare(charm_dir: str) -> None:
     if _Stage.framework is None:
-        for name in [name for name in sys.modules if is_charms(name)]:
-            del sys.modules[name]
+        take_out(modules_of(charm_dir))
         names = [name for name in sys.modules if name.startswith(('charms.reactive', 'charmhelpers.core.'))]
         _Stage.framework = _State([sys.modules[name] for name in sorted(names)])
         _Stage.stand_ins = [*replaced(), (yaml, 'safe_load', _safe_load), (sqlite3, 'connect', _connect)]
@@ -193,9 +199,12 @@ def _connect(*args: Any, **options: Any) -> Any:
 class Child:
     """Stands for process.Child."""
 
-    def __init__(self, script: str, env: Dict[str, str], now: float, log_path: str) -> None:
-        _prepare()
+    def __init__(
+        self, script: str, env: Dict[str, str], now: float, log_path: str, counted: Tuple[str, ...] = ()
+    ) -> None:
+        _prepare(env['CHARM_DIR'])
         self.script, self.env, self.now, self._log_path = script, env, now, log_path
+        self._counted = counted
         self.lib = os.path.realpath(os.path.join(env['CHARM_DIR'], 'lib'))
         self.connections: List[Any] = []
         self._logged: List[List[str]] = []
@@ -259,7 +268,7 @@ class Child:
             begins = False
         sys.stdout = sys.stderr = self._output
         sys.path, sys.argv = self._path, [self.script]
-        World.ask, World.logged = _ask, self._logged
+        World.ask, World.logged, World.counted = _ask, self._logged, self._counted
         if begins:
             World.now = self.now
         if _Stage.on is not self:
@@ -270,16 +279,13 @@ class Child:
     def _take_place(self) -> None:
         assert _Stage.framework is not None
         _Stage.on = self
-        sys.path_importer_cache.pop('lib', None)  # of another charm's directory
+        for place in [place for place in sys.path_importer_cache if not os.path.isabs(place)]:
+            del sys.path_importer_cache[place]  # of another charm's directory
         _place_charms(self.env['CHARM_DIR'])
         if self._charm is None:
             self._charm = _charm_of(self.lib)
             self._own_values, self._modules = self._charm.state.fresh(), dict(self._charm.modules)
-        sys.modules.update(self._modules)
-        for name in set(CHARM_MODULES) & set(self._modules):
-            parent, _, child = name.rpartition('.')
-            if parent:
-                setattr(sys.modules[parent], child, self._modules[name])
+        put_in(self._modules)
         self._charm.state.put(self._own_values)
         _Stage.framework.put(self._values)
 
@@ -304,21 +310,21 @@ class Child:
 def _place_charms(charm_dir: str) -> None:
     import charms
 
-    forget_charms()
     charms.__path__ = [os.path.join(charm_dir, 'lib', 'charms'), *charms.__path__[1:]]
 
 
 def _taken_modules() -> Dict[str, ModuleType]:
     """Take the modules that belong to the charm on stage out of sys.modules."""
-    place = _Stage.on.env['CHARM_DIR'] if _Stage.on else ''
-    taken: Dict[str, ModuleType] = {}
-    for name in sys.modules.keys() - _Stage.known:
-        module = sys.modules[name]
-        if is_charms(name) or (getattr(module, '__file__', None) or '').startswith((place, 'lib/')):
-            taken[name] = sys.modules.pop(name)
-        else:  # of Python's, or of a library's: one for all
-            _Stage.known.add(name)
-    return taken
+    names = sys.modules.keys() - _Stage.known
+    own = [name for name in names if _is_charms(name)]
+    _Stage.known.update(names.difference(own))  # of Python's, or of a library's: one for all
+    return take_out(own)
+
+
+def _is_charms(name: str) -> bool:
+    """Tell whether an imported module belongs to the charm on stage."""
+    assert _Stage.on is not None
+    return is_hooks_own(name) or lies_in(sys.modules[name], _Stage.on.env['CHARM_DIR'])
 
 
 def _ask(message: Tuple[Any, ...]) -> Tuple[Any, ...]:
@@ -329,6 +335,10 @@ def _ask(message: Tuple[Any, ...]) -> Tuple[Any, ...]:
 def _charm_of(lib: str) -> _Charm:
     if lib not in _Stage.charms:
         assert _Stage.framework is not None
+        assert _Stage.on is not None
+        other = modules_of(_Stage.on.env['CHARM_DIR'])  # imported by the tests, or of their own layer
+        take_out(other)
+        _Stage.known.difference_update(other)
         _Stage.charms[lib] = _Charm(_Stage.framework, lib)
     return _Stage.charms[lib]
 

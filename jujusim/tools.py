@@ -1,7 +1,7 @@
-"""The hook tools, answered from the model (R28, §1 of juju-semantics.md).
+"""The hook tools, answered from the model (R28).
 
-A tool or an argument that is not told of here is an error of the simulator,
-never an answer: `Untold` stops the run.
+A tool or an argument that this module does not know is never guessed: `Untold`
+stops the run.
 """
 
 import json
@@ -10,11 +10,11 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 import yaml
 
 from jujusim.agent import Context
-from jujusim.model import RELATION, RELATION_ID, NotLeader
+from jujusim.model import NotLeader, address_of
 
 
 class Untold(Exception):
-    """Raised where a hook asks for something this Juju was not told about."""
+    """Raised where a hook calls a tool, a flag or a program that this Juju has no answer for."""
 
 
 class Answer(NamedTuple):
@@ -113,7 +113,7 @@ def _relation(context: Context, flags: Dict[str, str]) -> None:
         if not context.operation.with_relation:
             raise Misuse('no relation id specified')
         return
-    if given.split(':')[-1] != RELATION_ID.split(':')[-1] or not context.knows_relation:
+    if given.split(':')[-1] != '0' or not context.knows_relation:
         raise Misuse('invalid value "{}" for option -r: relation not found'.format(given))
 
 
@@ -121,7 +121,8 @@ def _relation_ids(context: Context, arguments: List[str]) -> str:
     _, rest = _reading('relation-ids', arguments, 1)
     if not rest:
         raise Untold('relation-ids without a name')
-    return _json([RELATION_ID] if rest == [RELATION] and context.knows_relation else [])
+    known = context.knows_relation and rest == [context.controller.relation]
+    return _json([context.controller.relation_id] if known else [])
 
 
 def _relation_list(context: Context, arguments: List[str]) -> str:
@@ -133,7 +134,7 @@ def _relation_list(context: Context, arguments: List[str]) -> str:
 def _relation_get(context: Context, arguments: List[str]) -> str:
     flags, rest = _reading('relation-get', arguments, 2, app=False)
     _relation(context, flags)
-    key, target = (rest + [None, None])[:2]  # type: ignore[list-item]
+    key, target = (*rest, None, None)[:2]
     app = context.controller.app
     if '--app' in flags:
         if target != app:
@@ -156,7 +157,7 @@ def _no_settings(context: Context, unit: str) -> str:
     if context.controller.juju == 4:
         return 'relation unit not found'
     form = 'cannot read settings for unit "{0}" in relation "{1}": unit "{0}": settings not found'
-    return form.format(unit, RELATION_ID)
+    return form.format(unit, context.controller.relation_id)
 
 
 def _relation_set(context: Context, arguments: List[str]) -> str:
@@ -214,8 +215,8 @@ def _leader_set(context: Context, arguments: List[str]) -> str:
 
 def _goal_state(context: Context, arguments: List[str]) -> str:
     _reading('goal-state', arguments)
-    if context.cached.get('subordinate'):
-        return _json({'units': {}, 'relations': {}})  # §6.4
+    if context.controller.subordinate:
+        return _json({'units': {}, 'relations': {}})
     units = {
         name: {'status': 'dying' if unit.life == 'dying' else unit.status, 'since': '2026-01-01 00:00:00Z'}
         for name, unit in context.controller.goal_units().items()
@@ -242,7 +243,7 @@ def _status_set(context: Context, arguments: List[str]) -> str:
 def _status_get(context: Context, arguments: List[str]) -> str:
     _reading('status-get', arguments, include_data=False)
     unit = context.controller.units[context.agent.name]
-    first = {'status': unit.status, 'message': unit.status_message, 'status-data': {}}
+    first: Dict[str, object] = {'status': unit.status, 'message': unit.status_message, 'status-data': {}}
     return _json(context.cached.setdefault('status', first))
 
 
@@ -251,7 +252,19 @@ def _config_get(context: Context, arguments: List[str]) -> str:
     if '--all' in flags and rest:
         raise Untold('config-get --all {}'.format(rest[0]))
     config = context.cached.setdefault('config', dict(context.controller.config))
-    return _json(config if '--all' in flags or not rest else config.get(rest[0]))  # type: ignore[attr-defined]
+    return _json(config if '--all' in flags or not rest else config.get(rest[0]))
+
+
+def _unit_get(context: Context, arguments: List[str]) -> str:
+    _, rest = _reading('unit-get', arguments, 1)
+    if rest not in (['private-address'], ['public-address']):
+        raise Misuse('unknown setting "{}"'.format(' '.join(rest)))
+    return _json(address_of(context.agent.name))
+
+
+def _accepted(context: Context, arguments: List[str]) -> str:
+    """Take what tells no other unit anything, and forget it."""
+    return ''
 
 
 def _in_action(context: Context) -> None:
@@ -262,7 +275,10 @@ def _in_action(context: Context) -> None:
 def _action_get(context: Context, arguments: List[str]) -> str:
     _, rest = _reading('action-get', arguments, 1)
     _in_action(context)
-    return _json(None if rest and rest != ['-'] else {})
+    found: Any = dict(context.operation.parameters)
+    for word in rest[0].split('.') if rest and rest != ['-'] else []:
+        found = found.get(word) if isinstance(found, dict) else None
+    return _json(found)
 
 
 def _action_set(context: Context, arguments: List[str]) -> str:
@@ -289,6 +305,10 @@ _TOOLS: Dict[str, Tool] = {
     'status-set': _status_set,
     'status-get': _status_get,
     'config-get': _config_get,
+    'unit-get': _unit_get,
+    'application-version-set': _accepted,
+    'open-port': _accepted,
+    'close-port': _accepted,
     'action-get': _action_get,
     'action-set': _action_set,
     'action-fail': _action_fail,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 
 from jujusim.juju import Juju
-from tests.deploy import IMPORTS, ROOT, assemble, machine
+from tests.deploy import COUNTED, IMPORTS, ROOT, assemble, machine
 
 settings.register_profile('share', max_examples=20)
 if os.environ.get('SUITE') == 'share':
@@ -45,6 +45,7 @@ def model(request: Any) -> Iterator[Callable[..., Juju]]:
     def make(charm: Path, **options: Any) -> Juju:
         options.setdefault('quick', getattr(request.module, 'QUICK', True))
         options.setdefault('machine', machine)
+        options.setdefault('counted', COUNTED)
         options.setdefault('config', {'memory': 1, 'go': 0})
         juju = Juju(charm, **options)
         made.append(juju)

@@ -1,11 +1,15 @@
 """Charms put together and models made of them, as the tests, campaigns and benchmarks share them."""
 
 from pathlib import Path
-from typing import Any, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
-from jujusim.charm import assemble
+import jujusim.charm
 
 ROOT = Path(__file__).resolve().parents[1]
+LAYERS = {'layer:basic': ROOT / 'tests' / 'layers' / 'basic', 'layer:coordinator': ROOT}
+COUNTED = ('charms/layer/coordinator', 'charmhelpers/coordinator.py')
+"""Code whose hook-tool calls are a lock's: what a lock costs a hook is counted so."""
+
 RESTART_S = 60.0
 
 IMPORTS = """from subprocess import check_call
@@ -17,7 +21,17 @@ from charms.reactive import hook, when, when_not
 
 """
 
-__all__ = ['IMPORTS', 'RESTART_S', 'ROOT', 'assemble', 'begun', 'machine', 'said']
+
+def assemble(charm: Path, target: Path, options: Optional[Dict[str, Any]] = None) -> Path:
+    """Write the charm of a top layer to a new folder, and return that folder.
+
+    Args:
+        charm: the folder of the top layer.
+        target: the folder to write, which must not exist.
+        options: layer options of layer:coordinator, instead of the charm's own.
+    """
+    chosen = None if options is None else {'coordinator': options}
+    return jujusim.charm.assemble(charm, target, LAYERS, chosen)
 
 
 def machine(unit: str, argv: List[str]) -> Optional[Tuple[float, int]]:

@@ -28,8 +28,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
-from jujusim.charm import assemble
 from jujusim.juju import Event, Juju, Restless
+from tests.deploy import COUNTED, assemble
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -523,7 +523,7 @@ def live(kind: Kind, quick: bool = True) -> Verdict:
     charm = charm_of(kind.lock, kind.plan, kind.slots, kind.queues)
     with Juju(
         charm, units=kind.units, juju=kind.juju, seed=kind.seed, config={'go': 0}, machine=machine(kind),
-        delay_s=delay_s, update_status_s=NEVER_S, quick=quick,
+        delay_s=delay_s, update_status_s=NEVER_S, quick=quick, counted=COUNTED,
     ) as model:  # fmt: skip
         account, bad = Account(model, kind), BadLuck(model, kind)
         for unit in model.units:

@@ -16,6 +16,7 @@ from typing import Any, Callable, List, NamedTuple, Optional, Set
 
 from jujusim.juju import Juju, Restless
 from tests.campaigns import chaos
+from tests.deploy import COUNTED
 
 SPREAD_S = 300.0
 
@@ -147,7 +148,7 @@ def live(seed: int) -> Verdict:
     delay_s = (0.5, 20.0) if kind.slow else None
     with Juju(
         old_charm(), units=kind.units, juju=3, seed=seed, config={'go': 0}, machine=chaos.machine(kind),
-        delay_s=delay_s, update_status_s=chaos.NEVER_S, quick=True,
+        delay_s=delay_s, update_status_s=chaos.NEVER_S, quick=True, counted=COUNTED,
     ) as model:  # fmt: skip
         for unit in model.units:
             model.clock_skew_s[unit] = dice.choice([0.0, dice.uniform(-300, 300)])

@@ -1,6 +1,7 @@
 """The house rules that a test can keep: who may import what, and what may not ship."""
 
 import ast
+import re
 
 import pytest
 
@@ -80,8 +81,21 @@ def test_nothing_of_the_layer_stands_in_the_way_of_layer_basic():
     assert (ROOT / 'hooks' / 'relations' / 'coordinator').is_symlink()
 
 
-def test_the_local_juju_knows_no_lock():
-    for path in (ROOT / 'jujusim').glob('*.py'):
-        text = path.read_text(encoding='utf-8')
-        assert 'import rules' not in text
-        assert 'layer.coordinator import' not in text
+def test_the_local_juju_knows_no_name_of_the_layer():
+    for path in (ROOT / 'jujusim').rglob('*.py'):
+        assert 'coordinator' not in path.read_text(encoding='utf-8'), path
+
+
+def test_every_rule_of_juju_that_is_cited_is_in_the_table_of_the_local_juju():
+    readme = (ROOT / 'jujusim' / 'README.md').read_text(encoding='utf-8')
+    table = set(re.findall(r'^\| (R\d+) \|', readme, re.MULTILINE))
+    tracked = [
+        path
+        for folder in ('lib', 'reactive', 'interfaces', 'jujusim', 'tests', 'benchmarks', 'examples', 'docs')
+        for path in (ROOT / folder).rglob('*')
+        if path.suffix in ('.py', '.md', '.pml')
+    ]
+
+    for path in [*tracked, *ROOT.glob('*.md')]:
+        cited = set(re.findall(r'\bR\d+\b', path.read_text(encoding='utf-8')))
+        assert cited <= table, path

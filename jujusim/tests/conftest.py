@@ -1,0 +1,54 @@
+"""Charms and models of the local Juju's own tests."""
+
+import pytest
+
+from jujusim.juju import Juju
+from jujusim.tests.scripts import HEAD, METADATA, REMOTE_CONTROL, forget
+
+
+@pytest.fixture
+def model():
+    """Makes models, and closes them after the test. A hook is a process, unless a test says quick=True."""
+    made = []
+
+    def make(charm, **options):
+        options.setdefault('config', {'go': 0})
+        juju = Juju(charm, **options)
+        made.append(juju)
+        return juju
+
+    yield make
+    for juju in made:
+        juju.close()
+
+
+@pytest.fixture
+def charm(tmp_path):
+    """Makes a charm of scripts: hooks by their name, actions as `actions/NAME`; and of other files."""
+
+    def make(scripts, files=None):
+        top = tmp_path / 'charm'
+        for name, body in {**REMOTE_CONTROL, **scripts}.items():
+            path = top / (name if '/' in name else 'hooks/' + name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(HEAD + body)
+        for name, text in {'metadata.yaml': METADATA, **(files or {})}.items():
+            path = top / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return top
+
+    return make
+
+
+@pytest.fixture
+def deployed(model, charm):
+    """Makes a model of such a charm; what happened until it came to rest is forgotten."""
+
+    def make(juju, scripts=None, units=2, files=None, **options):
+        made = model(charm(scripts or {}, files), units=units, juju=juju, **options)
+        made.run()
+        forget(made)
+        return made
+
+    return make

@@ -1,0 +1,206 @@
+"""Units that come and go: R19 to R23."""
+
+import pytest
+
+from jujusim.tests.scripts import (
+    CHANGED,
+    CREATED,
+    DEPARTED,
+    JOINED,
+    act,
+    both,
+    hooks,
+    noted,
+    only_3,
+    only_4,
+    run_until,
+    times,
+)
+
+# R19: entering
+
+
+@both
+def test_peers_join_a_new_unit_before_it_has_been_configured(deployed, juju):
+    made = deployed(juju, {CREATED: 'time.sleep(50)'})
+
+    added = made.add_unit()
+    made.run()
+
+    joined = times(made, 'app/0', 'begins', '{} ({})'.format(JOINED, added))
+    assert joined[0] < times(made, added, 'begins', 'config-changed')[0]
+
+
+@both
+def test_a_unit_in_its_install_hook_has_no_relation(model, charm, juju):
+    ids = 'note("ids", *ask("relation-ids", "cluster"))'
+    made = model(charm({'install': ids, CREATED: ids}), units=1, juju=juju)
+
+    made.run()
+
+    assert noted(made, 'app/0', 'ids') == [[], ['cluster:0']]
+
+
+# R20-R23: leaving
+
+
+@only_3
+def test_peers_see_a_unit_depart_while_it_is_still_at_work(deployed, juju):
+    made = deployed(juju)
+
+    made.run_action('app/1', 'nap')
+    made.run(seconds=5)
+    made.remove_unit('app/1')
+    made.run(seconds=5)
+
+    assert hooks(made, 'app/0') == [DEPARTED + ' (app/1)']
+    assert 'app/1' in made.running
+
+
+@only_4
+def test_peers_are_never_told_of_a_departure_and_go_on_listing_the_unit(deployed, juju):
+    made = deployed(juju)
+
+    made.remove_unit('app/1')
+    made.run()
+    act(made, 'app/0', 'list')
+
+    assert made.units == ['app/0']
+    assert hooks(made, 'app/0') == ['action list']
+    assert noted(made, 'app/0', 'list') == [['app/1']]
+
+
+@only_4
+def test_a_unit_added_later_joins_no_dead_unit(deployed, juju):
+    made = deployed(juju)
+    made.remove_unit('app/1')
+    made.run()
+
+    added = made.add_unit()
+    made.run()
+
+    assert [hook for hook in hooks(made, added) if hook.startswith(JOINED)] == [JOINED + ' (app/0)']
+
+
+@both
+def test_a_leaver_departs_from_every_peer_in_its_own_name_then_stops_and_is_removed(deployed, juju):
+    who = 'note("departing", os.environ["JUJU_DEPARTING_UNIT"], os.environ["JUJU_REMOTE_UNIT"])'
+    made = deployed(juju, {DEPARTED: who}, units=3)
+
+    made.remove_unit('app/1')
+    made.run()
+
+    departed = [DEPARTED + ' (app/0)', DEPARTED + ' (app/2)']
+    assert hooks(made, 'app/1') == [*departed, 'stop', 'remove']
+    assert noted(made, 'app/1', 'departing') == [['app/1', 'app/0'], ['app/1', 'app/2']]
+    assert noted(made, 'app/0', 'departing') == ([['app/1', 'app/1']] if juju == 3 else [])
+
+
+@both
+def test_a_leaver_leads_until_it_is_gone(deployed, juju):
+    made = deployed(juju, {'remove': 'time.sleep(100);note("leads", ask("is-leader"))'})
+
+    made.remove_unit('app/0')
+    made.run()
+
+    assert noted(made, 'app/0', 'leads') == [[True]]
+    assert times(made, 'app/1', 'leads')[0] > times(made, 'app/0', 'is gone')[0]
+
+
+@both
+def test_a_unit_that_claimed_the_lease_of_a_gone_leader_keeps_it(deployed, juju):
+    made = deployed(juju, units=4)
+
+    made.lose_unit('app/0', force=True)
+    made.elect('app/3')
+    made.run(seconds=100)
+
+    assert made.controller.leader == 'app/3'
+
+
+@both
+def test_a_unit_removed_in_its_first_config_changed_still_starts_before_it_stops(deployed, juju):
+    made = deployed(juju, {'config-changed': 'time.sleep(20)'})
+
+    added = made.add_unit()
+    run_until(made, added, 'begins', 'config-changed')
+    made.remove_unit(added)
+    made.run()
+
+    assert hooks(made, added)[-4:] == ['config-changed', 'start', 'stop', 'remove']
+
+
+@both
+def test_a_unit_removed_in_a_joined_hook_still_runs_its_changed(deployed, juju):
+    made = deployed(juju, {JOINED: 'time.sleep(20)'})
+
+    added = made.add_unit()
+    run_until(made, added, 'begins', JOINED)
+    made.remove_unit(added)
+    made.run()
+
+    last = [CHANGED + ' (app/0)', DEPARTED + ' (app/0)', 'stop', 'remove']
+    assert hooks(made, added)[-5:] == [JOINED + ' (app/0)', *last]
+
+
+@both
+def test_a_unit_removed_before_it_is_installed_is_never_joined(deployed, juju):
+    made = deployed(juju)
+
+    made.remove_unit(made.add_unit())
+    made.run()
+
+    assert made.units == ['app/0', 'app/1']
+    assert hooks(made, 'app/0') == hooks(made, 'app/1') == []
+
+
+@only_3
+def test_a_departing_peer_is_no_longer_listed_and_can_still_be_read(deployed, juju):
+    look = 'note("sees", members(), word("app/1"))'
+    made = deployed(juju, {DEPARTED: look + ' if ME == "app/0" else None', 'actions/later': look})
+    act(made, 'app/1', 'say-a')
+
+    made.remove_unit('app/1')
+    made.run()
+    act(made, 'app/0', 'later')
+
+    assert noted(made, 'app/0', 'sees') == [[[], 'a'], [[], 'a']]
+
+
+@both
+@pytest.mark.parametrize('unit', ['app/1', 'app/9'])
+def test_a_unit_that_never_was_or_never_entered_cannot_be_read(deployed, juju, unit):
+    get = 'told("get", tool("relation-get", "-r", RELATION, "-", "{}", "--format=json"))'.format(unit)
+    made = deployed(juju, {'actions/get': get, 'install': 'time.sleep(50)'}, units=1)
+
+    made.add_unit()
+    made.run(seconds=10)
+    made.run_action('app/0', 'get')
+    made.run(seconds=5)
+
+    [[code, error]] = noted(made, 'app/0', 'get')
+    assert (code, error.split()[0]) == (1, 'ERROR')
+
+
+@both
+def test_goal_state_names_itself_and_dying_units_and_no_dead_ones(deployed, juju):
+    script = 'units = ask("goal-state")["units"]\n'
+    script += 'note("goal", *sorted([name, units[name]["status"]] for name in units))'
+    made = deployed(juju, {'actions/goal': script, 'stop': 'time.sleep(50)'}, units=3)
+
+    made.lose_unit('app/2', force=True)
+    made.remove_unit('app/1')
+    made.run(seconds=20)
+    made.run_action('app/0', 'goal')
+    made.run()
+
+    assert noted(made, 'app/0', 'goal') == [[['app/0', 'waiting'], ['app/1', 'dying']]]
+
+
+@both
+def test_goal_state_of_a_subordinate_is_empty(deployed, juju):
+    made = deployed(juju, {'actions/goal': 'note("goal", ask("goal-state")["units"])'}, subordinate=True)
+
+    act(made, 'app/0', 'goal')
+
+    assert noted(made, 'app/0', 'goal') == [[{}]]

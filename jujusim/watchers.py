@@ -1,0 +1,162 @@
+"""What the controller sends to the agents, each change with a delay of its own, and the lease (R3, R14)."""
+
+from typing import Dict, List, Optional, Set, Tuple
+
+from jujusim.agent import Agent
+from jujusim.model import Controller
+from jujusim.timeline import Timeline
+
+LEASE_S, RENEW_S, SWEEP_S = 60.0, 30.0, {3: 1.0, 4: 5.0}  # R14
+UPDATE_STATUS_S, UPDATE_STATUS_SPREAD = 300.0, 0.2  # R26
+
+
+class Watched(Timeline):
+    """A controller, and the agents that watch it."""
+
+    def __init__(
+        self,
+        app: str,
+        juju: int,
+        relation: str,
+        seed: int,
+        delay_s: Tuple[float, float],
+        update_status_s: float,
+    ) -> None:
+        super().__init__(seed, delay_s)
+        self.controller = Controller(app, juju, self._notify, relation)
+        self.agents: Dict[str, Agent] = {}
+        self.update_status_s = update_status_s
+        self._lost: Set[str] = set()
+        self._renewals = 0
+
+    @property
+    def units(self) -> List[str]:
+        """The units that are not dead, in the order in which they were added."""
+        return [name for name, unit in self.controller.units.items() if unit.life != 'dead']
+
+    def _wake(self, name: str, after_s: float = 0.01) -> None:
+        self._soon(after_s, lambda: self._next(name))
+
+    def _next(self, name: str) -> None:
+        """Let a unit's agent run what comes next, if it is idle."""
+        raise NotImplementedError
+
+    def _has_work(self, unit: str) -> bool:
+        if unit in self._lost or not self.controller.units[unit].connected:
+            return False
+        agent = self.agents[unit]
+        if agent.local.in_error:
+            return True
+        operation = agent.next_operation()
+        return operation is not None and operation.name != 'update-status'
+
+    # Watchers (R3)
+
+    def _notify(self, channel: str, unit: str) -> None:
+        """A controller's change is on its way to every agent that watches it."""
+        for name in self.agents:
+            if channel == 'leadership':
+                if name == unit:
+                    self._deliver(name, channel, unit)
+            elif channel in ('app', 'leader-settings') or name != unit:
+                # R24: the application's bag wakes its writer; R18: leader settings do once it is deposed
+                self._deliver(name, channel, unit)
+
+    def _deliver(self, name: str, channel: str, unit: str) -> None:
+        self._soon(self._delay(), lambda: self._arrive(name, channel, unit))
+
+    def _arrive(self, name: str, channel: str, unit: str) -> None:
+        """The snapshot takes the value of now: later values overwrite earlier ones."""
+        if not self.controller.units[name].connected:
+            if name not in self._lost:
+                self._soon(1.0, lambda: self._arrive(name, channel, unit))
+            return
+        agent = self.agents[name]
+        if channel in ('unit', 'scope'):
+            if self.controller.in_scope(unit):
+                if unit in agent.remote.members or self.controller.units[unit].life != 'dead':
+                    agent.remote.members[unit] = self.controller.version(unit)
+            else:
+                agent.remote.members.pop(unit, None)
+        elif channel == 'app':
+            agent.remote.app_version = self.controller.app_version()
+        elif channel == 'leader-settings':
+            agent.remote.leader_settings += 1
+        elif channel == 'leadership':
+            agent.remote.leads = self.controller.leader == name
+        elif channel == 'config':
+            agent.remote.config = self.controller.config_version()
+        elif channel == 'life':
+            agent.remote.dying = True
+        self._wake(name, 0.0)
+
+    # Leases (R14) and update-status (R26), which go on for ever
+
+    def elect(self, unit: Optional[str] = None, after_s: float = 0.0) -> None:
+        """Move leadership now, whatever its cause. A hook under way goes on (R16)."""
+        if after_s:
+            self.at(self.now + after_s, lambda: self.elect(unit))
+            return
+        chosen = unit or self.random.choice(self._candidates() or [''])
+        if chosen and self.may_lead(chosen) and chosen != self.controller.leader:
+            self.controller.set_leader(chosen)
+            self._renew()
+            self._tell(chosen, 'leads')
+
+    def may_lead(self, name: str) -> bool:
+        """Whether a unit can hold the lease now; a test may put a stricter rule in its place."""
+        unit = self.controller.units[name]
+        return unit.connected and unit.life != 'dead'
+
+    def _candidates(self) -> List[str]:
+        return [
+            name for name in self.units if self.may_lead(name) and self.controller.units[name].life == 'alive'
+        ]
+
+    def _fill_vacancy(self) -> None:
+        """Where nobody holds the lease, an agent claims it before long."""
+
+        def claim() -> None:
+            if self.controller.leader is None:
+                self.elect()
+
+        if self.controller.leader is None:
+            self._soon(self.random.uniform(0.1, 1.0), claim)
+
+    def _renew(self) -> None:
+        """The lease holds for LEASE_S from now; the holder's agent comes again after RENEW_S."""
+        self._renewals += 1
+        holder, renewal = self.controller.leader, self._renewals
+
+        def due() -> None:
+            if holder is None or self.controller.leader != holder or self._renewals != renewal:
+                return
+            if self.controller.units[holder].connected:
+                self._renew()
+            else:
+                sweep = self.random.uniform(0.5, SWEEP_S[self.controller.juju]) + 1.0
+                self._soon(LEASE_S - RENEW_S + sweep, expire)
+
+        def expire() -> None:
+            if self.controller.leader == holder and self._renewals == renewal:
+                self._tell(str(holder), 'lost its lease')
+                self.controller.set_leader(None)
+                self.elect()
+
+        self.at(self.now + RENEW_S, due)
+
+    def _schedule_update_status(self, name: str) -> None:
+        spread = self.random.uniform(1 - UPDATE_STATUS_SPREAD, 1 + UPDATE_STATUS_SPREAD)
+
+        def due() -> None:
+            if self.controller.units[name].life != 'dead' and name not in self._lost:
+                self.agents[name].update_status_due = True
+                self._next(name)
+                self._schedule_update_status(name)
+
+        self.at(self.now + self.update_status_s * spread, due)
+
+    def update_status(self, unit: str) -> None:
+        """Let a unit's next update-status be due now."""
+        self.agents[unit].update_status_due = True
+        self._wake(unit)
