@@ -2,7 +2,7 @@
 
 Nothing leaves the layer but the ValueError of a wrong option, and nothing held
 changes. First the reading alone, then hooks of three units in this process,
-through the layer's own juju.py over hook tools that refuse what Juju's refuse.
+through the layer's own juju.py over jujusim's hook tools.
 
 `make test` runs some thousands of cases. FUZZ=20000 in the environment runs so
 many of each test instead: `FUZZ=20000 .venv/bin/python -m pytest tests/unit/test_fuzz.py`.
@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.garbage import cases, claims_or_worse, ledgers_or_worse, locals_or_worse, randoms, values
-from tests.threeunits import CLAIMS_KEY, LEDGER_KEY, MEMORY, UNITS, everybody_is_served, first_world, settle
+from tests.threeunits import MEMORY, UNITS, everybody_is_served, first_world, settle
 
 pytestmark = pytest.mark.every_python
 both = pytest.mark.parametrize('version', [3, 4])
@@ -202,10 +202,9 @@ def may_be_done(text):
 def test_any_claim_in_a_databag_fails_no_hook_and_frees_nothing(worlds, version, holder, unit, text, upgrade):
     text = text.encode('utf-8', 'replace').decode().replace('\x00', '')  # as Juju gives it
     world = worlds(version, holder)
-    world.bags[unit][CLAIMS_KEY] = text
-    world.news_of(unit)
+    world.write_claims(unit, text)
     if upgrade:
-        world.bring((unit, 'upgrade-charm', ''))
+        world.upgrade(unit)
 
     settle(world)
 
@@ -246,7 +245,7 @@ def keeps_the_holder_in_front(entries, holder):
 
 def tokens_are_used_up(world):
     """Whether a spoilt ledger had a token at the end of all, and a claim now tells it: README, limits."""
-    claims = [wire.claims(bag[CLAIMS_KEY], '')[0] for bag in world.bags.values()]
+    claims = [wire.claims(world.claims_text(unit), '')[0] for unit in UNITS]
     return max(claim.token for own in claims for claim in own.values()) > rules.MAX_TOKEN - 100
 
 
@@ -257,12 +256,12 @@ def test_any_ledger_fails_no_hook_and_gives_no_lock_twice(worlds, version, holde
     text = text.encode('utf-8', 'replace').decode().replace('\x00', '')
     world = worlds(version, holder)
     before = dict(world.served)
-    world.write_ledger('', {LEDGER_KEY: text})
+    world.write_ledger(text)
 
     settle(world)
 
     entries = entries_of(text) if text else []
-    now = world.ledger.get(LEDGER_KEY)
+    now = world.ledger_text
     if entries is None:
         assert world.served == before and now == text
         assert not fault_of(world, 'holds no more')
@@ -273,7 +272,7 @@ def test_any_ledger_fails_no_hook_and_gives_no_lock_twice(worlds, version, holde
         assert all(entry in kept for entry in entries if not is_ticket(entry) and not may_be_gone(entry))
     if entries is None or not all(map(is_ticket, entries)):  # the operator empties it, as README says
         world.at_work.clear()
-        world.write_ledger('', {LEDGER_KEY: ''})
+        world.write_ledger('')
         assert everybody_is_served(world) or tokens_are_used_up(world)
 
 
@@ -345,7 +344,7 @@ def test_any_text_that_the_local_store_believes_it_wrote_fails_no_hook(worlds, v
 @given(st.sampled_from(HOLDERS), st.sampled_from(UNITS), randoms, locals_or_worse)
 def test_any_local_store_fails_no_hook_and_frees_and_loses_nothing(worlds, version, holder, unit, rng, text):
     world = worlds(version, holder)
-    unheard = '"asked":1' in world.bags[unit][CLAIMS_KEY]  # its hook asked, and failed
+    unheard = '"asked":1' in world.claims_text(unit)  # its hook asked, and failed
     spoil(world.store(unit), rng, text)
 
     settle(world)
