@@ -117,7 +117,8 @@ def in_hook(agent: Agent, operation: Operation, charm_dir: Path) -> Iterator[Hoo
     hookenv.cache.clear()
     process.World.ask, process.World.now, process.World.logged = hook.answer, EPOCH_S, []
     with patch.dict(os.environ, env, clear=True), patch.object(subprocess, 'Popen', process.Popen):
-        yield hook
+        with patch.object(hookenv, '_atexit', []):
+            yield hook
     hook.logged += process.World.logged
     if hook.refused:
         raise hook.refused

@@ -1,6 +1,6 @@
 """Three units that take turns at one lock, in this process, over jujusim's own agents and hook tools.
 
-What is real: the layer's port to Juju, its protocol, and the local stores on
+What is real: the layer's session, its port to Juju, and the local stores on
 disk. What is jujusim's: which hook comes next, what it sees, what its tools
 answer (tests/inprocess.py). What is here: one unit runs a hook after another,
 each change arrives at once, and a turn fails once before it succeeds.
@@ -12,15 +12,18 @@ import os
 import shutil
 from collections import deque
 
-from charms.layer.coordinator import juju, policy, protocol
+from charms.layer.coordinator import juju
+from charms.layer.coordinator.policy import Policy
+from charms.layer.coordinator.session import Session
+from charms.layer.coordinator.view import Snapshot
 
 from tests import inprocess
 
 UNITS = ('app/0', 'app/1', 'app/2')
-CLAIMS_KEY, LEDGER_KEY, STORE = 'coordinator-claims', 'coordinator-ledger', '.coordinator.db'
+CLAIMS_KEY, LEDGER_KEY, STORE = 'coordinator-claims', 'coordinator-ledger', '.coordinator.json'
 
 MEMORY = '/dev/shm' if os.path.isdir('/dev/shm') else None
-"""A place for stores: each text is committed, and on a disk that takes its time."""
+"""A place for stores: each write waits for the disk, and a disk takes its time."""
 
 
 class World:
@@ -107,11 +110,7 @@ class World:
         agent, writes = self.agents[unit], self.controller.units[unit].writes
         agent.local.pending = operation
         with self.in_hook(unit, operation) as hook:
-            port = juju.Juju()
-            try:
-                succeeds = self.handlers(port, unit, operation.name)
-            finally:
-                port._store._kv.conn.close()
+            succeeds = self.handlers(unit, operation.name)
         if succeeds:
             hook.commit()
             agent.done(operation)
@@ -122,12 +121,15 @@ class World:
         """Be in a hook of this unit."""
         return inprocess.in_hook(self.agents[unit], operation, self.home(unit))
 
-    def handlers(self, port, unit, name):
+    def handlers(self, unit, name):
         """Run the hook's handlers, and return whether they succeed: the first time at work they do not."""
-        hook = protocol.begin(port, juju.occasion(), policy.Policy())
+        port = juju.Juju()
+        session = Session(port, Snapshot(juju.context()), Policy(), port.log)
+        session.look()
+        session.begin()
         if name == 'config-changed':
-            hook = protocol.request(port, hook, 'a', '2026-01-01')
-        holds, worked = hook.turn('a') is not None, unit in self.at_work
+            session.request('a')
+        holds, worked = session.turn('a') is not None, unit in self.at_work
         if worked and not holds:
             self.faults.append('{} holds no more'.format(unit))
         if holds and self.at_work - {unit}:
@@ -136,9 +138,9 @@ class World:
             self.at_work.add(unit)
             return False
         if holds:
-            hook = protocol.release(port, hook, 'a')
+            session.release('a')
             self.served[unit] += 1
-        protocol.end(port, hook, frozenset(), frozenset(), '')
+        session.end()
         self.at_work.discard(unit)
         return True
 
