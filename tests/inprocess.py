@@ -116,7 +116,7 @@ def in_hook(agent: Agent, operation: Operation, charm_dir: Path) -> Iterator[Hoo
     env = environment(agent, operation, str(charm_dir), VERSIONS[agent.controller.juju])
     hookenv.cache.clear()
     process.World.ask, process.World.now, process.World.logged = hook.answer, EPOCH_S, []
-    with patch.dict(os.environ, env, clear=True), patch.object(subprocess, 'Popen', process.Popen):
+    with patch.object(os, 'environ', env), patch.object(subprocess, 'Popen', process.Popen):
         with patch.object(hookenv, '_atexit', []):
             yield hook
     hook.logged += process.World.logged
