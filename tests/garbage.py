@@ -8,7 +8,7 @@ import os
 import re
 
 from charms.layer.coordinator import wire
-from charms.layer.coordinator.rules import Claim, Ledger, Ticket
+from charms.layer.coordinator.rules import Claim, Ledger, Ticket, UnitState
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
@@ -101,9 +101,13 @@ def entry(rng):
     return claim
 
 
-def claim_text(rng):
+def claims(rng):
     queues = {word(rng): mostly(rng, lambda: entry(rng)) for _ in range(rng.randint(0, 2))}
-    return json.dumps({'v': mostly(rng, lambda: 1), 'queues': mostly(rng, lambda: queues)})
+    return {'v': mostly(rng, lambda: 1), 'queues': mostly(rng, lambda: queues)}
+
+
+def claim_text(rng):
+    return json.dumps(claims(rng))
 
 
 def ticket(rng):
@@ -118,11 +122,11 @@ def text_of_ledger(rng):
     return json.dumps({**head, 'tickets': mostly(rng, lambda: tickets)})
 
 
-def text_of_local(rng):
+def text_of_state(rng):
     return json.dumps({
-        'own': mostly(rng, lambda: claim_text(rng)),
-        'committed': mostly(rng, lambda: claim_text(rng)),
-        'peers': mostly(rng, lambda: {word(rng): mostly(rng, lambda: claim_text(rng)) for _ in range(2)}),
+        'own': mostly(rng, lambda: claims(rng)),
+        'committed': mostly(rng, lambda: claims(rng)),
+        'peers': mostly(rng, lambda: {word(rng): mostly(rng, lambda: claims(rng)) for _ in range(2)}),
         'led': mostly(rng, lambda: rng.random() < 0.5),
         'published': mostly(rng, lambda: rng.random() < 0.5),
     })  # fmt: skip
@@ -159,21 +163,24 @@ LEDGERS = (
     wire.ledger_text(Ledger(3, tuple(Ticket(n + 1, '', 'app/{}'.format(n), 2) for n in range(3)))),
     wire.ledger_text(Ledger(9, (Ticket(8, 'b', 'app/1', 1, 2), Ticket(9, '', 'app/0', 2, 3)))),
 )
-LOCALS = tuple(
-    wire.local_text(
-        wire.Local(
-            (('', Claim(2, 1, (('a', '2026'),))),),
-            (('', Claim(1, 1)),),
-            ((('app/1', ''), Claim(2, done)), (('app/2', 'b'), Claim(3, 3))),
-            led,
-            True,
-        )
+STATES = tuple(
+    json.dumps(
+        wire.state_value(
+            UnitState(
+                (('', Claim(2, 1, (('a', '2026'),))),),
+                (('', Claim(1, 1)),),
+                ((('app/1', ''), Claim(2, done)), (('app/2', 'b'), Claim(3, 3))),
+                led,
+                True,
+            )
+        ),
+        separators=(',', ':'),
     )
     for done, led in ((1, True), (2, False))
 )
 claims_or_worse = spoilt(claim_text, *CLAIMS)
 ledgers_or_worse = spoilt(text_of_ledger, *LEDGERS)
-locals_or_worse = spoilt(text_of_local, *LOCALS)
+states_or_worse = spoilt(text_of_state, *STATES)
 
 
 def cases(times):

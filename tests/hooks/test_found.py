@@ -12,7 +12,7 @@ from charms.layer.coordinator import policy, rules, wire
 from charms.layer.coordinator.rules import Claim, Ledger
 
 from tests.deploy import begun, said
-from tests.threeunits import CLAIMS_KEY, LEDGER_KEY, MEMORY, UNITS, everybody_is_served, first_world, in_hook
+from tests.threeunits import MEMORY, UNITS, everybody_is_served, first_world
 from tests.watch import Watch
 
 both = pytest.mark.parametrize('juju', [3, 4])
@@ -251,8 +251,8 @@ def folder():
 def test_a_request_spoilt_in_the_databag_before_the_leader_heard_it_is_told_again(folder, version):
     """The unit took it for told: it waited until it was upgraded, and no hook of its own told it again."""
     world = first_world(version, 'app/0', folder)
-    assert '"app/1",2' not in world.ledger[LEDGER_KEY]
-    world.bags['app/1'][CLAIMS_KEY] = '?'
+    assert '"app/1",2' not in world.ledger_text
+    world.write_claims('app/1', '?')
 
     assert everybody_is_served(world)
 
@@ -280,7 +280,7 @@ def test_a_store_that_sqlite_opens_and_cannot_use_is_put_aside_too(folder, chang
     assert (world.home('app/1') / '.coordinator.db.unreadable').exists()
 
 
-@pytest.mark.parametrize('name, good, bad', [('local', '"done\\":1', '"done\\":2'), ('relation', ':1', ':7')])
+@pytest.mark.parametrize('name, good, bad', [('local', '"done\\":1', '"done\\":2'), ('relation', ':0', ':7')])
 def test_a_digit_changed_in_a_local_store_is_not_believed(folder, name, good, bad):
     """A peer's turn was over by it, and two units held one lock; or no hook could publish any more."""
     world = first_world(3, 'app/1', folder)
@@ -304,7 +304,7 @@ def test_a_store_that_is_only_locked_fails_the_hook_and_stays(folder, monkeypatc
     def locked(path):
         raise sqlite3.OperationalError('database is locked')
 
-    with in_hook(world, 'app/1'):
+    with world.in_hook('app/1'):
         monkeypatch.setattr(layer_juju.unitdata, 'Storage', locked)
         with pytest.raises(sqlite3.OperationalError):
             layer_juju.Juju().load()

@@ -2,25 +2,25 @@
 
 Nothing leaves the layer but the ValueError of a wrong option, and nothing held
 changes. First the reading alone, then hooks of three units in this process,
-through the layer's own juju.py over hook tools that refuse what Juju's refuse.
+through the layer's own juju.py over jujusim's hook tools.
 
 `make test` runs some thousands of cases. FUZZ=20000 in the environment runs so
 many of each test instead: `FUZZ=20000 .venv/bin/python -m pytest tests/unit/test_fuzz.py`.
 """
 
 import json
-import sqlite3
 import tempfile
 from pathlib import Path
 
 import pytest
-from charms.layer.coordinator import juju, policy, rules, wire
+from charms.layer.coordinator import policy, rules, wire
 from charms.layer.coordinator.rules import Claim, Ledger, Ticket
+from charms.layer.coordinator.store import Store
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.garbage import cases, claims_or_worse, ledgers_or_worse, locals_or_worse, randoms, values
-from tests.threeunits import CLAIMS_KEY, LEDGER_KEY, MEMORY, UNITS, everybody_is_served, first_world, settle
+from tests.garbage import cases, claims_or_worse, ledgers_or_worse, randoms, states_or_worse, values
+from tests.threeunits import MEMORY, UNITS, everybody_is_served, first_world, settle
 
 pytestmark = pytest.mark.every_python
 both = pytest.mark.parametrize('version', [3, 4])
@@ -80,15 +80,16 @@ def test_a_leader_writes_no_ledger_that_cannot_be_read(text, lost):
 
 
 @cases(4)
-@given(locals_or_worse)
-def test_any_text_as_a_local_store_is_read_or_reported_and_never_raises(text):
-    local, problems = wire.local(text, 'here')
+@given(states_or_worse)
+def test_anything_as_what_a_unit_remembers_is_read_or_reported_and_never_raises(text):
+    found = wire.parsed(text)
+    state, problems = wire.state(found, 'here')
 
     assert all(told.isprintable() and told.startswith('here') for told in problems)
-    assert bool(problems) == (local is None and bool(text))
-    if local:
-        assert wire.local(wire.local_text(local), 'here') == (local, ())
-        for (unit, _), claim in local.peers:
+    assert bool(problems) == (state is None and found is not None)
+    if state:
+        assert wire.state(json.loads(json.dumps(wire.state_value(state))), 'here') == (state, ())
+        for (unit, _), claim in state.peers:
             ticket = Ticket(1, '', unit, max(1, claim.asked))
             assert wire.ledger(wire.ledger_text(Ledger(1, (ticket,))), 'here')[0].tickets == (ticket,)
 
@@ -202,10 +203,9 @@ def may_be_done(text):
 def test_any_claim_in_a_databag_fails_no_hook_and_frees_nothing(worlds, version, holder, unit, text, upgrade):
     text = text.encode('utf-8', 'replace').decode().replace('\x00', '')  # as Juju gives it
     world = worlds(version, holder)
-    world.bags[unit][CLAIMS_KEY] = text
-    world.news_of(unit)
+    world.write_claims(unit, text)
     if upgrade:
-        world.bring((unit, 'upgrade-charm', ''))
+        world.upgrade(unit)
 
     settle(world)
 
@@ -246,7 +246,7 @@ def keeps_the_holder_in_front(entries, holder):
 
 def tokens_are_used_up(world):
     """Whether a spoilt ledger had a token at the end of all, and a claim now tells it: docs/limits.md."""
-    claims = [wire.claims(bag[CLAIMS_KEY], '')[0] for bag in world.bags.values()]
+    claims = [wire.claims(world.claims_text(unit), '')[0] for unit in UNITS]
     return max(claim.token for own in claims for claim in own.values()) > rules.MAX_TOKEN - 100
 
 
@@ -257,12 +257,12 @@ def test_any_ledger_fails_no_hook_and_gives_no_lock_twice(worlds, version, holde
     text = text.encode('utf-8', 'replace').decode().replace('\x00', '')
     world = worlds(version, holder)
     before = dict(world.served)
-    world.write_ledger('', {LEDGER_KEY: text})
+    world.write_ledger(text)
 
     settle(world)
 
     entries = entries_of(text) if text else []
-    now = world.ledger.get(LEDGER_KEY)
+    now = world.ledger_text
     if entries is None:
         assert world.served == before and now == text
         assert not fault_of(world, 'holds no more')
@@ -273,79 +273,68 @@ def test_any_ledger_fails_no_hook_and_gives_no_lock_twice(worlds, version, holde
         assert all(entry in kept for entry in entries if not is_ticket(entry) and not may_be_gone(entry))
     if entries is None or not all(map(is_ticket, entries)):  # the operator empties it, see docs/operating.md
         world.at_work.clear()
-        world.write_ledger('', {LEDGER_KEY: ''})
+        world.write_ledger('')
         assert everybody_is_served(world) or tokens_are_used_up(world)
 
 
-TABLES = (
-    'drop table kv',
-    'drop table kv; create table kv (a, b)',
-    'drop table kv; create view kv as select 1 as key, 2 as data',
-    'update kv set data = null',
-    'update kv set data = 7',
-    "update kv set data = cast(x'22ff22' as text)",
-    "update kv set data = x'ff00'",
-    "update kv set data = '[' || data || ']'",
-    "update kv set data = 'x'",
-    'delete from kv',
-    'pragma user_version = 7; pragma journal_mode = wal',
+SHAPES = (
+    '',
+    'null',
+    '[]',
+    '"values"',
+    '{}',
+    '{"values":{}}',
+    '{"checksum":"","values":{}}',
+    '{"checksum":null,"values":null}',
+    '{"checksum":[],"values":[]}',
+    '\ufeff{"checksum":"a3f6ef44","values":{}}',
+    '{"checksum":"a3f6ef44","values":{"state":NaN}}',
+    '{"values":{},"checksum":"a3f6ef44","values":{"state":1}}',
 )
 
 
 def spoil(path, rng, text):
-    """Make something else of a local store: a text in it, a table, some of its bytes, or all."""
+    """Make something else of a local store: another value in it, another JSON, some of its bytes, or all."""
     whole, kind = path.read_bytes(), rng.random()
     if kind < 0.25:
-        name = rng.choice(['local', 'local', 'local', 'relation', 'reported'])
-        sql = [
-            (
-                'update kv set data = ? where key = ?',
-                (json.dumps(text), name),
-            )
-        ]
+        found = json.loads(whole.decode())
+        found['values'][rng.choice(['state', 'state', 'state', 'relation', 'reported'])] = text
+        whole = json.dumps(found).encode()
+        if rng.random() < 0.5:  # as JSON, not as a text in it
+            whole = whole.replace(json.dumps(text).encode(), text.encode('utf-8', 'replace'))
     elif kind < 0.45:
-        sql = [(part, ()) for part in rng.choice(TABLES).split('; ')]
+        whole = rng.choice(SHAPES).encode()
+    elif kind < 0.8:
+        spots = [
+            rng.choice([rng.randint(0, 99), rng.randint(0, len(whole) - 1)]) for _ in range(rng.randint(1, 9))
+        ]
+        whole = bytearray(whole)
+        for spot in spots:
+            whole[spot] = rng.choice([0, 1, 2, 5, 13, 255, rng.randint(0, 255)])
+    elif kind < 0.9:
+        whole = whole[: rng.randint(0, len(whole))]
     else:
-        sql = []
-        if kind < 0.8:
-            spots = [
-                rng.choice([rng.randint(0, 99), rng.randint(0, len(whole) - 1)])
-                for _ in range(rng.randint(1, 9))
-            ]
-            whole = bytearray(whole)
-            for spot in spots:
-                whole[spot] = rng.choice([0, 1, 2, 5, 13, 255, rng.randint(0, 255)])
-        elif kind < 0.9:
-            whole = whole[: rng.randint(0, len(whole))]
-        else:
-            whole = bytes(rng.getrandbits(8) for _ in range(rng.randint(0, 5000)))
-        path.write_bytes(bytes(whole))
-    if sql:
-        database = sqlite3.connect(str(path))
-        for statement, values in sql:
-            database.execute(statement, values)
-        database.commit()
-        database.close()
+        whole = bytes(rng.getrandbits(8) for _ in range(rng.randint(0, 5000)))
+    path.write_bytes(bytes(whole))
 
 
 @both
 @cases(0.3)
-@given(st.sampled_from(HOLDERS), st.sampled_from(UNITS), locals_or_worse)
-def test_any_text_that_the_local_store_believes_it_wrote_fails_no_hook(worlds, version, holder, unit, text):
+@given(st.sampled_from(HOLDERS), st.sampled_from(UNITS), states_or_worse)
+def test_anything_that_the_local_store_believes_it_wrote_fails_no_hook(worlds, version, holder, unit, text):
     world = worlds(version, holder)
-    store = juju.Store(str(world.store(unit)))
-    store.set('local', text)
-    store._kv.conn.close()
+    found = wire.parsed(text)
+    Store(str(world.store(unit)), pytest.fail).set('state', text if found is None else found)
 
     settle(world)
 
 
 @both
 @cases(0.6)
-@given(st.sampled_from(HOLDERS), st.sampled_from(UNITS), randoms, locals_or_worse)
+@given(st.sampled_from(HOLDERS), st.sampled_from(UNITS), randoms, states_or_worse)
 def test_any_local_store_fails_no_hook_and_frees_and_loses_nothing(worlds, version, holder, unit, rng, text):
     world = worlds(version, holder)
-    unheard = '"asked":1' in world.bags[unit][CLAIMS_KEY]  # its hook asked, and failed
+    unheard = '"asked":1' in world.claims_text(unit)  # its hook asked, and failed
     spoil(world.store(unit), rng, text)
 
     settle(world)

@@ -1,14 +1,15 @@
-"""juju.py over hook tools that refuse what Juju's refuse: three units in this process."""
+"""juju.py over jujusim's hook tools: three units in this process."""
 
 import tempfile
 from pathlib import Path
 
 import pytest
 from charms.layer.coordinator import juju
-from charms.layer.coordinator.protocol import LedgerClosed
+from charms.layer.coordinator.port import LedgerClosed
 from charms.layer.coordinator.rules import Ledger
 
-from tests.threeunits import LEDGER_KEY, MEMORY, everybody_is_served, first_world, in_hook
+from jujusim.agent import Operation
+from tests.threeunits import MEMORY, everybody_is_served, first_world
 
 pytestmark = pytest.mark.every_python
 both = pytest.mark.parametrize('version', [3, 4])
@@ -31,10 +32,10 @@ def test_three_units_take_turns_and_each_failed_turn_is_kept(folder, version):
 def test_a_ledger_that_another_wrote_within_the_hook_is_read_before_a_decision(folder):
     """leader-get is cached for the hook until one's own leader-set."""
     world = first_world(3, None, folder)
-    with in_hook(world, 'app/0'):
+    with world.in_hook('app/0'):
         port = juju.Juju()
         before = port.ledger()
-        world.ledger = {LEDGER_KEY: '{"v":1,"token":9,"tickets":[]}'}
+        world.write_ledger('{"v":1,"token":9,"tickets":[]}')
 
         assert port.ledger() == before
         assert port.fresh_ledger() == Ledger(9)
@@ -43,24 +44,24 @@ def test_a_ledger_that_another_wrote_within_the_hook_is_read_before_a_decision(f
 @both
 def test_a_write_that_is_refused_closes_the_ledger_and_fails_no_hook(folder, version):
     world = first_world(version, None, folder)
-    before = dict(world.ledger)
-    with in_hook(world, 'app/1'):
+    before = world.ledger_text
+    with world.in_hook('app/1'):
         with pytest.raises(LedgerClosed):
             juju.Juju().write_ledger(Ledger(9))
 
-    assert world.ledger == before
+    assert world.ledger_text == before
 
 
 @both
 def test_a_unit_that_is_dying_is_not_gone(folder, version):
     """It may be inside its critical hook."""
     world = first_world(version, 'app/1', folder)
-    world.dying = {'app/1'}
+    world.controller.units['app/1'].life = 'dying'
 
     for unit in ('app/0', 'app/2', 'app/0'):
-        world.hook(unit, 'update-status', '')
+        world.hook(unit, Operation('update-status'))
 
-    assert '"app/1",2' in world.ledger[LEDGER_KEY]
+    assert '"app/1",2' in world.ledger_text
     assert not world.faults and world.at_work == {'app/1'}
 
 
@@ -68,10 +69,11 @@ def test_a_unit_that_is_dying_is_not_gone(folder, version):
 def test_nobody_is_gone_because_a_new_leader_has_not_joined_him(folder, version):
     """Its relation-list is empty at first."""
     world = first_world(version, 'app/1', folder)
-    world.leader, world.joined = 'app/2', set()
+    world.controller.set_leader('app/2')
+    world.agents['app/2'].local.members.clear()
 
     for name in ('leader-elected', 'update-status'):
-        world.hook('app/2', name, '')
+        world.hook('app/2', Operation(name))
 
-    assert '"app/1",2' in world.ledger[LEDGER_KEY]
+    assert '"app/1",2' in world.ledger_text
     assert not world.faults and world.at_work == {'app/1'}
