@@ -172,6 +172,24 @@ def merged_with_their_done(ours, theirs):
 
 
 @broken(
+    'rule 1', 'a release is not remembered at once, and the hook fails afterwards', 'view.View._say',
+    'hooks/test_charm.py::test_a_released_lock_is_not_used_twice_though_the_hook_fails_afterwards[3]',
+)  # fmt: skip
+def say_without_saving(self, own):
+    self._remember(own=frozen(own))
+    self.port.publish(own)
+
+
+@broken(
+    'rule 1', 'what Juju lost with a hook is not published again', 'session.Session._compare_own_claims',
+    history(FOR_EVER),
+)  # fmt: skip
+def compare_only_where_it_must(self, first, reread):
+    if reread or not self.state.published:
+        unbroken(self, first, reread)
+
+
+@broken(
     'rule 2', 'absence of data counts as a release', 'rules.finished',
     'unit/test_rules.py::test_a_unit_of_which_nothing_is_known_holds_what_it_has',
     history(TWO),
@@ -190,6 +208,14 @@ def put_before(ledger, *rest):
     return grown._replace(
         tickets=tuple(sorted(grown.tickets, key=lambda ticket: ticket.token <= ledger.token))
     )
+
+
+@broken(
+    'rule 3', 'one slot too many', 'rules.is_turn',
+    history(TWO),
+)  # fmt: skip
+def is_turn_with_one_more(ledger, ticket, claims):
+    return len(ahead(ledger, ticket, claims)) <= ticket.slots
 
 
 @broken(
@@ -213,11 +239,71 @@ def ticket_of_anybody(ledger, unit, queue, claim):
 
 
 @broken(
-    'rule 6', 'the ledger is written for each request', 'rules._unfinished',
+    'rule 4', 'only the leader hears of a release', 'view.View._look_ahead',
+    history(FOR_EVER),
+)  # fmt: skip
+def look_at_nobody(self, ledger, ticket):
+    pass
+
+
+@broken(
+    'rule 5', 'a ticket is used before it is durable', 'session.Session._append',
+    history(TWO, juju=4),
+    history(NO_TICKET, juju=4),
+)  # fmt: skip
+def append_and_read_back(self, gone=frozenset(), reported=()):
+    unbroken(self, gone, reported)
+    if self.leading:
+        self._read_ledger()
+
+
+@broken(
+    'rule 5', 'a leader takes a ticket that it never writes', 'session.Session._append',
+    history(NO_TICKET),
+)  # fmt: skip
+def append_in_memory(self, gone=frozenset(), reported=()):
+    try:
+        found = self._fresh_ledger()
+    except LedgerClosed:
+        self.leading = False
+        return
+    ledger = rules.rebuilt(self.claims) if found is None else found
+    self.ledger, self.ledger_read = self._grown(ledger, gone), True
+
+
+@broken(
+    'rule 6', 'the ledger is written for each request', 'rules._unfinished_in',
     'unit/test_rules.py::test_the_leader_writes_rarely',
 )  # fmt: skip
 def none_unfinished(ledger, queue, claims, gone):
     return 0
+
+
+@broken(
+    'rule 7', 'the leader decides from what the hook read at its start', 'session.Session._fresh_ledger',
+    history(TWO, aba=True),
+)  # fmt: skip
+def ledger_of_the_start(self):
+    found = self.port.ledger()
+    if found is None:
+        self._read_claims(sorted(self.port.everybody()))
+    return found
+
+
+@broken(
+    'rule 7', 'leader-get is believed to be fresh, though Juju caches it', 'juju.LeaderSettings.read_fresh',
+    'unit/test_juju.py::test_a_ledger_that_another_wrote_within_the_hook_is_read_before_a_decision',
+)  # fmt: skip
+def read_from_the_cache(self):
+    return self.read()
+
+
+@broken(
+    'rule 7', 'a write that is refused fails the hook', 'juju.LeaderSettings._set',
+    'unit/test_juju.py::test_a_write_that_is_refused_closes_the_ledger_and_fails_no_hook',
+)  # fmt: skip
+def set_or_fail(self, settings):
+    hookenv.leader_set(settings)
 
 
 @broken(
@@ -234,6 +320,104 @@ def adopted_nothing(ledger, unit, own):
 )  # fmt: skip
 def appended_by_what_is_said(ledger, claims, committed, *rest):
     return unbroken(ledger, claims, claims, *rest)
+
+
+@broken(
+    'rule 9', 'the release of a hook that has not succeeded counts', 'view.View.committed',
+    history(TWO, releases=True, asks=2),
+    history(NOTHING_RELEASED, releases=True),
+)  # fmt: skip
+def committed_though_the_hook_may_fail(self):
+    return self._with_peers(self.state.own)
+
+
+@broken(
+    'rule 9', 'the turn is released before the handlers, and so also where they fail', 'begin_hook',
+    'hooks/test_rolling.py::test_a_restart_that_fails_stops_the_roll_until_it_is_retried[3]',
+)  # fmt: skip
+def begin_hook_and_release():
+    unbroken()
+    session = _session()
+    session._say(session._after_turns(session.turns, frozenset()))
+
+
+@broken(
+    'rule 9', 'an action between a failed hook and its retry uses up the turn', 'session.Session.begin',
+    'hooks/test_found.py::test_an_action_between_a_failed_hook_and_its_retry_frees_no_lock[3]',
+)  # fmt: skip
+def begin_with_every_turn(self):
+    unbroken(self)
+    self.inherited = frozenset()
+
+
+@broken(
+    'rule 10', 'a unit that leaves takes a new turn', 'juju.context',
+    'hooks/test_charm.py::test_a_unit_that_leaves_takes_no_new_turn_and_gives_up_what_it_has[3]',
+)  # fmt: skip
+def context_of_one_who_stays(peers='coordinator'):
+    return unbroken(peers)._replace(leaving=False)
+
+
+# Units that are gone, and a new leader
+
+
+@broken(
+    'gone', 'a unit is gone once its relation-departed has run', 'view.View._gone',
+    history(NOTHING_RELEASED, removals=1),  # it is still in its hook
+    history(FOR_EVER, most=1000000, removals=1, juju=4),  # on Juju 4 relation-departed never runs
+)  # fmt: skip
+def gone_where_departed(self):
+    return frozenset(rules.blocking_units(self.ledger, self.claims)) & {self.context.departed} - {UNNAMED}
+
+
+@broken(
+    'gone', 'a unit that is not in the relation-list of a new leader is gone', 'view.View._gone',
+    history(NOTHING_RELEASED, newcomer=True, subordinate=True),
+)  # fmt: skip
+def gone_where_not_met(self):
+    blocking = frozenset(rules.blocking_units(self.ledger, self.claims)) - {self.context.unit, UNNAMED}
+    return blocking - self.port.everybody()
+
+
+@broken(
+    'gone', 'a unit that is not in relation-list is gone', 'juju.Juju.living',
+    'unit/test_juju.py::test_nobody_is_gone_because_a_new_leader_has_not_joined_him',
+)  # fmt: skip
+def living_where_met(self):
+    return self.related_units() | {self.unit}
+
+
+@broken(
+    'gone', 'a unit that is leaving is gone', 'view.View._gone_among',
+    'unit/test_juju.py::test_a_unit_that_is_dying_is_not_gone',
+)  # fmt: skip
+def gone_where_leaving(self, units):
+    return frozenset(units - self.port.everybody())
+
+
+@broken(
+    'gone', 'among subordinates, whose goal-state is empty, all other units are gone', 'juju.Juju.living',
+    'hooks/test_charm.py::test_units_of_a_subordinate_take_turns_too',
+)  # fmt: skip
+def living_by_goal_state(self):
+    return frozenset(self.goal_units())
+
+
+@broken(
+    'new leader', 'it does not read the claims of all units', 'session.Session._lead',
+    history(FOR_EVER),
+)  # fmt: skip
+def lead_as_before(self):
+    self._remember(led=True)
+    unbroken(self)
+
+
+@broken(
+    'Juju 4', 'leader settings are asked for, where there are none', 'juju.major_version',
+    'unit/test_juju.py::test_three_units_take_turns_and_each_failed_turn_is_kept',
+)  # fmt: skip
+def at_most_version_3(version):
+    return min(3, unbroken(version))
 
 
 # Tokens, order, queues
@@ -287,19 +471,19 @@ def queue_of_all_locks(self, lock):
 
 
 @broken(
-    'policy', 'a ticket does not wait for the leader, whose hook may fail', 'rules._unsettled',
+    'policy', 'a ticket does not wait for the leader, whose hook may fail', 'compat.deciding._unsettled',
     history(TWO, world='policy-3'),
 )  # fmt: skip
 def unsettled_without_what_is_said(ledger, claims, committed, unit):
     return tuple(
         ticket.token
         for ticket in ledger.tickets
-        if ticket.unit != unit and not finished(ticket, committed) and ticket.after is None
+        if ticket.unit != unit and not rules.finished(ticket, committed) and ticket.after is None
     )
 
 
 @broken(
-    'policy', 'a ticket waits for those of one lock only', 'rules._unsettled',
+    'policy', 'a ticket waits for those of one lock only', 'compat.deciding._unsettled',
     history(TWO, world='policy-locks-3', asks=2),
 )  # fmt: skip
 def unsettled_of_one_lock(ledger, claims, committed, unit):
@@ -308,11 +492,19 @@ def unsettled_of_one_lock(ledger, claims, committed, unit):
 
 
 @broken(
-    'policy', 'the policy is not told what is granted', 'rules.question',
+    'policy', 'the policy is not told what is granted', 'compat.deciding.question',
     history(TWO, world='policy-3'),
 )  # fmt: skip
 def question_of_nothing_granted(ledger, claims, lock, unit):
     return unbroken(ledger, claims, lock, unit)._replace(granted=frozenset())
+
+
+@broken(
+    'policy', 'the policy is not asked when the leader releases', 'session.Session._policy_must_decide',
+    history(FOR_EVER, world='policy-3', asks=1),
+)  # fmt: skip
+def policy_need_not_decide(self):
+    return False
 
 
 # Bad data
@@ -350,6 +542,14 @@ def finished_though_unreadable(ticket, claims):
     return unbroken(ticket._replace(raw=''), claims)
 
 
+@broken(
+    'bad data', 'a local store is believed though its checksum is another', 'store._checksum',
+    'hooks/test_found.py::test_a_digit_changed_in_a_local_store_is_not_believed',
+)  # fmt: skip
+def checksum_of_nothing(values):
+    return ''
+
+
 # What the charm sees
 
 
@@ -362,6 +562,31 @@ def show_and_clear_nothing(requested, granted):
 
     for flag in [REQUESTED + lock for lock in requested] + [GRANTED + lock for lock in granted]:
         flags.set_flag(flag)
+
+
+@broken(
+    'callbacks', 'what is asked for in a callback goes with the turn', 'session.Session._turn_is_ending',
+    'hooks/test_found.py::test_a_lock_asked_for_in_a_callback_outlives_the_release_of_the_turn_it_came_in',
+    'hooks/test_charm.py::test_a_lock_asked_for_in_another_layers_atexit_callback_is_not_lost[3]',
+)  # fmt: skip
+def turn_never_ends(self, lock):
+    return False
+
+
+@broken(
+    'callbacks', 'a turn comes where no handler can use it', 'session.Session.handlers_succeeded',
+    'hooks/test_charm.py::test_a_lock_asked_for_in_another_layers_atexit_callback_is_not_lost',
+)  # fmt: skip
+def handlers_never_succeeded(self):
+    pass
+
+
+@broken(
+    'keep_lock', 'it keeps nothing', 'session.Session.keep',
+    'hooks/test_charm.py::test_a_kept_lock_is_held_in_the_next_hook_and_by_nobody_else[3]',
+)  # fmt: skip
+def keep_nothing(self, lock):
+    return self.turn(lock) is not None
 
 
 BROKEN.append(

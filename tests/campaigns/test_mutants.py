@@ -96,6 +96,6 @@ def without_its_names(ledger, queue, claims, gone):
 
 @pytest.mark.parametrize('instead', [as_before, without_its_names])
 def test_a_replacement_that_breaks_no_rule_or_does_not_run_is_not_called_noticed(instead):
-    (found,) = mutants.tried(Broken('', '', 'rules._unfinished', instead, (ONE_TEST,)))
+    (found,) = mutants.tried(Broken('', '', 'rules._unfinished_in', instead, (ONE_TEST,)))
 
     assert not found.by

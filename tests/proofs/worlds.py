@@ -4,8 +4,8 @@ from contextlib import contextmanager
 from typing import Any, Callable, Dict, Iterator, NamedTuple
 
 from charms.layer.coordinator import rules
+from charms.layer.coordinator.compat.deciding import Question, growing
 from charms.layer.coordinator.policy import Policy
-from charms.layer.coordinator.rules import Question
 
 from tests.proofs.smallworld import Kind
 
@@ -64,7 +64,7 @@ def _claims_without_tokens(kind: Kind) -> Iterator[None]:
     claim would then make two worlds of one: it matters only when a ledger is lost.
     """
     released = rules.released
-    if kind.policy.decide:
+    if kind.policy.grow:
         rules.released = lambda claim, token=0: released(claim)._replace(token=0)
     try:
         yield
@@ -110,8 +110,8 @@ _on('three-newcomer', '3 units × 1, the third is added on the way', newcomer=Tr
 
 # A policy decides on the leader. It is asked in the hook in which the leader releases its own
 # lock, which is why a ticket names those it waits for (`after`).
-ONE = Policy(per_lock=True, decide=first_where_nobody_holds_it)
-ANY = Policy(per_lock=True, decide=first_where_nobody_else_holds_anything)
+ONE = Policy(per_lock=True, grow=growing(first_where_nobody_holds_it))
+ANY = Policy(per_lock=True, grow=growing(first_where_nobody_else_holds_anything))
 _on('policy', '2 units × 2, a policy of one at a time', '34', policy=ONE, asks=2)
 _on(
     'policy-locks',
@@ -135,7 +135,7 @@ _on(
     'policy-reports',
     '2 units × 1, a policy, every release is reported',
     '34',
-    policy=ONE._replace(tells=True),
+    policy=ONE._replace(reports_releases=True),
 )
 
 # What is known not to hold: docs/limits.md.
