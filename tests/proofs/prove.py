@@ -1,37 +1,49 @@
-"""`make prove`: visit every history of every small world, or of one, and say what was found.
+"""`make prove`: visit every history of every small world, or of some, and say what was found.
 
-A world that is known to break a promise is told with its shortest history; any
-other that does so, or a known one that does not, makes the exit code 1.
+Each world is searched in a process of its own, so that one that runs out of memory costs
+no other, and its peak memory can be told. A world that is known to break a promise is
+shown with its shortest history. Exits with 1 where another world breaks a promise, or
+where a known one does not.
+
+    python -m tests.proofs.prove                  all worlds
+    python -m tests.proofs.prove twice-3 aba-4    these
+    python -m tests.proofs.prove --counts         a line for each world, to compare with another tree's
 """
 
 import argparse
+import json
 import resource
+import subprocess
 import sys
 import time
-from multiprocessing import Pool
-from typing import Tuple
+from pathlib import Path
+from typing import Any, Dict, NamedTuple, Tuple
 
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from tests.proofs.search import Found, Search
-from tests.proofs.worlds import WORLDS
+from tests.proofs.worlds import WORLDS, visited
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
-def verdict(name: str, found: Found) -> str:
-    """Return 'none', 'known: …', or what is wrong, which begins with 'FAULT'."""
-    limit = WORLDS[name].limit
-    if limit:
-        return 'known: ' + found.fault if limit in found.fault else 'FAULT: expected ' + limit
-    return 'FAULT: ' + found.fault if found.fault else 'none'
+class Result(NamedTuple):
+    """What came of one world: see `Found`, and the seconds and megabytes it took."""
+
+    worlds: int
+    fault: str
+    history: Tuple[str, ...]
+    seconds: float = 0
+    megabytes: int = 0
 
 
-def searched(name: str) -> Tuple[Found, float, int]:
-    """Return what was found in a world, the seconds and the MB it took. Runs in a process of its own."""
-    world, began = WORLDS[name], time.monotonic()
+def searched(name: str) -> Result:
+    """Search a world in this process, and show progress on stderr."""
+    began = time.monotonic()
     columns = [TextColumn('{task.description}'), TimeElapsedColumn()]
-    with Progress(*columns, transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(name)
 
         def tell(depth: int, worlds: int, left: int) -> None:
@@ -39,39 +51,79 @@ def searched(name: str) -> Tuple[Found, float, int]:
             said = '{}: {:,} worlds, {:,.0f} a second, step {}, {:,} at the edge'
             progress.update(task, description=said.format(name, worlds, rate, depth, left))
 
-        found = Search(world.kind, tell).run(only=world.limit)
-    return found, time.monotonic() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        found = visited(WORLDS[name].kind, only=WORLDS[name].limit, tell=tell)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return Result(found.worlds, found.fault, found.history, time.monotonic() - began, peak)
+
+
+def searched_apart(name: str) -> Result:
+    """Search a world in a process of its own, whose progress goes to this one's stderr."""
+    command = [sys.executable, '-m', 'tests.proofs.prove', '--one', name]
+    child = subprocess.run(command, cwd=str(ROOT), stdout=subprocess.PIPE)
+    if child.returncode:
+        return Result(0, 'the search itself ended with exit code {}'.format(child.returncode), ())
+    said: Dict[str, Any] = json.loads(child.stdout.decode())
+    return Result(**{**said, 'history': tuple(said['history'])})
+
+
+def verdict(name: str, found: Result) -> str:
+    """Return 'none', 'known: …', or what is wrong, which begins with 'FAULT'."""
+    limit = WORLDS[name].limit
+    if limit and limit in found.fault:
+        return 'known: ' + found.fault
+    if limit:
+        return 'FAULT: expected {}, found {}'.format(limit, found.fault or 'none')
+    return 'FAULT: ' + found.fault if found.fault else 'none'
+
+
+def row(name: str, found: Result) -> Tuple[str, ...]:
+    ledger = '2.9 – 3.x' if WORLDS[name].kind.juju == 3 else '4'
+    figures = ('{:,}'.format(found.worlds), '{:.0f}'.format(found.seconds), '{:,}'.format(found.megabytes))
+    return (name, ledger, *figures, verdict(name, found))
+
+
+def story(name: str, found: Result) -> str:
+    steps = ''.join('\n  {:2}  {}'.format(place, step) for place, step in enumerate(found.history, 1))
+    return '{}: the shortest history to: {}{}'.format(name, found.fault, steps)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description='Visit every history of every small world.')
     parser.add_argument('world', nargs='*', help='only these: ' + ', '.join(WORLDS))
-    names = parser.parse_args().world or list(WORLDS)
+    parser.add_argument('--counts', action='store_true', help='only a line for each world, without times')
+    parser.add_argument(
+        '--one', action='store_true', help='search in this process and print one line of JSON'
+    )
+    asked = parser.parse_args()
+    names = asked.world or list(WORLDS)
     unknown = [name for name in names if name not in WORLDS]
     if unknown:
         parser.error('no world {}; there are {}'.format(', '.join(unknown), ', '.join(WORLDS)))
+    if asked.one:
+        for name in names:
+            print(json.dumps(searched(name)._asdict()))
+        return 0
 
     console = Console(width=None if sys.stdout.isatty() else 130)
     table = Table('world', 'Juju', 'worlds', 's', 'MB', 'fault')
-    histories, code = [], 0
-    with Pool(1, maxtasksperchild=1) as pool:
-        for name, (found, seconds, peak) in zip(names, pool.imap(searched, names, chunksize=1)):
-            told = verdict(name, found)
-            code |= told.startswith('FAULT')
-            console.print(
-                '{} ({}): {:,} worlds, {:.0f} s, {:,} MB, fault: {}'.format(
-                    name, WORLDS[name].about, found.worlds, seconds, peak, told
-                )
+    results = {}
+    for name in names:
+        found = results[name] = searched_apart(name)
+        if asked.counts:
+            print(
+                '{} {} {} {}'.format(name, found.worlds, len(found.history), found.fault).rstrip(), flush=True
             )
-            ledger = '2.9 – 3.x' if WORLDS[name].kind.juju == 3 else '4'
-            figures = ('{:,}'.format(found.worlds), '{:.0f}'.format(seconds), '{:,}'.format(peak))
-            table.add_row(name, ledger, *figures, told)
+            continue
+        line = '{} ({}): {:,} worlds, {:.0f} s, {:,} MB, fault: {}'
+        figures = (found.worlds, found.seconds, found.megabytes)
+        console.print(line.format(name, WORLDS[name].about, *figures, verdict(name, found)))
+        table.add_row(*row(name, found))
+    if not asked.counts:
+        console.print(table)
+        for name, found in results.items():
             if found.history:
-                histories.append((name, found))
-    console.print(table)
-    for name, found in histories:
-        console.print('\n{}: the shortest history of {}'.format(name, found), highlight=False)
-    return code
+                console.print('\n' + story(name, found), highlight=False)
+    return int(any(verdict(name, found).startswith('FAULT') for name, found in results.items()))
 
 
 if __name__ == '__main__':

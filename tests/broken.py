@@ -1,0 +1,600 @@
+# ruff: noqa: F821 - a replacement is run among the names of the module that it is put into
+"""The rules of the layer, each broken on purpose, and what must notice: the one table of such.
+
+An entry puts a function of this file in place of one of the layer. Within this process that is a
+setattr (`put_in`), for the searches. In a copy of the tree it is a few lines at the end of a
+module (`written_into`), for tests that run charms: each hook imports the charm's own library.
+
+A replacement may use the names of that module, and those only. `unbroken` is what it replaces.
+`make mutants` tries every entry; tests/proofs/test_histories.py those that a search notices.
+"""
+
+import importlib
+import inspect
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any, Callable, List, NamedTuple, Tuple, Union
+
+from tests.proofs.smallworld import Kind
+from tests.proofs.worlds import TWO_LOCKS, WORLDS
+
+ROOT = Path(__file__).resolve().parents[1]
+LIBRARY = 'charms.layer.coordinator'
+
+TWO = 'hold one lock'
+NOTHING_RELEASED = 'has released nothing'
+NO_TICKET = 'works without an unfinished ticket'
+FOR_EVER = 'waiting for ever'
+
+
+class History(NamedTuple):
+    """A search that notices.
+
+    Args:
+        fault: what the search must say of the world that it finds.
+        kind: what may happen in it.
+        most: how many worlds it visits before it gives up.
+    """
+
+    fault: str
+    kind: Kind
+    most: int
+
+
+class Broken(NamedTuple):
+    """One rule broken.
+
+    Args:
+        rule: the rule of the protocol, or the part of the layer.
+        breaks: what is wrong then.
+        where: the function replaced, from the library on: 'rules.finished', 'policy.Policy.queue_of'.
+            Where `instead` is a text: a file, from the tree's root, that must not exist.
+        instead: the function put there, or the text of that file.
+        noticed_by: searches, and selections of tests from tests/ on. Each of them must notice.
+    """
+
+    rule: str
+    breaks: str
+    where: str
+    instead: Union[Callable[..., Any], str]
+    noticed_by: Tuple[Union[History, str], ...]
+
+    @property
+    def name(self) -> str:
+        return '{}: {}'.format(self.rule, self.breaks)
+
+    @property
+    def histories(self) -> List[History]:
+        return [notice for notice in self.noticed_by if isinstance(notice, History)]
+
+
+BROKEN: List[Broken] = []
+
+
+def broken(rule: str, breaks: str, where: str, *noticed_by: Union[History, str]) -> Callable[..., Any]:
+    """Add an entry whose replacement is the function below."""
+
+    def add(instead: Callable[..., Any]) -> Callable[..., Any]:
+        BROKEN.append(Broken(rule, breaks, where, instead, noticed_by))
+        return instead
+
+    return add
+
+
+def history(fault: str, most: int = 300000, world: str = '', **changes: Any) -> History:
+    """Return a search of a named world, or the smallest one, with such changes."""
+    return History(fault, (WORLDS[world].kind if world else Kind())._replace(**changes), most)
+
+
+# How a replacement is put in
+
+
+class Place(NamedTuple):
+    """Where a replaced function is: in which module, in which class or module, and what is there."""
+
+    module: ModuleType
+    owner: Any
+    attribute: str
+    there: Any
+
+    @property
+    def function(self) -> Any:
+        return self.there.fget if isinstance(self.there, property) else self.there
+
+
+def place(where: str) -> Place:
+    """Return the place of a function of the library.
+
+    Raises:
+        LookupError: where there is none of that name.
+    """
+    module = owner = importlib.import_module(LIBRARY)
+    *owners, attribute = where.split('.')
+    for name in owners:
+        try:
+            module = owner = importlib.import_module('{}.{}'.format(module.__name__, name))
+        except ImportError:
+            owner = getattr(owner, name, None)
+    if attribute not in vars(owner or object):
+        raise LookupError('{}: no such function in the layer; correct tests/broken.py'.format(where))
+    return Place(module, owner, attribute, vars(owner)[attribute])
+
+
+def replacement(entry: Broken) -> Any:
+    """Return the entry's function as it is among the names of the module it is put into."""
+    at, instead = place(entry.where), entry.instead
+    assert isinstance(instead, FunctionType)
+    function = FunctionType(instead.__code__, vars(at.module), instead.__name__, instead.__defaults__)
+    function.__kwdefaults__ = instead.__kwdefaults__
+    return property(function) if isinstance(at.there, property) else function
+
+
+def put_in(entry: Broken, setattr: Callable[..., None]) -> None:
+    """Break the rule in this process, by monkeypatch.setattr."""
+    at = place(entry.where)
+    setattr(at.module, 'unbroken', at.function, raising=False)
+    setattr(at.owner, at.attribute, replacement(entry))
+
+
+def written_into(entry: Broken, tree: Path) -> None:
+    """Break the rule in a copy of the tree."""
+    if isinstance(entry.instead, str):
+        (tree / entry.where).write_text(entry.instead, encoding='utf-8')
+        return
+    at = place(entry.where)
+    path = tree / Path(str(at.module.__file__)).resolve().relative_to(ROOT)
+    whole = '{}.{}'.format(at.owner.__name__, at.attribute) if at.owner is not at.module else at.attribute
+    form = ('{}.fget', 'property({})') if isinstance(at.there, property) else ('{}', '{}')
+    lines = (
+        'unbroken = ' + form[0].format(whole),
+        source(entry.instead),
+        '{} = {}'.format(whole, form[1].format(entry.instead.__name__)),
+    )
+    with path.open('a', encoding='utf-8') as module:
+        module.write('\n\n' + '\n\n'.join(lines) + '\n')
+
+
+def source(function: Callable[..., Any]) -> str:
+    """Return the function's text, without the entry above it."""
+    text = inspect.getsource(function)
+    return text[text.index('def ') :] if text.startswith('def ') else text[text.index('\ndef ') + 1 :]
+
+
+# Rules 1 to 10 of the protocol: docs/protocol.md
+
+
+@broken(
+    'rule 1', 'two versions of a claim do not merge by max', 'rules.merged',
+    'unit/test_rules.py::test_versions_of_a_claim_merge_the_same_in_any_order',
+)  # fmt: skip
+def merged_with_their_done(ours, theirs):
+    return unbroken(ours, theirs)._replace(done=theirs.done)
+
+
+@broken(
+    'rule 1', 'a release is not remembered at once, and the hook fails afterwards', 'view.View._say',
+    'hooks/test_charm.py::test_a_released_lock_is_not_used_twice_though_the_hook_fails_afterwards[3]',
+)  # fmt: skip
+def say_without_saving(self, own):
+    self._remember(own=frozen(own))
+    self.port.publish(own)
+
+
+@broken(
+    'rule 1', 'what Juju lost with a hook is not published again', 'session.Session._compare_own_claims',
+    history(FOR_EVER),
+)  # fmt: skip
+def compare_only_where_it_must(self, first, reread):
+    if reread or not self.state.published:
+        unbroken(self, first, reread)
+
+
+@broken(
+    'rule 2', 'absence of data counts as a release', 'rules.finished',
+    'unit/test_rules.py::test_a_unit_of_which_nothing_is_known_holds_what_it_has',
+    history(TWO),
+)  # fmt: skip
+def finished_where_nothing_is_known(ticket, claims):
+    return unbroken(ticket, claims) or (ticket.unit, ticket.queue) not in claims
+
+
+@broken(
+    'rule 2', 'the leader puts a later request before those who have a ticket', 'rules.appended',
+    'unit/test_rules.py::test_an_earlier_clock_overtakes_nobody_who_has_a_ticket',
+    history(TWO),
+)  # fmt: skip
+def put_before(ledger, *rest):
+    grown = unbroken(ledger, *rest)
+    return grown._replace(
+        tickets=tuple(sorted(grown.tickets, key=lambda ticket: ticket.token <= ledger.token))
+    )
+
+
+@broken(
+    'rule 3', 'one slot too many', 'rules.is_turn',
+    history(TWO),
+)  # fmt: skip
+def is_turn_with_one_more(ledger, ticket, claims):
+    return len(ahead(ledger, ticket, claims)) <= ticket.slots
+
+
+@broken(
+    'rule 3', 'a later option takes a turn from its holder', 'rules.appended',
+    'unit/test_rules.py::test_fewer_slots_later_take_nothing_from_a_holder',
+)  # fmt: skip
+def appended_without_slots(ledger, *rest):
+    grown = unbroken(ledger, *rest)
+    return grown._replace(tickets=tuple(ticket._replace(slots=1) for ticket in grown.tickets))
+
+
+@broken(
+    'rule 3', 'a ticket of another unit counts as its own', 'rules.ticket_of',
+    history(TWO, locks=TWO_LOCKS, asks=2),
+)  # fmt: skip
+def ticket_of_anybody(ledger, unit, queue, claim):
+    for ticket in ledger.tickets if ledger and claim.outstanding else ():
+        if (ticket.queue, ticket.ask) == (queue, claim.asked):
+            return ticket
+    return None
+
+
+@broken(
+    'rule 4', 'only the leader hears of a release', 'view.View._look_ahead',
+    history(FOR_EVER),
+)  # fmt: skip
+def look_at_nobody(self, ledger, ticket):
+    pass
+
+
+@broken(
+    'rule 5', 'a ticket is used before it is durable', 'session.Session._append',
+    history(TWO, juju=4),
+    history(NO_TICKET, juju=4),
+)  # fmt: skip
+def append_and_read_back(self, gone=frozenset(), reported=()):
+    unbroken(self, gone, reported)
+    if self.leading:
+        self._read_ledger()
+
+
+@broken(
+    'rule 5', 'a leader takes a ticket that it never writes', 'session.Session._append',
+    history(NO_TICKET),
+)  # fmt: skip
+def append_in_memory(self, gone=frozenset(), reported=()):
+    try:
+        found = self._fresh_ledger()
+    except LedgerClosed:
+        self.leading = False
+        return
+    ledger = rules.rebuilt(self.claims) if found is None else found
+    self.ledger, self.ledger_read = self._grown(ledger, gone), True
+
+
+@broken(
+    'rule 6', 'the ledger is written for each request', 'rules._unfinished_in',
+    'unit/test_rules.py::test_the_leader_writes_rarely',
+)  # fmt: skip
+def none_unfinished(ledger, queue, claims, gone):
+    return 0
+
+
+@broken(
+    'rule 7', 'the leader decides from what the hook read at its start', 'session.Session._fresh_ledger',
+    history(TWO, aba=True),
+)  # fmt: skip
+def ledger_of_the_start(self):
+    found = self.port.ledger()
+    if found is None:
+        self._read_claims(sorted(self.port.everybody()))
+    return found
+
+
+@broken(
+    'rule 7', 'leader-get is believed to be fresh, though Juju caches it', 'juju.LeaderSettings.read_fresh',
+    'unit/test_juju.py::test_a_ledger_that_another_wrote_within_the_hook_is_read_before_a_decision',
+)  # fmt: skip
+def read_from_the_cache(self):
+    return self.read()
+
+
+@broken(
+    'rule 7', 'a write that is refused fails the hook', 'juju.LeaderSettings._set',
+    'unit/test_juju.py::test_a_write_that_is_refused_closes_the_ledger_and_fails_no_hook',
+)  # fmt: skip
+def set_or_fail(self, settings):
+    hookenv.leader_set(settings)
+
+
+@broken(
+    'rule 8', 'a ticket above the own claim is not adopted', 'rules.adopted',
+    history(FOR_EVER, forgets=True),
+)  # fmt: skip
+def adopted_nothing(ledger, unit, own):
+    return dict(own)
+
+
+@broken(
+    'rule 9', 'a ticket is dropped for a release that Juju has not heard of', 'rules.appended',
+    'unit/test_rules.py::test_what_only_this_unit_knows_yet_of_itself_frees_no_ticket',
+)  # fmt: skip
+def appended_by_what_is_said(ledger, claims, committed, *rest):
+    return unbroken(ledger, claims, claims, *rest)
+
+
+@broken(
+    'rule 9', 'the release of a hook that has not succeeded counts', 'view.View.committed',
+    history(TWO, releases=True, asks=2),
+    history(NOTHING_RELEASED, releases=True),
+)  # fmt: skip
+def committed_though_the_hook_may_fail(self):
+    return self._with_peers(self.state.own)
+
+
+@broken(
+    'rule 9', 'the turn is released before the handlers, and so also where they fail', 'begin_hook',
+    'hooks/test_rolling.py::test_a_restart_that_fails_stops_the_roll_until_it_is_retried[3]',
+)  # fmt: skip
+def begin_hook_and_release():
+    unbroken()
+    session = _session()
+    session._say(session._after_turns(session.turns, frozenset()))
+
+
+@broken(
+    'rule 9', 'an action between a failed hook and its retry uses up the turn', 'session.Session.begin',
+    'hooks/test_found.py::test_an_action_between_a_failed_hook_and_its_retry_frees_no_lock[3]',
+)  # fmt: skip
+def begin_with_every_turn(self):
+    unbroken(self)
+    self.inherited = frozenset()
+
+
+@broken(
+    'rule 10', 'a unit that leaves takes a new turn', 'juju.context',
+    'hooks/test_charm.py::test_a_unit_that_leaves_takes_no_new_turn_and_gives_up_what_it_has[3]',
+)  # fmt: skip
+def context_of_one_who_stays(peers='coordinator'):
+    return unbroken(peers)._replace(leaving=False)
+
+
+# Units that are gone, and a new leader
+
+
+@broken(
+    'gone', 'a unit is gone once its relation-departed has run', 'view.View._gone',
+    history(NOTHING_RELEASED, removals=1),  # it is still in its hook
+    history(FOR_EVER, most=1000000, removals=1, juju=4),  # on Juju 4 relation-departed never runs
+)  # fmt: skip
+def gone_where_departed(self):
+    return frozenset(rules.blocking_units(self.ledger, self.claims)) & {self.context.departed} - {UNNAMED}
+
+
+@broken(
+    'gone', 'a unit that is not in the relation-list of a new leader is gone', 'view.View._gone',
+    history(NOTHING_RELEASED, newcomer=True, subordinate=True),
+)  # fmt: skip
+def gone_where_not_met(self):
+    blocking = frozenset(rules.blocking_units(self.ledger, self.claims)) - {self.context.unit, UNNAMED}
+    return blocking - self.port.everybody()
+
+
+@broken(
+    'gone', 'a unit that is not in relation-list is gone', 'juju.Juju.living',
+    'unit/test_juju.py::test_nobody_is_gone_because_a_new_leader_has_not_joined_him',
+)  # fmt: skip
+def living_where_met(self):
+    return self.related_units() | {self.unit}
+
+
+@broken(
+    'gone', 'a unit that is leaving is gone', 'view.View._gone_among',
+    'unit/test_juju.py::test_a_unit_that_is_dying_is_not_gone',
+)  # fmt: skip
+def gone_where_leaving(self, units):
+    return frozenset(units - self.port.everybody())
+
+
+@broken(
+    'gone', 'among subordinates, whose goal-state is empty, all other units are gone', 'juju.Juju.living',
+    'hooks/test_charm.py::test_units_of_a_subordinate_take_turns_too',
+)  # fmt: skip
+def living_by_goal_state(self):
+    return frozenset(self.goal_units())
+
+
+@broken(
+    'new leader', 'it does not read the claims of all units', 'session.Session._lead',
+    history(FOR_EVER),
+)  # fmt: skip
+def lead_as_before(self):
+    self._remember(led=True)
+    unbroken(self)
+
+
+@broken(
+    'Juju 4', 'leader settings are asked for, where there are none', 'juju.major_version',
+    'unit/test_juju.py::test_three_units_take_turns_and_each_failed_turn_is_kept',
+)  # fmt: skip
+def at_most_version_3(version):
+    return min(3, unbroken(version))
+
+
+# Tokens, order, queues
+
+
+@broken(
+    'tokens', 'one is given twice', 'rules.appended',
+    'unit/test_rules.py::test_tokens_only_grow_and_none_is_given_twice',
+    history('was used by', tokens=7),
+)  # fmt: skip
+def appended_with_the_token_before(ledger, *rest):
+    return unbroken(ledger, *rest)._replace(token=ledger.token)
+
+
+@broken(
+    'tokens', 'they fall', 'rules.appended',
+    history('after token', tokens=7),
+)  # fmt: skip
+def appended_with_falling_tokens(ledger, *rest):
+    grown = unbroken(ledger, *rest)
+    tokens = sorted((ticket.token for ticket in grown.tickets if ticket.token > ledger.token), reverse=True)
+    old = [ticket for ticket in grown.tickets if ticket.token <= ledger.token]
+    new = grown.tickets[len(old) :]
+    return grown._replace(
+        tickets=(*old, *(ticket._replace(token=token) for ticket, token in zip(new, tokens)))
+    )
+
+
+@broken(
+    'order', 'requests seen together have none', 'rules.unserved',
+    'unit/test_rules.py::test_requests_seen_together_are_ordered_by_time_and_then_by_unit',
+)  # fmt: skip
+def unserved_in_any_order(ledger, claims):
+    seen = list(claims)
+    waiting = unbroken(ledger, claims)
+    return {
+        queue: sorted(waiting[queue], key=lambda request: seen.index((request[0], queue)))
+        for queue in waiting
+    }
+
+
+@broken(
+    'queues', 'locks with queues of their own share one', 'policy.Policy.queue_of',
+    'unit/test_rules.py::test_locks_with_queues_of_their_own_are_held_by_different_units_and_others_by_one',
+)  # fmt: skip
+def queue_of_all_locks(self, lock):
+    return ALL_LOCKS
+
+
+# A policy that decides on the leader
+
+
+@broken(
+    'policy', 'a ticket does not wait for the leader, whose hook may fail', 'compat.deciding._unsettled',
+    history(TWO, world='policy-3'),
+)  # fmt: skip
+def unsettled_without_what_is_said(ledger, claims, committed, unit):
+    return tuple(
+        ticket.token
+        for ticket in ledger.tickets
+        if ticket.unit != unit and not rules.finished(ticket, committed) and ticket.after is None
+    )
+
+
+@broken(
+    'policy', 'a ticket waits for those of one lock only', 'compat.deciding._unsettled',
+    history(TWO, world='policy-locks-3', asks=2),
+)  # fmt: skip
+def unsettled_of_one_lock(ledger, claims, committed, unit):
+    of_one_lock = tuple(ticket for ticket in ledger.tickets if ticket.queue == 'a')
+    return unbroken(ledger._replace(tickets=of_one_lock), claims, committed, unit)
+
+
+@broken(
+    'policy', 'the policy is not told what is granted', 'compat.deciding.question',
+    history(TWO, world='policy-3'),
+)  # fmt: skip
+def question_of_nothing_granted(ledger, claims, lock, unit):
+    return unbroken(ledger, claims, lock, unit)._replace(granted=frozenset())
+
+
+@broken(
+    'policy', 'the policy is not asked when the leader releases', 'session.Session._policy_must_decide',
+    history(FOR_EVER, world='policy-3', asks=1),
+)  # fmt: skip
+def policy_need_not_decide(self):
+    return False
+
+
+# Bad data
+
+
+@broken(
+    'bad data', 'a text that is no JSON fails the hook', 'wire.parsed',
+    'unit/test_wire.py::test_any_text_is_read_as_something_or_reported_and_never_raises',
+)  # fmt: skip
+def parsed_or_raised(text):
+    hooks = {'parse_int': _integer, 'parse_float': _number, 'parse_constant': _no_number}
+    try:
+        return json.loads(text, object_pairs_hook=_object, **hooks)
+    except RecursionError:
+        return None
+
+
+@broken(
+    'bad data', 'a count that cannot be is believed', 'wire._claim',
+    'hooks/test_charm.py::test_a_holders_poisoned_claim_frees_nothing_and_fails_no_hook',
+)  # fmt: skip
+def claim_with_any_done(found):
+    counts = [found.get(name) for name in ('asked', 'done')] if isinstance(found, dict) else [None]
+    if not all(map(_is_count, counts)):
+        return unbroken(found)
+    claim = unbroken({**found, 'done': min(counts)})
+    return claim and claim._replace(done=found['done'])
+
+
+@broken(
+    'bad data', 'a ticket that cannot be read is finished', 'rules.finished',
+    'unit/test_wire.py::test_a_bad_ticket_stays_where_it_is_and_frees_nobody',
+)  # fmt: skip
+def finished_though_unreadable(ticket, claims):
+    return unbroken(ticket._replace(raw=''), claims)
+
+
+@broken(
+    'bad data', 'a local store is believed though its checksum is another', 'store._checksum',
+    'hooks/test_found.py::test_a_digit_changed_in_a_local_store_is_not_believed',
+)  # fmt: skip
+def checksum_of_nothing(values):
+    return ''
+
+
+# What the charm sees
+
+
+@broken(
+    'flags', 'none is ever cleared', 'flags.show',
+    'hooks/test_charm.py::test_the_granted_flag_is_set_in_just_the_hook_in_which_the_lock_is_held[3]',
+)  # fmt: skip
+def show_and_clear_nothing(requested, granted):
+    from charms.reactive import flags
+
+    for flag in [REQUESTED + lock for lock in requested] + [GRANTED + lock for lock in granted]:
+        flags.set_flag(flag)
+
+
+@broken(
+    'callbacks', 'what is asked for in a callback goes with the turn', 'session.Session._turn_is_ending',
+    'hooks/test_found.py::test_a_lock_asked_for_in_a_callback_outlives_the_release_of_the_turn_it_came_in',
+    'hooks/test_charm.py::test_a_lock_asked_for_in_another_layers_atexit_callback_is_not_lost[3]',
+)  # fmt: skip
+def turn_never_ends(self, lock):
+    return False
+
+
+@broken(
+    'callbacks', 'a turn comes where no handler can use it', 'session.Session.handlers_succeeded',
+    'hooks/test_charm.py::test_a_lock_asked_for_in_another_layers_atexit_callback_is_not_lost',
+)  # fmt: skip
+def handlers_never_succeeded(self):
+    pass
+
+
+@broken(
+    'keep_lock', 'it keeps nothing', 'session.Session.keep',
+    'hooks/test_charm.py::test_a_kept_lock_is_held_in_the_next_hook_and_by_nobody_else[3]',
+)  # fmt: skip
+def keep_nothing(self, lock):
+    return self.turn(lock) is not None
+
+
+BROKEN.append(
+    Broken(
+        'the built charm',
+        'a hook of the layer is shipped in place of those of layer:basic',
+        'hooks/config-changed',
+        '#!/usr/bin/env python3\n',
+        ('unit/test_house.py::test_nothing_of_the_layer_stands_in_the_way_of_layer_basic',),
+    )
+)
