@@ -10,7 +10,7 @@ import re
 import zlib
 from datetime import datetime, timezone
 from subprocess import CalledProcessError
-from typing import Any, Callable, Dict, FrozenSet, Iterable, Mapping, Optional, Protocol, Tuple, Union
+from typing import Any, Callable, Dict, FrozenSet, Iterable, Mapping, Optional, Tuple, Union
 from urllib.parse import quote
 
 from charmhelpers.core import hookenv
@@ -28,25 +28,6 @@ KEY = 'coordinator'
 MAX_REPORTED = 64
 TIME_FORM = '%Y-%m-%d %H:%M:%S.%fZ'
 _SEVERITY = (hookenv.DEBUG, hookenv.INFO, hookenv.WARNING, hookenv.ERROR, hookenv.CRITICAL)
-
-
-class Predecessor(Protocol):
-    """What ran before this layer, and may still run on other units."""
-
-    key: str
-    """Its key in databags and leader settings."""
-
-    def requests(self, juju: 'Juju') -> Tuple[Tuple[str, str, bool], ...]:
-        """See Port.inherited_requests."""
-
-    def units(self, juju: 'Juju') -> FrozenSet[str]:
-        """See Port.awaited_units."""
-
-    def awaiting(self, juju: 'Juju', units: FrozenSet[str]) -> str:
-        """See Port.awaiting."""
-
-    def settings(self, juju: 'Juju', own: Mapping[str, Claim]) -> Dict[str, str]:
-        """Return what to publish beside this unit's claims, for leaders that still run it."""
 
 
 class LeaderSettings:
@@ -129,15 +110,13 @@ class Juju:
     Args:
         key: what its keys begin with: KEY-claims in databags, KEY-ledger.
         peers: the name of its peer relation.
-        predecessor: what it takes over from, if anything.
     """
 
-    def __init__(self, key: str = KEY, peers: str = PEERS, predecessor: Optional[Predecessor] = None) -> None:
+    def __init__(self, key: str = KEY, peers: str = PEERS) -> None:
         self.unit: str = hookenv.local_unit()
         self.least = hookenv.DEBUG
         """The least severe level that is logged."""
         self.peers, self.claims_key, self._ledger_key = peers, key + '-claims', key + '-ledger'
-        self._predecessor = predecessor
         place = os.path.join(hookenv.charm_dir() or '', '.{}.json'.format(quote(key, safe='')))
         self.store = Store(place, lambda sentence: self.log(sentence, hookenv.WARNING))
         self._stored: Optional[UnitState] = None  # as this process last read or wrote it
@@ -212,10 +191,8 @@ class Juju:
         if self.relation is not None:
             # Juju 4 knows a databag by its hash (R25): peers that have read a spoilt one meanwhile would not
             # read it again if it were put right to the letter. A blank makes it another text.
-            settings = {self.claims_key: wire.claims_text(own) + (' ' if self._spoilt else '')}
-            if self._predecessor:
-                settings.update(self._predecessor.settings(self, own))
-            hookenv.relation_set(self.relation, settings)
+            text = wire.claims_text(own) + (' ' if self._spoilt else '')
+            hookenv.relation_set(self.relation, {self.claims_key: text, **self.beside(own)})
 
     def said(self, unit: str, key: str) -> str:
         """Return the text under a key of a unit's databag, '' where there is none."""
@@ -240,16 +217,20 @@ class Juju:
         self.report(problems)
         return own, problems
 
-    # What came before this layer
+    # What came before this layer, which is nothing here: compat/predecessor.py overrides these
 
     def inherited_requests(self) -> Tuple[Tuple[str, str, bool], ...]:
-        return self._predecessor.requests(self) if self._predecessor else ()
+        return ()
 
     def awaited_units(self) -> FrozenSet[str]:
-        return self._predecessor.units(self) if self._predecessor else frozenset()
+        return frozenset()
 
     def awaiting(self, units: FrozenSet[str]) -> str:
-        return self._predecessor.awaiting(self, units) if self._predecessor else ''
+        return ''
+
+    def beside(self, own: Mapping[str, Claim]) -> Dict[str, str]:
+        """Return what to publish beside this unit's claims, for units that still run a predecessor."""
+        return {}
 
     # The units
 
