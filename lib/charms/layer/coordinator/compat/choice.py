@@ -20,7 +20,7 @@ from charms.layer.coordinator.compat.classes import (
     SimpleCoordinator,
     opened,
 )
-from charms.layer.coordinator.compat.predecessor import Predecessor
+from charms.layer.coordinator.compat.predecessor import OldJuju
 
 
 class Choice:
@@ -40,7 +40,7 @@ class Choice:
     """
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        chosen, port = policy.from_options(options), juju.Juju(predecessor=Predecessor())
+        chosen, port = policy.from_options(options), OldJuju()
         port.least = options.get('log_level', policy.DEFAULTS['log_level']).upper()
         path = policy.own_class(options)
         self.own = _made(_loaded(path), port) if path else None

@@ -24,7 +24,7 @@ from charmhelpers.core import hookenv
 from charms.layer.coordinator import juju, wire
 from charms.layer.coordinator.compat.deciding import Locks, Question, growing
 from charms.layer.coordinator.compat.leading import LeaderSession
-from charms.layer.coordinator.compat.predecessor import Predecessor
+from charms.layer.coordinator.compat.predecessor import OldJuju
 from charms.layer.coordinator.policy import Policy
 from charms.layer.coordinator.port import Phase
 from charms.layer.coordinator.rules import Ticket
@@ -130,7 +130,7 @@ class Coordinator:
                     'relation_key: {} and {} have the same key {!r}; give each its own, this hook fails'
                 )
                 raise ValueError(sentence.format(type(other).__name__, type(self).__name__, self.key))
-            port = juju.Juju(name, self.relname, Predecessor(self.key))
+            port = OldJuju(name, self.relname, self.key)
             self.use(opened(port, self.policy(), self.msg))
         return self._session  # type: ignore[return-value]
 

@@ -12,9 +12,9 @@ parse, so nothing is written there that it could not have written itself.
 import json
 import re
 from subprocess import CalledProcessError
-from typing import AbstractSet, Any, Dict, FrozenSet, Iterable, Mapping, Optional, Tuple
+from typing import AbstractSet, Any, Callable, Dict, FrozenSet, Mapping, Optional, Tuple
 
-from charms.layer.coordinator.juju import KEY, Juju
+from charms.layer.coordinator.juju import KEY, PEERS, Juju
 from charms.layer.coordinator.rules import UNNAMED, Claim
 from charms.layer.coordinator.wire import Problems, is_lock, is_unit, parsed, problem
 
@@ -25,33 +25,35 @@ _TIME = re.compile(r'[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9
 
 def requests(text: Optional[str], where: str) -> Tuple[Dict[str, str], Problems]:
     """Return which locks a unit asked for and when, and what could not be read."""
-    consequence = 'ignored: the charm asks again, or not at all'
-    found = parsed(text) if text else {}
-    if not isinstance(found, dict):
-        return {}, (problem(where, REQUESTS_FORM, text, consequence),)
-    asked: Dict[str, str] = {}
-    problems: Problems = ()
-    for lock, asked_at in sorted(found.items()):
-        if is_lock(lock) and _is_time(asked_at):
-            asked[lock] = asked_at
-        else:
-            problems += (problem(where, REQUESTS_FORM, {lock: asked_at}, consequence),)
-    return asked, problems
+
+    def fits(lock: Any, asked_at: Any) -> bool:
+        return is_lock(lock) and isinstance(asked_at, str) and bool(_TIME.match(asked_at))
+
+    return _entries(text, where, REQUESTS_FORM, 'ignored: the charm asks again, or not at all', fits)
 
 
 def grants(text: Optional[str], where: str) -> Tuple[Dict[str, Dict[str, str]], Problems]:
     """Return which lock each unit was granted, and when it had asked, and what could not be read."""
+
+    def fits(unit: Any, locks: Any) -> bool:
+        return is_unit(unit) and isinstance(locks, dict)
+
+    found, problems = _entries(text, where, GRANTS_FORM, 'ignored: it counts as no grant', fits)
+    for unit, locks in found.items():
+        found[unit] = {lock: asked_at for lock, asked_at in locks.items() if isinstance(asked_at, str)}
+    return found, problems
+
+
+def _entries(
+    text: Optional[str], where: str, form: str, consequence: str, fits: Callable[[Any, Any], bool]
+) -> Tuple[Dict[str, Any], Problems]:
+    """Return the entries of a text that fit, in order, and a problem for each other entry."""
     found = parsed(text) if text else {}
     if not isinstance(found, dict):
-        return {}, (problem(where, GRANTS_FORM, text, 'ignored: it counts as no grant'),)
-    held: Dict[str, Dict[str, str]] = {}
-    problems: Problems = ()
-    for unit, locks in sorted(found.items()):
-        if is_unit(unit) and isinstance(locks, dict):
-            held[unit] = {lock: asked_at for lock, asked_at in locks.items() if isinstance(asked_at, str)}
-        else:
-            problems += (problem(where, GRANTS_FORM, {unit: locks}, 'ignored: it counts as no grant'),)
-    return held, problems
+        return {}, (problem(where, form, text, consequence),)
+    good = {name: entry for name, entry in sorted(found.items()) if fits(name, entry)}
+    bad = [{name: found[name]} for name in sorted(found) if name not in good]
+    return good, tuple(problem(where, form, entry, consequence) for entry in bad)
 
 
 def text(own: Mapping[str, Claim]) -> str:
@@ -65,69 +67,58 @@ def text(own: Mapping[str, Claim]) -> str:
     return json.dumps(dict(pair for claim in begun for pair in claim.locks), sort_keys=True)
 
 
-def refusal(units: Iterable[str]) -> str:
-    """Return why the leader gives no ticket yet, where these units still run old code; '' is an unknown unit."""
-    names = sorted(unit or 'a unit that has not been heard of yet' for unit in units)
-    verb = 'runs' if len(names) == 1 else 'run'
-    form = '{} still {} the old layer; turns begin when every unit runs the new one'
-    return form.format(' and '.join(names), verb)
-
-
-class Predecessor:
-    """The old layer, or a class of charmhelpers.coordinator, as `juju.Predecessor` wants it.
+class OldJuju(Juju):
+    """This hook's Juju, where the old layer or a class of charmhelpers.coordinator may have run before.
 
     Args:
-        key: its key, in databags and in leader settings.
+        key: as for Juju.
+        peers: as for Juju.
+        old_key: what the old code keeps its requests and grants under.
     """
 
-    def __init__(self, key: str = KEY) -> None:
-        self.key = key
+    def __init__(self, key: str = KEY, peers: str = PEERS, old_key: str = KEY) -> None:
+        super().__init__(key, peers)
+        self._old_key = old_key
 
-    def requests(self, juju: Juju) -> Tuple[Tuple[str, str, bool], ...]:
-        said = juju.said(juju.unit, self.key)
+    def inherited_requests(self) -> Tuple[Tuple[str, str, bool], ...]:
+        said = self.said(self.unit, self._old_key)
         if not said:
             return ()
-        juju.store.set('came over', True)
-        asked, problems = requests(said, 'databag of {}, key "{}"'.format(juju.unit, self.key))
-        juju.report(problems)
-        held = self._grants(juju, juju.book.read_other(self.key)).get(juju.unit, {}) if asked else {}
-        return tuple((lock, asked_at, held.get(lock) == asked_at) for lock, asked_at in sorted(asked.items()))
+        self.store.set('came over', True)
+        asked, problems = requests(said, 'databag of {}, key "{}"'.format(self.unit, self._old_key))
+        self.report(problems)
+        held = self._grants(self.book.read_other(self._old_key)).get(self.unit, {}) if asked else {}
+        return tuple((lock, asked_at, held.get(lock) == asked_at) for lock, asked_at in asked.items())
 
-    def units(self, juju: Juju) -> FrozenSet[str]:
-        said = juju.book.read_other(self.key)
+    def awaited_units(self) -> FrozenSet[str]:
+        said = self.book.read_other(self._old_key)
         if not said:
             return frozenset()
-        goal = set(juju.goal_units())
-        holders = {unit for unit, locks in self._grants(juju, said).items() if locks}
-        units = (goal | juju.related_units() | holders) - {juju.unit}
-        found = {unit for unit in units if self._may_run_old_code(juju, unit, goal)}
-        if juju.unit not in goal and not self._came_over(juju):
-            found.add(UNNAMED)
-        return frozenset(found)
+        goal = set(self.goal_units())
+        holders = {unit for unit, locks in self._grants(said).items() if locks}
+        units = (goal | self.related_units() | holders) - {self.unit}
+        found = {unit for unit in units if self._may_run_old_code(unit, goal)}
+        unlisted = self.unit not in goal and not self.store.get('came over')
+        return frozenset(found | ({UNNAMED} if unlisted else set()))
 
-    def awaiting(self, juju: Juju, units: FrozenSet[str]) -> str:
-        if units:
-            return refusal(units)
-        return 'it gives none while a unit still runs the old layer' if self._came_over(juju) else ''
+    def awaiting(self, units: FrozenSet[str]) -> str:
+        if not units:
+            came_over = self.store.get('came over')
+            return 'it gives none while a unit still runs the old layer' if came_over else ''
+        names = sorted(unit or 'a unit that has not been heard of yet' for unit in units)
+        form = '{} still {} the old layer; turns begin when every unit runs the new one'
+        return form.format(' and '.join(names), 'runs' if len(names) == 1 else 'run')
 
-    def settings(self, juju: Juju, own: Mapping[str, Claim]) -> Dict[str, str]:
-        return {self.key: text(own)} if self._came_over(juju) else {}
+    def beside(self, own: Mapping[str, Claim]) -> Dict[str, str]:
+        return {self._old_key: text(own)} if self.store.get('came over') else {}
 
-    def _came_over(self, juju: Juju) -> bool:
-        """Return whether this unit once ran the old layer."""
-        return bool(juju.store.get('came over'))
-
-    def _may_run_old_code(self, juju: Juju, unit: str, goal: AbstractSet[str]) -> bool:
+    def _may_run_old_code(self, unit: str, goal: AbstractSet[str]) -> bool:
         try:
-            return not juju.said(unit, juju.claims_key)
+            return not self.said(unit, self.claims_key)
         except CalledProcessError:  # it has no databag yet
             return unit in goal
 
-    def _grants(self, juju: Juju, said: str) -> Dict[str, Dict[str, str]]:
-        held, problems = grants(said, 'leader settings, key "{}"'.format(self.key))
-        juju.report(problems)
+    def _grants(self, said: str) -> Dict[str, Dict[str, str]]:
+        held, problems = grants(said, 'leader settings, key "{}"'.format(self._old_key))
+        self.report(problems)
         return held
-
-
-def _is_time(found: Any) -> bool:
-    return isinstance(found, str) and bool(_TIME.match(found))
