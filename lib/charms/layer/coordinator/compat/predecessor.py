@@ -12,18 +12,19 @@ parse, so nothing is written there that it could not have written itself.
 import json
 import re
 from subprocess import CalledProcessError
-from typing import AbstractSet, Any, Callable, Dict, FrozenSet, Mapping, Optional, Tuple
+from typing import AbstractSet, Any, Callable, Dict, FrozenSet, Mapping, Tuple
 
 from charms.layer.coordinator.juju import KEY, PEERS, Juju
 from charms.layer.coordinator.rules import UNNAMED, Claim
 from charms.layer.coordinator.wire import Problems, is_lock, is_unit, parsed, problem
 
+Entries = Tuple[Dict[str, Any], Problems]
 REQUESTS_FORM = '{LOCK: "YYYY-MM-DD HH:MM:SS.ffffffZ"} as the old layer writes it'
 GRANTS_FORM = '{UNIT: {LOCK: "YYYY-MM-DD HH:MM:SS.ffffffZ"}} as the old layer writes it'
 _TIME = re.compile(r'[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z\Z')
 
 
-def requests(text: Optional[str], where: str) -> Tuple[Dict[str, str], Problems]:
+def requests(text: str, where: str) -> Entries:
     """Return which locks a unit asked for and when, and what could not be read."""
 
     def fits(lock: Any, asked_at: Any) -> bool:
@@ -32,21 +33,16 @@ def requests(text: Optional[str], where: str) -> Tuple[Dict[str, str], Problems]
     return _entries(text, where, REQUESTS_FORM, 'ignored: the charm asks again, or not at all', fits)
 
 
-def grants(text: Optional[str], where: str) -> Tuple[Dict[str, Dict[str, str]], Problems]:
+def grants(text: str, where: str) -> Entries:
     """Return which lock each unit was granted, and when it had asked, and what could not be read."""
 
     def fits(unit: Any, locks: Any) -> bool:
         return is_unit(unit) and isinstance(locks, dict)
 
-    found, problems = _entries(text, where, GRANTS_FORM, 'ignored: it counts as no grant', fits)
-    for unit, locks in found.items():
-        found[unit] = {lock: asked_at for lock, asked_at in locks.items() if isinstance(asked_at, str)}
-    return found, problems
+    return _entries(text, where, GRANTS_FORM, 'ignored: it counts as no grant', fits)
 
 
-def _entries(
-    text: Optional[str], where: str, form: str, consequence: str, fits: Callable[[Any, Any], bool]
-) -> Tuple[Dict[str, Any], Problems]:
+def _entries(text: str, where: str, form: str, consequence: str, fits: Callable[..., bool]) -> Entries:
     """Return the entries of a text that fit, in order, and a problem for each other entry."""
     found = parsed(text) if text else {}
     if not isinstance(found, dict):
