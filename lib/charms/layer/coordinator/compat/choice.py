@@ -4,9 +4,8 @@ What lives here: from options to a session and an instance. What must not: a
 rule, what a coordinator does.
 """
 
-from functools import lru_cache
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any, List, Mapping, NamedTuple
 
 from charmhelpers import coordinator as charmhelpers
 from charms.layer.coordinator import juju, policy
@@ -45,22 +44,26 @@ class Choice(NamedTuple):
         self.session.hide()
 
 
-@lru_cache(maxsize=None)
-def chosen() -> Choice:
-    """Look at what is true now, once in a process.
+_CHOSEN: List[Choice] = []
 
-    Returns:
-        What the layer options choose, on a session that has looked.
+
+def chosen() -> Choice:
+    """Return what the layer options choose; the first question of a process looks at what is true now.
 
     Raises:
         ValueError: for a layer option that does not exist or is not allowed.
         RuntimeError: below Juju 2.9.
     """
-    from charms.layer import options  # type: ignore[attr-defined]  # of layer:basic
+    if not _CHOSEN:
+        from charms.layer import options  # type: ignore[attr-defined]  # of layer:basic
 
-    found = options.get('coordinator') or {}
-    by_options, path, port = policy.from_options(found), policy.own_class(found), OldJuju()
-    port.least = found.get('log_level', policy.DEFAULTS['log_level']).upper()
+        _CHOSEN.append(_choice(options.get('coordinator') or {}))
+    return _CHOSEN[0]
+
+
+def _choice(options: Mapping[str, Any]) -> Choice:
+    by_options, path, port = policy.from_options(options), policy.own_class(options), OldJuju()
+    port.least = options.get('log_level', policy.DEFAULTS['log_level']).upper()
     if path:
         cls, by_options = _loaded(path), policy.Policy()
         try:
@@ -70,7 +73,7 @@ def chosen() -> Choice:
         else:
             type(cls)._instances[cls] = own  # whoever builds one from now on gets this one
             return Choice(own.use(port, own.policy(), own.msg), own, own=True)
-    ours = _made(Serial if found.get('class') in policy.SERIAL else SimpleCoordinator)
+    ours = _made(Serial if options.get('class') in policy.SERIAL else SimpleCoordinator)
     return Choice(ours.use(port, by_options, port.log), ours, own=False)
 
 

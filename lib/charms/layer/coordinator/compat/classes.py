@@ -218,9 +218,9 @@ class Coordinator:
         session, self._about = self._opened(), (lock, unit)
         session.lead()
         self._about = None
-        given = {(ticket.queue, ticket.unit) for ticket in session.given}  # also what is not durable yet
-        held = deciding.grants(*session.known()).get(unit, {}) if session.leading else {}
-        return lock in held or (session.policy.queue_of(lock), unit) in given
+        place = session.policy.queue_of(lock), unit
+        given = any((ticket.queue, ticket.unit) == place for ticket in session.given)  # durable or not yet
+        return session.leading and (given or lock in deciding.grants(*session.known()).get(unit, {}))
 
     def released(self, unit: str, lock: str, timestamp: datetime) -> None:
         """Called on the leader once for each release, or unit that is gone with a lock. Override it.
