@@ -23,11 +23,9 @@ from typing import Any, Callable, ClassVar, Dict, List, Optional, Set, Tuple
 from charmhelpers.core import hookenv
 from charms.layer.coordinator import juju, wire
 from charms.layer.coordinator.compat import deciding
-from charms.layer.coordinator.compat.deciding import LeaderSession, Locks, Question
 from charms.layer.coordinator.compat.predecessor import OldJuju
 from charms.layer.coordinator.policy import Policy
 from charms.layer.coordinator.port import Phase
-from charms.layer.coordinator.rules import Ticket
 from charms.layer.coordinator.view import Snapshot
 
 Function = Callable[..., Any]
@@ -51,13 +49,10 @@ class Coordinator:
         ValueError: at the start of the hook, where two coordinators would have the same keys.
     """
 
-    relname: Optional[str] = None
     default_grant: Function
-
-    _session: Optional[LeaderSession] = None
+    _session: Optional[deciding.LeaderSession] = None
     _led_by_layer = False  # whether the layer, not hookenv, says when a hook begins and ends
     _about: Optional[Tuple[str, str]] = None  # the lock and unit that alone are decided about
-    _reported: Tuple[Ticket, ...] = ()
 
     def __init__(self, relation_key: str = juju.KEY, peer_relation_name: Optional[str] = None) -> None:
         self.key = relation_key
@@ -66,9 +61,9 @@ class Coordinator:
             hookenv.atstart(self.initialize)
             hookenv.atstart(self.handle)
 
-    def use(self, port: juju.Juju, policy: Policy, log: Callable[[str], None]) -> LeaderSession:
+    def use(self, port: juju.Juju, policy: Policy, log: Callable[[str], None]) -> deciding.LeaderSession:
         """Stand on this port in this hook; return a session that has looked at what is true now."""
-        session = LeaderSession(port, Snapshot(juju.context(port.peers)), policy, log)
+        session = deciding.LeaderSession(port, Snapshot(juju.context(port.peers)), policy, log)
         session.look()
         self._session = session
         return session
@@ -85,24 +80,22 @@ class Coordinator:
             RuntimeError: below Juju 2.9.
         """
         session = self._opened()
-        if session.phase is not Phase.BEFORE_HANDLERS:
-            return
-        session.begin()
-        for lock in sorted(session.requested):
-            self.msg('{} {}'.format('Granted' if session.turn(lock) else 'Waiting on', lock))
-        if not self._led_by_layer:
-            hookenv.atexit(self.finish)
+        if not self._begun:
+            session.begin()
+            for lock in sorted(session.requested):
+                self.msg('{} {}'.format('Granted' if session.turn(lock) else 'Waiting on', lock))
+            if not self._led_by_layer:
+                hookenv.atexit(self.finish)
 
     def handle(self) -> None:
         """As the leader, report the releases, and then decide about all requests that wait.
 
         Runs by itself after `initialize`; may be called again, to decide again.
         """
-        session = self._opened()
         self.initialize()
-        if session.leading:
+        if self._opened().leading:
             self._report_releases()
-            session.lead()
+            self._opened().lead()
 
     def finish(self) -> None:
         """Release, and then let a subclass save. Runs after the hook's work, if it succeeded."""
@@ -117,7 +110,7 @@ class Coordinator:
     def _save_state(self) -> None:
         """Do nothing: all is saved as it happens. A subclass saves what it counts here."""
 
-    def _opened(self) -> LeaderSession:
+    def _opened(self) -> deciding.LeaderSession:
         if self._session:
             return self._session
         self.relname = self.relname or juju.first_peers()
@@ -128,8 +121,8 @@ class Coordinator:
         return self.use(OldJuju(name, self.relname, self.key), self.policy(), self.msg)
 
     @property
-    def _begun(self) -> Optional[LeaderSession]:
-        """The session once `initialize` has run, None before."""
+    def _begun(self) -> Optional[deciding.LeaderSession]:
+        """The session once `initialize` has run; before that, None, since no release is reported yet."""
         session = self._session
         return session if session and session.phase is not Phase.BEFORE_HANDLERS else None
 
@@ -165,7 +158,7 @@ class Coordinator:
         return juju.time_of(dict(self._opened().claim(lock).locks).get(lock, ''))
 
     @property
-    def grants(self) -> Optional[Locks]:
+    def grants(self) -> Optional[deciding.Locks]:
         """Return {unit: {lock: time of the request}} of all locks held; None before `initialize`.
 
         Each a copy: to change it changes nothing. On a unit that does not lead
@@ -174,7 +167,7 @@ class Coordinator:
         return deciding.grants(*self._begun.known()) if self._begun else None
 
     @property
-    def requests(self) -> Optional[Locks]:
+    def requests(self) -> Optional[deciding.Locks]:
         """Return {unit: {lock: time of the request}} of all requests, those granted included.
 
         This unit is always in it. As for `grants` otherwise.
@@ -204,9 +197,10 @@ class Coordinator:
     def policy(self) -> Policy:
         """Return this class's policy: who decides, and whether releases are reported."""
         releases = type(self).released is not Coordinator.released
-        direct = _DIRECT.get(getattr(type(self), 'default_grant', None))
-        per_lock = any(name.startswith('grant_') for name in dir(self))
-        if direct is None or per_lock or (releases and not direct.per_lock):
+        grant: Any = getattr(type(self), 'default_grant', None)
+        direct = _DIRECT.get(grant)
+        by_lock = any(name.startswith('grant_') for name in dir(self))
+        if direct is None or by_lock or (releases and not direct.per_lock):
             direct = Policy(per_lock=True, grow=deciding.growing(self._decide))
         return direct._replace(reports_releases=releases)
 
@@ -234,11 +228,11 @@ class Coordinator:
         """
         self.msg('Leader released {} from {}, held {}'.format(lock, unit, juju.utc() - timestamp))
 
-    def _decide(self, question: Question) -> bool:
+    def _decide(self, question: deciding.Question) -> bool:
         """Ask `grant_LOCK`, or else `default_grant`. What raises is logged, and refuses."""
         session, lock, unit = self._begun, question.lock, question.unit
         if not session or self._about not in (None, (lock, unit)):
-            return False  # before that, `handle` has not reported the releases
+            return False
 
         def ask() -> bool:
             decide = getattr(self, 'grant_' + lock, None) or self.default_grant
@@ -253,8 +247,8 @@ class Coordinator:
     def _report_releases(self) -> None:
         session = self._opened()
         for ticket in session.finished + session.dropped if session.policy.reports_releases else ():
-            if ticket not in self._reported:
-                self._reported += (ticket,)
+            if ticket not in session.reported:
+                session.reported += (ticket,)
                 requested_at = juju.time_of(ticket.requested_at) or juju.utc()
                 report = partial(self.released, ticket.unit, ticket.queue, requested_at)
                 what = 'released({!r}, {!r}, …)'.format(ticket.unit, ticket.queue)
@@ -317,7 +311,4 @@ class SimpleCoordinator(BaseCoordinator):
 
 
 # The policies by which units hand over directly what these functions would have a leader grant.
-_DIRECT: Dict[Any, Policy] = {
-    Serial.default_grant: Policy(per_lock=True),
-    SimpleCoordinator.default_grant: Policy(),
-}
+_DIRECT = {Serial.default_grant: Policy(per_lock=True), SimpleCoordinator.default_grant: Policy()}

@@ -101,21 +101,16 @@ def _unsettled(ledger: Ledger, claims: Claims, committed: Claims, unit: str) -> 
 def grants(ledger: Ledger, claims: Claims) -> Locks:
     """Return which locks each unit may use, and when it asked for them, '' where that is not known."""
     held: Locks = {}
-    for ticket in ledger.tickets:
-        if _is_held(ledger, ticket, claims):
+    unfinished = (ticket for ticket in ledger.tickets if not (ticket.raw or rules.finished(ticket, claims)))
+    for ticket in unfinished:
+        # A ticket that a policy gave counts as held from then on.
+        if ticket.after is not None or rules.is_turn(ledger, ticket, claims):
             claim = claims.get((ticket.unit, ticket.queue), NO_CLAIM)
             asked = dict(claim.locks) if claim.asked == ticket.ask else {}
             if ticket.queue != ALL_LOCKS:
                 asked = {ticket.queue: ticket.requested_at or asked.get(ticket.queue, '')}
             held.setdefault(ticket.unit, {}).update(asked)
     return held
-
-
-def _is_held(ledger: Ledger, ticket: Ticket, claims: Claims) -> bool:
-    """Return whether a ticket counts as granted. One that a policy gave does so from then on."""
-    if ticket.raw or rules.finished(ticket, claims):
-        return False
-    return ticket.after is not None or rules.is_turn(ledger, ticket, claims)
 
 
 def requests(claims: Claims) -> Locks:
@@ -132,11 +127,13 @@ class LeaderSession(Session):
 
     Attributes:
         question: what that code is asked just now, None at any other time.
+        reported: the tickets whose release was reported to it.
     """
 
     port: Any  # a Juju
     question: Optional[Question] = None
-    _meanwhile: Tuple[str, ...] = ()  # what it asked for while it was asked
+    reported: Tuple[Ticket, ...] = ()
+    _meanwhile: Tuple[str, ...] = ()  # locks that it asked for while it was asked
 
     def request(self, lock: str) -> bool:
         """Ask for a lock once, as Session does; a leader that waits for it asks the policy each time."""
