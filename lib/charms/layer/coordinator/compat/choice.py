@@ -13,9 +13,7 @@ from charms.layer.coordinator.compat.classes import BaseCoordinator, Coordinator
 from charms.layer.coordinator.compat.predecessor import OldJuju
 from charms.layer.coordinator.session import Session
 
-NEEDS_MORE = (
-    'class {}: it needs what this Juju does not have ({}); in its place, one unit at a time holds locks'
-)
+NEEDS_MORE = 'class {}: it needs what this Juju does not have ({}); instead, one unit at a time holds locks'
 
 
 class Choice(NamedTuple):

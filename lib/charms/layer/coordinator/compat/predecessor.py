@@ -18,6 +18,7 @@ from charms.layer.coordinator.juju import KEY, PEERS, Juju
 from charms.layer.coordinator.rules import UNNAMED, Claim
 from charms.layer.coordinator.wire import Problems, is_lock, is_unit, parsed, problem
 
+Check = Callable[[Any], bool]
 Entries = Tuple[Dict[str, Any], Problems]
 REQUESTS_FORM = '{LOCK: "YYYY-MM-DD HH:MM:SS.ffffffZ"} as the old layer writes it'
 GRANTS_FORM = '{UNIT: {LOCK: "YYYY-MM-DD HH:MM:SS.ffffffZ"}} as the old layer writes it'
@@ -26,30 +27,28 @@ _TIME = re.compile(r'[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9
 
 def requests(text: str, where: str) -> Entries:
     """Return which locks a unit asked for and when, and what could not be read."""
-
-    def fits(lock: Any, asked_at: Any) -> bool:
-        return is_lock(lock) and isinstance(asked_at, str) and bool(_TIME.match(asked_at))
-
-    return _entries(text, where, REQUESTS_FORM, 'ignored: the charm asks again, or not at all', fits)
+    consequence = 'ignored: the charm asks again, or not at all'
+    return _entries(text, where, REQUESTS_FORM, consequence, is_lock, _is_time)
 
 
 def grants(text: str, where: str) -> Entries:
     """Return which lock each unit was granted, and when it had asked, and what could not be read."""
-
-    def fits(unit: Any, locks: Any) -> bool:
-        return is_unit(unit) and isinstance(locks, dict)
-
-    return _entries(text, where, GRANTS_FORM, 'ignored: it counts as no grant', fits)
+    consequence = 'ignored: it counts as no grant'
+    return _entries(text, where, GRANTS_FORM, consequence, is_unit, lambda found: isinstance(found, dict))
 
 
-def _entries(text: str, where: str, form: str, consequence: str, fits: Callable[..., bool]) -> Entries:
+def _entries(text: str, where: str, form: str, consequence: str, is_name: Check, is_value: Check) -> Entries:
     """Return the entries of a text that fit, in order, and a problem for each other entry."""
     found = parsed(text) if text else {}
     if not isinstance(found, dict):
         return {}, (problem(where, form, text, consequence),)
-    good = {name: entry for name, entry in sorted(found.items()) if fits(name, entry)}
+    good = {name: entry for name, entry in sorted(found.items()) if is_name(name) and is_value(entry)}
     bad = [{name: found[name]} for name in sorted(found) if name not in good]
     return good, tuple(problem(where, form, entry, consequence) for entry in bad)
+
+
+def _is_time(found: Any) -> bool:
+    return isinstance(found, str) and bool(_TIME.match(found))
 
 
 def text(own: Mapping[str, Claim]) -> str:
