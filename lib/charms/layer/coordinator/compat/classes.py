@@ -92,7 +92,8 @@ class Coordinator:
 
         Runs by itself after `initialize`; may be called again, to decide again.
         """
-        self.initialize()
+        if not self._begun:
+            self.initialize()
         if self._opened().leading:
             self._report_releases()
             self._opened().lead()
