@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 import pytest
-from charms.layer.coordinator import rules
+from charms.layer.coordinator.compat.deciding import growing
 from charms.layer.coordinator.rules import Claim, Ledger
 
 from tests.compat.seedcharms import OURS, SEED, classic
@@ -843,7 +843,7 @@ def test_the_order_across_locks_is_that_of_the_requests_whatever_the_order_of_a_
     for seed in range(20):
         shuffled = list(claims.items())
         random.Random(seed).shuffle(shuffled)
-        ledger = rules.decided(Ledger(), dict(shuffled), {}, lambda question: True)
+        ledger = growing(lambda question: True)(Ledger(), dict(shuffled), {}, frozenset())
         orders.add(''.join(ticket.queue for ticket in ledger.tickets))
 
     assert orders == {'dbcaefg'}

@@ -12,7 +12,8 @@ from datetime import datetime
 
 import pytest
 from charms.layer.coordinator import juju as port
-from charms.layer.coordinator import old, rules
+from charms.layer.coordinator import rules
+from charms.layer.coordinator.compat import predecessor as old
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -294,7 +295,7 @@ def test_nothing_asked_in_the_old_layer_is_asked_for_again_after_a_store_is_lost
     made, watch, kinds = rolling()
     upgrade_each(made, kinds, UNITS, every_s=20)
     for unit in UNITS:
-        (made.home / unit.replace('/', '-') / '.coordinator.db').unlink(missing_ok=True)
+        (made.home / unit.replace('/', '-') / '.coordinator.json').unlink(missing_ok=True)
     upgrade_each(made, refresh.Kinds(made, refresh.new_charm()), UNITS, every_s=20)
 
     check_all_is_well(made, watch)

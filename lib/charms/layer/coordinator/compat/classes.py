@@ -17,21 +17,22 @@ nothing. One that overrides `released` costs a ledger write for each release.
 """
 
 from datetime import datetime
-from functools import wraps
-from typing import Any, Callable, ClassVar, Dict, List, Optional, Set, Tuple, Type
+from functools import partial, wraps
+from typing import Any, Callable, ClassVar, Dict, List, Optional, Set, Tuple
 
 from charmhelpers.core import hookenv
 from charms.layer.coordinator import juju, wire
-from charms.layer.coordinator.compat.deciding import Locks, Question, growing
-from charms.layer.coordinator.compat.leading import LeaderSession
+from charms.layer.coordinator.compat import deciding
 from charms.layer.coordinator.compat.predecessor import OldJuju
 from charms.layer.coordinator.policy import Policy
 from charms.layer.coordinator.port import Phase
-from charms.layer.coordinator.rules import Ticket
 from charms.layer.coordinator.view import Snapshot
 
+Function = Callable[..., Any]
+Decorator = Callable[[Function], Function]
+
+# The coordinators of this process by what their keys begin with: no two may write over one another.
 OPENED: Dict[str, 'Coordinator'] = {}
-"""The coordinators of this process by what their keys begin with: no two may write over one another."""
 
 
 class Coordinator:
@@ -48,12 +49,9 @@ class Coordinator:
         ValueError: at the start of the hook, where two coordinators would have the same keys.
     """
 
-    relname: Optional[str] = None
-    default_grant: Callable[..., Any]
-
-    _session: Optional[LeaderSession] = None
-    _led_by_layer = False  # then the layer says when each hook begins and ends
-    _question: Optional[Question] = None
+    default_grant: Function
+    _session: Optional[deciding.LeaderSession] = None
+    _led_by_layer = False  # whether the layer, not hookenv, says when a hook begins and ends
     _about: Optional[Tuple[str, str]] = None  # the lock and unit that alone are decided about
 
     def __init__(self, relation_key: str = juju.KEY, peer_relation_name: Optional[str] = None) -> None:
@@ -63,17 +61,12 @@ class Coordinator:
             hookenv.atstart(self.initialize)
             hookenv.atstart(self.handle)
 
-    @classmethod
-    def led_by_layer(cls) -> Any:
-        """Return an instance on the layer's own peer relation; the layer calls it, and gives it a session."""
-        instance = cls.__new__(cls)
-        instance._led_by_layer = True
-        instance.__init__(peer_relation_name=juju.PEERS)  # type: ignore[misc]
-        return instance
-
-    def use(self, session: LeaderSession) -> None:
-        """Stand on this session in this hook."""
+    def use(self, port: juju.Juju, policy: Policy, log: Callable[[str], None]) -> deciding.LeaderSession:
+        """Stand on this port in this hook; return a session that has looked at what is true now."""
+        session = deciding.LeaderSession(port, Snapshot(juju.context(port.peers)), policy, log)
+        session.look()
         self._session = session
+        return session
 
     # The course of a hook
 
@@ -87,24 +80,23 @@ class Coordinator:
             RuntimeError: below Juju 2.9.
         """
         session = self._opened()
-        if session.phase is not Phase.BEFORE_HANDLERS:
-            return
-        session.begin()
-        for lock in sorted(session.requested):
-            self.msg('{} {}'.format('Granted' if session.turn(lock) else 'Waiting on', lock))
-        if not self._led_by_layer:
-            hookenv.atexit(self.finish)
+        if not self._begun:
+            session.begin()
+            for lock in sorted(session.requested):
+                self.msg('{} {}'.format('Granted' if session.turn(lock) else 'Waiting on', lock))
+            if not self._led_by_layer:
+                hookenv.atexit(self.finish)
 
     def handle(self) -> None:
         """As the leader, report the releases, and then decide about all requests that wait.
 
         Runs by itself after `initialize`; may be called again, to decide again.
         """
-        session = self._opened()
-        self.initialize()
-        if session.leading:
-            self._report_releases(session)
-            session.lead()
+        if not self._begun:
+            self.initialize()
+        if self._opened().leading:
+            self._report_releases()
+            self._opened().lead()
 
     def finish(self) -> None:
         """Release, and then let a subclass save. Runs after the hook's work, if it succeeded."""
@@ -113,34 +105,34 @@ class Coordinator:
 
     def _release_granted(self) -> None:
         """Release every lock this unit holds. Locks are kept where a subclass does not call this."""
-        session = self._opened()
-        self._report_releases(session)  # also where `handle` was overridden: they are forgotten now
-        session.end()
+        self._report_releases()  # also where `handle` was overridden: they are forgotten now
+        self._opened().end()
 
     def _save_state(self) -> None:
         """Do nothing: all is saved as it happens. A subclass saves what it counts here."""
 
-    def _opened(self) -> LeaderSession:
-        if self._session is None:
-            self.relname = self.relname or juju.first_peers()
-            name = juju.KEY + '-' + type(self).__name__ if self.key == juju.KEY else self.key
-            other = OPENED.setdefault(name, self)
-            if other is not self:
-                sentence = (
-                    'relation_key: {} and {} have the same key {!r}; give each its own, this hook fails'
-                )
-                raise ValueError(sentence.format(type(other).__name__, type(self).__name__, self.key))
-            port = OldJuju(name, self.relname, self.key)
-            self.use(opened(port, self.policy(), self.msg))
-        return self._session  # type: ignore[return-value]
+    def _opened(self) -> deciding.LeaderSession:
+        if self._session:
+            return self._session
+        self.relname = self.relname or juju.first_peers()
+        name = juju.KEY + '-' + type(self).__name__ if self.key == juju.KEY else self.key
+        if OPENED.setdefault(name, self) is not self:
+            sentence = 'relation_key: {} and {} have the same key {!r}; give each its own, this hook fails'
+            raise ValueError(sentence.format(type(OPENED[name]).__name__, type(self).__name__, self.key))
+        return self.use(OldJuju(name, self.relname, self.key), self.policy(), self.msg)
+
+    @property
+    def _begun(self) -> Optional[deciding.LeaderSession]:
+        """The session once `initialize` has run; before that, None, since no release is reported yet."""
+        session = self._session
+        return session if session and session.phase is not Phase.BEFORE_HANDLERS else None
 
     # What a charm asks
 
     @property
     def relid(self) -> Optional[str]:
         """Return the id of the peer relation, None before it exists or anything is asked."""
-        port: Any = self._session.port if self._session else None
-        return port.relation if port else None
+        return self._session.port.relation if self._session else None
 
     def acquire(self, lock: str) -> bool:
         """Ask for a lock once, without waiting; return whether this unit holds it now.
@@ -164,48 +156,38 @@ class Coordinator:
 
     def request_timestamp(self, lock: str) -> Optional[datetime]:
         """Return when this unit asked, in UTC without a time zone; None where it has not."""
-        return juju.time_of(self._opened().requested_at(lock))
+        return juju.time_of(dict(self._opened().claim(lock).locks).get(lock, ''))
 
     @property
-    def grants(self) -> Optional[Locks]:
+    def grants(self) -> Optional[deciding.Locks]:
         """Return {unit: {lock: time of the request}} of all locks held; None before `initialize`.
 
         Each a copy: to change it changes nothing. On a unit that does not lead
         it costs one read of the ledger, and one of each unit, a hook.
         """
-        if self._question:
-            return _copied(self._question.grants)
-        return self._session.everything()[0] if self._session and self._began else None
+        return deciding.grants(*self._begun.known()) if self._begun else None
 
     @property
-    def requests(self) -> Optional[Locks]:
+    def requests(self) -> Optional[deciding.Locks]:
         """Return {unit: {lock: time of the request}} of all requests, those granted included.
 
         This unit is always in it. As for `grants` otherwise.
         """
-        if self._question:
-            asked: Locks = self._question.requests
-        elif self._session and self._began:
-            asked = self._session.everything()[1]
-        else:
-            return None
-        return {hookenv.local_unit(): {}, **_copied(asked)}
+        asked = deciding.requests(self._begun.known()[1]) if self._begun else None
+        return asked if asked is None else {hookenv.local_unit(): {}, **asked}
 
-    def require(
-        self, lock: str, guard_func: Callable[..., Any], *guard_args: Any, **guard_kw: Any
-    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def require(self, lock: str, guard_func: Function, *guard_args: Any, **guard_kw: Any) -> Decorator:
         """Decorate a function to run only while this unit holds the lock; else it returns None.
 
         The lock is asked for where `guard_func`, given these arguments, is
         true. It is not called while the lock is held.
         """
 
-        def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        def decorate(function: Function) -> Function:
             @wraps(function)
             def guarded(*args: Any, **kw: Any) -> Any:
-                if self.granted(lock) or (guard_func(*guard_args, **guard_kw) and self.acquire(lock)):
-                    return function(*args, **kw)
-                return None
+                held = self.granted(lock) or (guard_func(*guard_args, **guard_kw) and self.acquire(lock))
+                return function(*args, **kw) if held else None
 
             return guarded
 
@@ -215,20 +197,25 @@ class Coordinator:
 
     def policy(self) -> Policy:
         """Return this class's policy: who decides, and whether releases are reported."""
-        return Policy(per_lock=True, grow=growing(self._decide), reports_releases=self._wants_releases)
+        releases = type(self).released is not Coordinator.released
+        grant: Any = getattr(type(self), 'default_grant', None)
+        direct = _DIRECT.get(grant)
+        by_lock = any(name.startswith('grant_') for name in dir(self))
+        if direct is None or by_lock or (releases and not direct.per_lock):
+            direct = Policy(per_lock=True, grow=deciding.growing(self._decide))
+        return direct._replace(reports_releases=releases)
 
     def grant(self, lock: str, unit: str) -> bool:
         """As the leader, grant the lock to a unit if the policy agrees; return whether it is granted.
 
         False where this unit does not lead or that one has not asked.
         """
-        session = self._opened()
-        if not session.leading:
-            return False
-        self._about = lock, unit
+        session, self._about = self._opened(), (lock, unit)
         session.lead()
         self._about = None
-        return lock in session.everything()[0].get(unit, {}) or session.has_given(lock, unit)
+        place = session.policy.queue_of(lock), unit
+        given = any((ticket.queue, ticket.unit) == place for ticket in session.given)  # durable or not yet
+        return session.leading and (given or lock in deciding.grants(*session.known()).get(unit, {}))
 
     def released(self, unit: str, lock: str, timestamp: datetime) -> None:
         """Called on the leader once for each release, or unit that is gone with a lock. Override it.
@@ -242,52 +229,44 @@ class Coordinator:
         """
         self.msg('Leader released {} from {}, held {}'.format(lock, unit, juju.utc() - timestamp))
 
-    def _decide(self, question: Question) -> bool:
+    def _decide(self, question: deciding.Question) -> bool:
         """Ask `grant_LOCK`, or else `default_grant`. What raises is logged, and refuses."""
-        if not self._began or self._about not in (None, (question.lock, question.unit)):
-            return False  # before that, `handle` has not reported the releases
-        self._question = question
-        lock, unit = question.lock, question.unit
-        try:
-            ask = getattr(self, 'grant_' + lock, None) or self.default_grant
-            return bool(ask(lock, unit, set(question.granted), list(question.queue)))
-        except Exception as broken:
-            self._complain(
-                'its policy, asked to grant {} to {}'.format(lock, unit), broken, 'not granted now'
-            )
+        session, lock, unit = self._begun, question.lock, question.unit
+        if not session or self._about not in (None, (lock, unit)):
             return False
-        finally:
-            self._question = None
 
-    @property
-    def _began(self) -> bool:
-        return self._session is not None and self._session.phase is not Phase.BEFORE_HANDLERS
+        def ask() -> bool:
+            decide = getattr(self, 'grant_' + lock, None) or self.default_grant
+            return bool(decide(lock, unit, set(question.granted), list(question.queue)))
 
-    @property
-    def _wants_releases(self) -> bool:
-        return _overrides(self, 'released', Coordinator)
-
-    def _report_releases(self, session: LeaderSession) -> None:
-        for ticket in session.releases() if self._wants_releases else ():
-            self._report(ticket)
-
-    def _report(self, ticket: Ticket) -> None:
+        session.question, what = question, 'its policy, asked to grant {} to {}'.format(lock, unit)
         try:
-            self.released(ticket.unit, ticket.queue, juju.time_of(ticket.requested_at) or juju.utc())
-        except Exception as broken:
-            what = 'released({!r}, {!r}, …)'.format(ticket.unit, ticket.queue)
-            self._complain(what, broken, 'the lock is released all the same')
+            return bool(self._tried(ask, what, 'not granted now'))
+        finally:
+            session.question = None
+
+    def _report_releases(self) -> None:
+        session = self._opened()
+        for ticket in session.finished + session.dropped if session.policy.reports_releases else ():
+            if ticket not in session.reported:
+                session.reported += (ticket,)
+                requested_at = juju.time_of(ticket.requested_at) or juju.utc()
+                report = partial(self.released, ticket.unit, ticket.queue, requested_at)
+                what = 'released({!r}, {!r}, …)'.format(ticket.unit, ticket.queue)
+                self._tried(report, what, 'the lock is released all the same')
 
     def tolerating(self, step: Callable[[], None]) -> None:
         """Do a step of a subclass; where it needs a hook tool that Juju has not, log so and go on."""
-        try:
-            step()
-        except (NotImplementedError, FileNotFoundError) as missing:
-            self._complain(step.__name__, missing, 'it needs what this Juju does not have; the unit goes on')
+        consequence = 'it needs what this Juju does not have; the unit goes on'
+        self._tried(step, step.__name__, consequence, (NotImplementedError, FileNotFoundError))
 
-    def _complain(self, what: str, broken: Exception, consequence: str) -> None:
-        sentence = 'coordinator: {}: {} raised {!r}; {}'
-        hookenv.log(sentence.format(type(self).__name__, what, broken, consequence), hookenv.ERROR)
+    def _tried(self, step: Function, what: str, consequence: str, kinds: Any = Exception) -> Any:
+        """Return what a step of a subclass returns; where it raises, log so, and return None."""
+        try:
+            return step()
+        except kinds as broken:
+            sentence = 'coordinator: {}: {} raised {!r}; {}'
+            hookenv.log(sentence.format(type(self).__name__, what, broken, consequence), hookenv.ERROR)
 
     def msg(self, msg: str) -> None:
         """Log a sentence. Override it to say less."""
@@ -318,11 +297,6 @@ class BaseCoordinator(Coordinator, metaclass=OnePerClass):
 class Serial(BaseCoordinator):
     """A lock is held by one unit at a time, and different locks by different units."""
 
-    def policy(self) -> Policy:
-        if _decides_itself(self, Serial):
-            return super().policy()
-        return Policy(per_lock=True, reports_releases=self._wants_releases)
-
     def default_grant(self, lock: str, unit: str, granted: Set[str], queue: List[str]) -> bool:
         """Return whether nobody holds the lock and the unit is the first that waits for it."""
         return not granted and queue[0] == unit
@@ -331,32 +305,11 @@ class Serial(BaseCoordinator):
 class SimpleCoordinator(BaseCoordinator):
     """One unit holds locks at a time: all that it asked for, whatever their names."""
 
-    def policy(self) -> Policy:
-        if _decides_itself(self, SimpleCoordinator) or self._wants_releases:
-            return super().policy()
-        return Policy()
-
     def default_grant(self, lock: str, unit: str, granted: Set[str], queue: List[str]) -> bool:
         """Return whether no other unit holds any lock, and this one does or is the first in the queue."""
         holders = {holder for holder, locks in (self.grants or {}).items() if locks}
         return holders == {unit} or (not holders and queue[0] == unit)
 
 
-def _overrides(coordinator: Coordinator, name: str, base: Type[Any]) -> bool:
-    return getattr(type(coordinator), name) is not getattr(base, name)
-
-
-def _decides_itself(coordinator: Coordinator, base: Type[Any]) -> bool:
-    ours = _overrides(coordinator, 'default_grant', base)
-    return ours or any(name.startswith('grant_') for name in dir(coordinator))
-
-
-def _copied(locks: Locks) -> Dict[str, Dict[str, str]]:
-    return {unit: dict(held) for unit, held in locks.items()}
-
-
-def opened(port: juju.Juju, policy: Policy, log: Callable[[str], None]) -> LeaderSession:
-    """Return a session that has looked at what is true at the start of this hook."""
-    session = LeaderSession(port, Snapshot(juju.context(port.peers)), policy, log)
-    session.look()
-    return session
+# The policies by which units hand over directly what these functions would have a leader grant.
+_DIRECT = {Serial.default_grant: Policy(per_lock=True), SimpleCoordinator.default_grant: Policy()}

@@ -1,58 +1,54 @@
-"""Policies that decide on the leader: a policy that grows the ledger by itself.
+"""Charms whose own class decides on the leader, or wants to know of each release.
 
 What lives here: what such a policy is asked, which tickets its answers give,
-and who holds what in its eyes. What must not: IO, the classes that charms
-derive from.
+who holds what in its eyes, and the session that asks it. What must not: a hook
+tool, the classes that charms derive from, a name that charms know.
 """
 
-from typing import AbstractSet, Callable, Dict, FrozenSet, Mapping, NamedTuple, Optional, Tuple
+from typing import AbstractSet, Any, Callable, Dict, FrozenSet, NamedTuple, Optional, Tuple
 
 from charms.layer.coordinator import rules
 from charms.layer.coordinator.policy import Grow
 from charms.layer.coordinator.rules import ALL_LOCKS, MAX_TOKEN, NO_CLAIM, Claims, Ledger, Ticket
+from charms.layer.coordinator.session import Session
 
-Locks = Mapping[str, Mapping[str, str]]
-"""For each unit the locks that it holds, or has asked for, and when it asked."""
+# For each unit the locks that it holds, or has asked for, and when it asked.
+Locks = Dict[str, Dict[str, str]]
 
 
 class Question(NamedTuple):
     """What a policy is asked on the leader: may this unit hold this lock now?
 
     Args:
+        ledger: the ledger as it would be without this request.
+        claims: what every unit says.
         lock: the lock.
         unit: the unit that asks for it.
-        granted: the units, other than `unit`, that hold the lock or have a
-            ticket by which they may.
-        queue: the units that wait for it, including `unit`, by time of the
-            request and then by name.
-        grants: what `granted` says, for every lock there is, by unit.
-        requests: all that is asked for, including what is granted, by unit.
     """
 
+    ledger: Ledger
+    claims: Claims
     lock: str
     unit: str
-    granted: FrozenSet[str]
-    queue: Tuple[str, ...]
-    grants: Locks
-    requests: Locks
+
+    @property
+    def grants(self) -> Locks:
+        """All locks that are held, or may be by a ticket, by unit."""
+        return grants(self.ledger, self.claims)
+
+    @property
+    def granted(self) -> FrozenSet[str]:
+        """The units, other than `unit`, that hold the lock or have a ticket by which they may."""
+        return frozenset(unit for unit, locks in self.grants.items() if self.lock in locks) - {self.unit}
+
+    @property
+    def queue(self) -> Tuple[str, ...]:
+        """The units that wait for the lock, including `unit`, by time of the request and then by name."""
+        return tuple(unit for unit, _ in rules.unserved(self.ledger, self.claims).get(self.lock, []))
 
 
-Decide = Callable[[Question], bool]
-
-
-def growing(decide: Decide) -> Grow:
-    """Return a growth of the ledger that asks a policy about each request; `decide` must not raise."""
-
-    def grow(ledger: Ledger, claims: Claims, committed: Claims, gone: AbstractSet[str]) -> Ledger:
-        return decided(ledger, claims, committed, decide, gone)
-
-    return grow
-
-
-def decided(
-    ledger: Ledger, claims: Claims, committed: Claims, decide: Decide, gone: AbstractSet[str] = frozenset()
-) -> Ledger:
-    """Return the ledger after a policy was asked about each request that has no ticket.
+def growing(decide: Callable[[Question], bool]) -> Grow:
+    """Return a growth of the ledger that asks a policy about each request that has no ticket.
 
     Requests are taken in their order, whatever the lock. A yes is a ticket that
     is held at once: the policy has seen what is granted, and says that this may
@@ -62,42 +58,31 @@ def decided(
     policy yet, during a charm upgrade. They get tickets by the common rules.
 
     Args:
-        ledger: as for `rules.appended`; finished tickets stay in it.
-        claims: as for `rules.appended`.
-        committed: as for `rules.appended`.
         decide: answers a Question; must not raise.
-        gone: as for `rules.appended`.
+
+    Returns:
+        What takes a ledger, claims, committed claims and units that are gone, as
+        `rules.appended` does, and returns a ledger. Finished tickets stay in it.
     """
-    if not ledger.readable:
-        return ledger
-    known = {key: claim for key, claim in claims.items() if key[0] not in gone}
-    of_all = {key: claim for key, claim in known.items() if key[1] == ALL_LOCKS}
-    grown = rules.appended(ledger, of_all, {}, 1, gone)
-    waiting = rules.unserved(grown, known)
-    waiting.pop(ALL_LOCKS, None)
-    asking = [
-        (rules.order_of((unit, claim)), lock, claim) for lock in waiting for unit, claim in waiting[lock]
-    ]
-    for (_, requested_at, unit), lock, claim in sorted(asking):
-        unsettled = _unsettled(grown, known, committed, unit)
-        ticket = Ticket(grown.token + 1, lock, unit, claim.asked, after=unsettled, requested_at=requested_at)
-        fits = rules.bytes_of(ticket) <= rules.room_after(grown.tickets) and ticket.token <= MAX_TOKEN
-        if fits and decide(question(grown, known, lock, unit)):
-            grown = Ledger(ticket.token, grown.tickets + (ticket,))
-    return grown
 
+    def grow(ledger: Ledger, claims: Claims, committed: Claims, gone: AbstractSet[str]) -> Ledger:
+        known = {key: claim for key, claim in claims.items() if key[0] not in gone}
+        of_all = {key: claim for key, claim in known.items() if key[1] == ALL_LOCKS}
+        grown = rules.appended(ledger, of_all, {}, 1, gone)
+        waiting = rules.unserved(grown, known)
+        waiting.pop(ALL_LOCKS, None)
+        asking = [
+            (rules.order_of(request), lock, request[1]) for lock in waiting for request in waiting[lock]
+        ]
+        for (_, requested_at, unit), lock, claim in sorted(asking):
+            after = _unsettled(grown, known, committed, unit)
+            ticket = Ticket(grown.token + 1, lock, unit, claim.asked, after=after, requested_at=requested_at)
+            fits = rules.bytes_of(ticket) <= rules.room_after(grown.tickets) and ticket.token <= MAX_TOKEN
+            if ledger.readable and fits and decide(Question(grown, known, lock, unit)):
+                grown = Ledger(ticket.token, grown.tickets + (ticket,))
+        return grown
 
-def question(ledger: Ledger, claims: Claims, lock: str, unit: str) -> Question:
-    """Return what a policy is asked about a request that has no ticket."""
-    held = grants(ledger, claims)
-    return Question(
-        lock=lock,
-        unit=unit,
-        granted=frozenset(holder for holder in held if lock in held[holder]) - {unit},
-        queue=tuple(asking for asking, _ in rules.unserved(ledger, claims).get(lock, [])),
-        grants=held,
-        requests=requests(claims),
-    )
+    return grow
 
 
 def _unsettled(ledger: Ledger, claims: Claims, committed: Claims, unit: str) -> Tuple[int, ...]:
@@ -108,45 +93,87 @@ def _unsettled(ledger: Ledger, claims: Claims, committed: Claims, unit: str) -> 
     hook may fail, and then they are not. And tickets that no policy gave: no
     policy can say what may go beside them.
     """
-    return tuple(
-        ticket.token
-        for ticket in ledger.tickets
-        if ticket.unit != unit
-        and not rules.finished(ticket, committed)
-        and (ticket.after is None or rules.finished(ticket, claims))
-    )
+    others = (ticket for ticket in ledger.tickets if ticket.unit != unit)
+    unsettled = (ticket for ticket in others if ticket.after is None or rules.finished(ticket, claims))
+    return tuple(ticket.token for ticket in unsettled if not rules.finished(ticket, committed))
 
 
-def grants(ledger: Optional[Ledger], claims: Claims) -> Dict[str, Dict[str, str]]:
+def grants(ledger: Ledger, claims: Claims) -> Locks:
     """Return which locks each unit may use, and when it asked for them, '' where that is not known."""
-    held: Dict[str, Dict[str, str]] = {}
-    for ticket in ledger.tickets if ledger else ():
-        if ledger and _is_held(ledger, ticket, claims):
-            held.setdefault(ticket.unit, {}).update(_locks_of(ticket, claims))
+    held: Locks = {}
+    unfinished = (ticket for ticket in ledger.tickets if not (ticket.raw or rules.finished(ticket, claims)))
+    for ticket in unfinished:
+        # A ticket that a policy gave counts as held from then on.
+        if ticket.after is not None or rules.is_turn(ledger, ticket, claims):
+            claim = claims.get((ticket.unit, ticket.queue), NO_CLAIM)
+            asked = dict(claim.locks) if claim.asked == ticket.ask else {}
+            if ticket.queue != ALL_LOCKS:
+                asked = {ticket.queue: ticket.requested_at or asked.get(ticket.queue, '')}
+            held.setdefault(ticket.unit, {}).update(asked)
     return held
 
 
-def _is_held(ledger: Ledger, ticket: Ticket, claims: Claims) -> bool:
-    """Return whether a ticket counts as granted. One that a policy gave does so from then on."""
-    if ticket.raw or rules.finished(ticket, claims):
-        return False
-    return ticket.after is not None or rules.is_turn(ledger, ticket, claims)
-
-
-def _locks_of(ticket: Ticket, claims: Claims) -> Dict[str, str]:
-    claim = claims.get((ticket.unit, ticket.queue), NO_CLAIM)
-    asked = dict(claim.locks) if claim.asked == ticket.ask else {}
-    return (
-        asked
-        if ticket.queue == ALL_LOCKS
-        else {ticket.queue: ticket.requested_at or asked.get(ticket.queue, '')}
-    )
-
-
-def requests(claims: Claims) -> Dict[str, Dict[str, str]]:
+def requests(claims: Claims) -> Locks:
     """Return which locks each unit has asked for and not finished with, and when it asked."""
-    asked: Dict[str, Dict[str, str]] = {}
+    asked: Locks = {}
     for (unit, _), claim in claims.items():
         if claim.outstanding:
             asked.setdefault(unit, {}).update(claim.locks)
     return asked
+
+
+class LeaderSession(Session):
+    """A session whose policy may ask the charm's own code; arguments as for Session.
+
+    Attributes:
+        question: what that code is asked just now, None at any other time.
+        reported: the tickets whose release was reported to it.
+    """
+
+    port: Any  # a Juju
+    question: Optional[Question] = None
+    reported: Tuple[Ticket, ...] = ()
+    _meanwhile: Tuple[str, ...] = ()  # locks that it asked for while it was asked
+
+    def request(self, lock: str) -> bool:
+        """Ask for a lock once, as Session does; a leader that waits for it asks the policy each time."""
+        if self.question:  # its answer comes first
+            self._meanwhile += (lock,)
+            return self.turn(lock) is not None
+        if lock in self.requested and not self.turn(lock):
+            self.lead()
+        return super().request(lock)
+
+    def lead(self) -> None:
+        """As the leader, ask the policy again about each request that has no ticket."""
+        if self.question or not (self.leading and self.policy.grow):
+            return
+        if not self.ledger_read:
+            self._read_ledger()
+        if self._is_due():
+            self._append()
+            self._take_turns()
+        self._show_locks()
+
+    def known(self) -> Tuple[Ledger, Claims]:
+        """Return the ledger and all claims as the policy is to see them, or as far as this unit can see.
+
+        A leader knows the claims of all. Another unit reads the ledger, and each
+        unit's claim once a hook, and remembers none of it.
+        """
+        if self.question:
+            return self.question.ledger, self.question.claims
+        if not self.ledger_read:
+            self._read_ledger()
+        remembered = self.state
+        if not self.leading:
+            self._read_claims(sorted(self.port.everybody()))
+        claims, self.state = self.claims, remembered
+        return self.ledger or Ledger(), claims
+
+    def _show_locks(self) -> None:
+        super()._show_locks()
+        while self._meanwhile:
+            lock, self._meanwhile = self._meanwhile[-1], self._meanwhile[:-1]
+            if lock not in self.requested:
+                self.request(lock)

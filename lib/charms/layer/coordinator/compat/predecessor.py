@@ -12,46 +12,43 @@ parse, so nothing is written there that it could not have written itself.
 import json
 import re
 from subprocess import CalledProcessError
-from typing import AbstractSet, Any, Dict, FrozenSet, Iterable, Mapping, Optional, Tuple
+from typing import AbstractSet, Any, Callable, Dict, FrozenSet, Mapping, Tuple
 
 from charms.layer.coordinator.juju import KEY, PEERS, Juju
 from charms.layer.coordinator.rules import UNNAMED, Claim, Ledger
 from charms.layer.coordinator.wire import Problems, is_lock, is_unit, ledger_text, parsed, problem
 
+Check = Callable[[Any], bool]
+Entries = Tuple[Dict[str, Any], Problems]
 REQUESTS_FORM = '{LOCK: "YYYY-MM-DD HH:MM:SS.ffffffZ"} as the old layer writes it'
 GRANTS_FORM = '{UNIT: {LOCK: "YYYY-MM-DD HH:MM:SS.ffffffZ"}} as the old layer writes it'
 _TIME = re.compile(r'[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z\Z')
 
 
-def requests(text: Optional[str], where: str) -> Tuple[Dict[str, str], Problems]:
+def requests(text: str, where: str) -> Entries:
     """Return which locks a unit asked for and when, and what could not be read."""
     consequence = 'ignored: the charm asks again, or not at all'
-    found = parsed(text) if text else {}
-    if not isinstance(found, dict):
-        return {}, (problem(where, REQUESTS_FORM, text, consequence),)
-    asked: Dict[str, str] = {}
-    problems: Problems = ()
-    for lock, asked_at in sorted(found.items()):
-        if is_lock(lock) and _is_time(asked_at):
-            asked[lock] = asked_at
-        else:
-            problems += (problem(where, REQUESTS_FORM, {lock: asked_at}, consequence),)
-    return asked, problems
+    return _entries(text, where, REQUESTS_FORM, consequence, is_lock, _is_time)
 
 
-def grants(text: Optional[str], where: str) -> Tuple[Dict[str, Dict[str, str]], Problems]:
+def grants(text: str, where: str) -> Entries:
     """Return which lock each unit was granted, and when it had asked, and what could not be read."""
+    consequence = 'ignored: it counts as no grant'
+    return _entries(text, where, GRANTS_FORM, consequence, is_unit, lambda found: isinstance(found, dict))
+
+
+def _entries(text: str, where: str, form: str, consequence: str, is_name: Check, is_value: Check) -> Entries:
+    """Return the entries of a text that fit, in order, and a problem for each other entry."""
     found = parsed(text) if text else {}
     if not isinstance(found, dict):
-        return {}, (problem(where, GRANTS_FORM, text, 'ignored: it counts as no grant'),)
-    held: Dict[str, Dict[str, str]] = {}
-    problems: Problems = ()
-    for unit, locks in sorted(found.items()):
-        if is_unit(unit) and isinstance(locks, dict):
-            held[unit] = {lock: asked_at for lock, asked_at in locks.items() if isinstance(asked_at, str)}
-        else:
-            problems += (problem(where, GRANTS_FORM, {unit: locks}, 'ignored: it counts as no grant'),)
-    return held, problems
+        return {}, (problem(where, form, text, consequence),)
+    good = {name: entry for name, entry in sorted(found.items()) if is_name(name) and is_value(entry)}
+    bad = [{name: found[name]} for name in sorted(found) if name not in good]
+    return good, tuple(problem(where, form, entry, consequence) for entry in bad)
+
+
+def _is_time(found: Any) -> bool:
+    return isinstance(found, str) and bool(_TIME.match(found))
 
 
 def text(own: Mapping[str, Claim]) -> str:
@@ -65,29 +62,18 @@ def text(own: Mapping[str, Claim]) -> str:
     return json.dumps(dict(pair for claim in begun for pair in claim.locks), sort_keys=True)
 
 
-def refusal(units: Iterable[str]) -> str:
-    """Return why the leader gives no ticket yet, where these units still run old code; '' is an unknown unit."""
-    names = sorted(unit or 'a unit that has not been heard of yet' for unit in units)
-    verb = 'runs' if len(names) == 1 else 'run'
-    form = '{} still {} the old layer; turns begin when every unit runs the new one'
-    return form.format(' and '.join(names), verb)
-
-
 class OldJuju(Juju):
-    """A Juju on which other units may still run the old layer, or a class of charmhelpers.coordinator.
+    """This hook's Juju, where the old layer or a class of charmhelpers.coordinator may have run before.
 
     Args:
-        old_key: its key, in databags and in leader settings.
+        key: as for Juju.
+        peers: as for Juju.
+        old_key: what the old code keeps its requests and grants under.
     """
 
     def __init__(self, key: str = KEY, peers: str = PEERS, old_key: str = KEY) -> None:
         super().__init__(key, peers)
         self._old_key, self._old_found = old_key, False
-
-    @property
-    def _came_over(self) -> bool:
-        """Whether this unit once ran the old layer."""
-        return bool(self.store.get('came over'))
 
     def inherited_requests(self) -> Tuple[Tuple[str, str, bool], ...]:
         said = self.said(self.unit, self._old_key)
@@ -95,28 +81,29 @@ class OldJuju(Juju):
             return ()
         self.store.set('came over', True)
         asked = self.believed(requests(said, 'databag of {}, key "{}"'.format(self.unit, self._old_key)))
-        held = self._old_grants().get(self.unit, {}) if asked else {}
-        return tuple((lock, asked_at, held.get(lock) == asked_at) for lock, asked_at in sorted(asked.items()))
+        held = self._grants().get(self.unit, {}) if asked else {}
+        return tuple((lock, asked_at, held.get(lock) == asked_at) for lock, asked_at in asked.items())
 
     def awaited_units(self) -> FrozenSet[str]:
-        old = self._old_grants()
+        holders = {unit for unit, locks in self._grants().items() if locks}
         if not self._old_found:
             return frozenset()
         goal = set(self.goal_units())
-        holders = {unit for unit, locks in old.items() if locks}
         units = (goal | self.related_units() | holders) - {self.unit}
         found = {unit for unit in units if self._may_run_old_code(unit, goal)}
-        if self.unit not in goal and not self._came_over:
-            found.add(UNNAMED)
-        return frozenset(found)
+        unlisted = self.unit not in goal and not self.store.get('came over')
+        return frozenset(found | ({UNNAMED} if unlisted else set()))
 
     def awaiting(self, units: FrozenSet[str]) -> str:
-        if units:
-            return refusal(units)
-        return 'it gives none while a unit still runs the old layer' if self._came_over else ''
+        if not units:
+            came_over = self.store.get('came over')
+            return 'it gives none while a unit still runs the old layer' if came_over else ''
+        names = sorted(unit or 'a unit that has not been heard of yet' for unit in units)
+        form = '{} still {} the old layer; turns begin when every unit runs the new one'
+        return form.format(' and '.join(names), 'runs' if len(names) == 1 else 'run')
 
     def beside(self, own: Mapping[str, Claim]) -> Dict[str, str]:
-        return {self._old_key: text(own)} if self._came_over else {}
+        return {self._old_key: text(own)} if self.store.get('came over') else {}
 
     def write_ledger(self, ledger: Ledger) -> None:
         # What old code left in leader settings ends with the first ledger, in one step.
@@ -129,15 +116,7 @@ class OldJuju(Juju):
         except CalledProcessError:  # it has no databag yet
             return unit in goal
 
-    def _old_grants(self) -> Dict[str, Dict[str, str]]:
-        # Old code cannot run on Juju 4.
-        said = self.read_shared(self._old_key) if self.durable_at_once else ''
+    def _grants(self) -> Dict[str, Dict[str, str]]:
+        said = self.read_shared(self._old_key) if self.durable_at_once else ''  # no old code runs on Juju 4
         self._old_found = bool(said)
-        held: Dict[str, Dict[str, str]] = self.believed(
-            grants(said, 'leader settings, key "{}"'.format(self._old_key))
-        )
-        return held
-
-
-def _is_time(found: Any) -> bool:
-    return isinstance(found, str) and bool(_TIME.match(found))
+        return self.believed(grants(said, 'leader settings, key "{}"'.format(self._old_key)))
