@@ -40,8 +40,5 @@ class _Coordinator:
     def __getattr__(self, name: str) -> Any:
         return getattr(chosen().instance, name)
 
-    def __repr__(self) -> str:
-        return 'the coordinator that the layer options choose'
-
 
 coordinator = _Coordinator()

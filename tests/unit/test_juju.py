@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from charms.layer.coordinator import juju
-from charms.layer.coordinator.port import LedgerClosed
+from charms.layer.coordinator.context import LedgerClosed
 from charms.layer.coordinator.rules import Ledger
 
 from jujusim.agent import Operation

@@ -35,8 +35,8 @@ from charms.layer.coordinator.compat.choice import chosen
 from charms.layer.coordinator.compat.classes import BaseCoordinator, Serial, SimpleCoordinator
 from charms.layer.coordinator.session import Session
 
-__all__ = 'begin_hook end_hook explain is_granted is_requested keep_lock release_lock'.split()
-__all__ += 'request_again request_lock token BaseCoordinator Serial SimpleCoordinator'.split()
+__all__ = ['begin_hook', 'end_hook', 'explain', 'is_granted', 'is_requested', 'keep_lock', 'release_lock']
+__all__ += ['BaseCoordinator', 'Serial', 'SimpleCoordinator', 'request_again', 'request_lock', 'token']
 
 
 def _session() -> Session:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from charmhelpers.core import hookenv
 from charms.layer.coordinator import rules, wire
-from charms.layer.coordinator.port import HookContext, LedgerClosed
+from charms.layer.coordinator.context import HookContext, LedgerClosed
 from charms.layer.coordinator.rules import Claim, Ledger, UnitState
 from charms.layer.coordinator.store import Store
 
@@ -33,7 +33,9 @@ _SEVERITY = (hookenv.DEBUG, hookenv.INFO, hookenv.WARNING, hookenv.ERROR, hooken
 
 
 class Juju:
-    """This hook's Juju, as `port.Port` wants it for one coordinator.
+    """This hook's Juju, for one coordinator: the port of a session.
+
+    Each call is one step that others may come between.
 
     Args:
         key: what its keys begin with: KEY-claims in databags, KEY-ledger.
@@ -67,18 +69,23 @@ class Juju:
         return self._relation
 
     def now(self) -> str:
-        return now()
+        """Return this unit's clock, in UTC, as text that sorts."""
+        return utc().strftime(TIME_FORM)
 
     def is_leader(self) -> bool:
+        """Return whether Juju says that this unit leads."""
         return bool(hookenv.is_leader())
 
     # What this unit remembers
 
     def load(self) -> Optional[UnitState]:
+        """Return what this unit remembers, None if nothing."""
         self._stored = self._state(self.store.get('state'))
         return self._stored
 
     def save(self, state: UnitState) -> UnitState:
+        """Remember it, at once; return it merged with what another process of this unit has saved."""
+
         def merged(found: Any) -> Any:
             other = self._state(found)
             known = other is None or other == self._stored
@@ -94,6 +101,7 @@ class Juju:
     # Claims
 
     def published(self) -> Optional[Dict[str, Claim]]:
+        """Return this unit's claims as Juju has them, None where Juju has none, not even empty ones."""
         text = self.said(self.unit, self.claims_key)
         if not text:
             return None
@@ -102,6 +110,7 @@ class Juju:
         return self.believed((own, problems))
 
     def publish(self, own: Mapping[str, Claim]) -> None:
+        """Tell the other units, when this hook succeeds. Nothing before the relation exists."""
         if self.relation is not None:
             # Juju 4 knows a databag by its hash (R25): peers that have read a spoilt one meanwhile would not
             # read it again if it were put right to the letter. A blank makes it another text.
@@ -119,6 +128,7 @@ class Juju:
         return hookenv.relation_get(key, unit, self.relation) or ''
 
     def claims_of(self, unit: str) -> Dict[str, Claim]:
+        """Return a peer's claims as far as this unit may see them, {} if it has never made any."""
         if self.relation is None:
             return {}
         try:
@@ -137,12 +147,21 @@ class Juju:
     # A subclass says what came before this layer
 
     def inherited_requests(self) -> Tuple[Tuple[str, str, bool], ...]:
+        """Return what this unit had asked a predecessor for: lock, when, and whether its turn had begun."""
         return ()
 
     def awaited_units(self) -> FrozenSet[str]:
+        """Return the other units that may still run a predecessor, or did so when they were removed.
+
+        UNNAMED is one of them where Juju does not list all units.
+        """
         return frozenset()
 
     def awaiting(self, units: FrozenSet[str]) -> str:
+        """Return, in words, why these units keep the leader from making a ledger.
+
+        Without units: '', or why there may be none yet.
+        """
         return ''
 
     # The units
@@ -159,23 +178,21 @@ class Juju:
             return {}
 
     def everybody(self) -> FrozenSet[str]:
-        if self.relation is None:
-            return frozenset()
-        units = self.goal_units()
-        if self.unit in units:
-            here = frozenset(unit for unit, goal in units.items() if goal.get('status') != 'dying')
-        else:
-            # A subordinate's goal-state is empty. A principal's lists all units, and on Juju 4
-            # relation-list keeps units that were removed (juju/juju#23326).
-            here = self.related_units()
-        return here - {self.unit}
+        """Return the other units that may have claims and are not leaving."""
+        units = self.goal_units() if self.relation else {}
+        staying = {unit for unit, goal in units.items() if goal.get('status') != 'dying'}
+        # A subordinate's goal-state is empty. A principal's lists all units, and on Juju 4
+        # relation-list keeps units that were removed (juju/juju#23326).
+        return frozenset(staying if self.unit in units else self.related_units()) - {self.unit}
 
     def living(self) -> Optional[FrozenSet[str]]:
+        """Return all units that are not gone, None where Juju does not tell."""
         units = frozenset(self.goal_units())
         # A subordinate's goal-state is empty, itself included: then it tells nothing.
         return units if self.unit in units else None
 
     def unit_count(self) -> int:
+        """Return how many units the application has."""
         living = self.living()
         return 1 + len(self.related_units()) if living is None else len(living)
 
@@ -184,6 +201,7 @@ class Juju:
     # unit still leads (R10).
 
     def ledger(self) -> Optional[Ledger]:
+        """Return the ledger as this hook may see it, None if there is none."""
         kind = (
             'leader settings' if self.durable_at_once else 'application databag of {}'.format(self.relation)
         )
@@ -191,6 +209,7 @@ class Juju:
         return self.believed(wire.ledger(text, '{}, key "{}"'.format(kind, self.ledger_key)))
 
     def fresh_ledger(self) -> Optional[Ledger]:
+        """Return the ledger to decide from, as it is now. Raises LedgerClosed."""
         if self.durable_at_once:
             # leader-get is cached for the hook until this unit's own leader-set, and
             # deleting a key that does not exist is a leader-set that wakes nobody (R9, R25).
@@ -200,6 +219,7 @@ class Juju:
         return self.ledger()
 
     def write_ledger(self, ledger: Ledger) -> None:
+        """Write it. Raises LedgerClosed."""
         self.write_shared({self.ledger_key: wire.ledger_text(ledger)})
 
     def read_shared(self, key: str) -> str:
@@ -243,6 +263,7 @@ class Juju:
             hookenv.log('coordinator: ' + sentence, level)
 
     def when_handlers_succeeded(self, tell: Callable[[], None]) -> None:
+        """Call this when the hook's handlers have succeeded, before any callback for its end runs."""
         hookenv._atexit = _Callbacks(hookenv._atexit)
         _TO_TELL.append(tell)
 
@@ -315,11 +336,6 @@ def first_peers() -> str:
 def utc() -> datetime:
     """Return this unit's clock, in UTC without a time zone."""
     return datetime.now(timezone.utc).replace(tzinfo=None)
-
-
-def now() -> str:
-    """Return the same as text that sorts."""
-    return utc().strftime(TIME_FORM)
 
 
 def time_of(text: str) -> Optional[datetime]:

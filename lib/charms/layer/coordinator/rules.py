@@ -351,13 +351,13 @@ def appended(
     """
     if not ledger.readable:
         return ledger
-    there = (ticket for ticket in ledger.tickets if ticket.unit not in gone)
+    there = tuple(ticket for ticket in ledger.tickets if ticket.unit not in gone)
     standing = tuple(ticket for ticket in there if not finished(ticket, committed))
     token, added, room = ledger.token, [], room_after(standing)  # type: int, List[Ticket], int
     if room < 0:
         return ledger
     for queue, requests in sorted(unserved(ledger, claims).items()):
-        if _unfinished_in(ledger, queue, claims, gone) > slots:
+        if sum(ticket.queue == queue and not finished(ticket, claims) for ticket in there) > slots:
             continue
         for unit, claim in requests:
             requested_at = first_asked_at(claim) if dated else ''
@@ -365,9 +365,7 @@ def appended(
             if unit not in gone and bytes_of(ticket) <= room and token < MAX_TOKEN:
                 token, room = ticket.token, room - bytes_of(ticket)
                 added.append(ticket)
-    if added or any(ticket.unit in gone for ticket in ledger.tickets):
-        return Ledger(token, standing + tuple(added))
-    return ledger
+    return Ledger(token, standing + tuple(added)) if added or there != ledger.tickets else ledger
 
 
 def room_after(tickets: Iterable[Ticket]) -> int:
@@ -379,11 +377,6 @@ def bytes_of(ticket: Ticket) -> int:
     """Return at least what a ticket takes on the wire, where a letter that is not ASCII takes up to 12."""
     words = ticket.raw or ticket.queue + ticket.unit + ticket.requested_at
     return 48 + 17 * len(ticket.after or ()) + len(json.dumps(words))
-
-
-def _unfinished_in(ledger: Ledger, queue: str, claims: Claims, gone: Units) -> int:
-    tickets = (ticket for ticket in ledger.tickets if ticket.queue == queue and ticket.unit not in gone)
-    return sum(not finished(ticket, claims) for ticket in tickets)
 
 
 # What stands in a ledger
@@ -403,7 +396,7 @@ def unfinished_units(ledger: Optional[Ledger], claims: Claims) -> Tuple[str, ...
 def blocking_units(ledger: Optional[Ledger], claims: Claims) -> Tuple[str, ...]:
     """Return the units whose unfinished tickets keep a request of another unit waiting."""
     asking = {unit for (unit, _), claim in claims.items() if claim.outstanding}
-    return tuple(unit for unit in unfinished_units(ledger, claims) if asking and asking != {unit})
+    return tuple(unit for unit in unfinished_units(ledger, claims) if asking - {unit})
 
 
 def pruned(ledger: Ledger, dropped: Iterable[Ticket]) -> Ledger:

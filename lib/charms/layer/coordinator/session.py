@@ -8,37 +8,27 @@ flag, a rule of whose turn it is. The search of every history runs this file.
       │ own claim, a peer's news, what the leader owes the others, whose turn it is
 """
 
-from typing import AbstractSet, Callable, Dict, FrozenSet, Iterable, Mapping, Optional, Set, Tuple
+from typing import Callable, Dict, FrozenSet, Iterable, Mapping, Optional, Tuple
 
 from charms.layer.coordinator import rules
-from charms.layer.coordinator.policy import Policy
-from charms.layer.coordinator.port import LedgerClosed, Phase, Port
+from charms.layer.coordinator.context import LedgerClosed, Phase
 from charms.layer.coordinator.rules import NO_CLAIM, Claim, Ledger, Ticket, Units, UnitState
-from charms.layer.coordinator.view import Snapshot, View
+from charms.layer.coordinator.view import View
 
 
 class Session(View):
-    """One coordinator in the hook or action that runs.
-
-    Args:
-        port: this hook's Juju.
-        start: where it stands; a hook that begins knows its context alone.
-        policy: what the layer options decide.
-        log: takes a sentence each time something changes.
+    """One coordinator in the hook or action that runs; arguments as for View.
 
     Attributes:
         inherited: turns that had come before this action: it may not use them.
         show: takes the locks requested and granted each time they may have changed.
     """
 
-    def __init__(self, port: Port, start: Snapshot, policy: Policy, log: Callable[[str], None]) -> None:
-        super().__init__(port, start, policy)
-        self.log = log
-        self.inherited: FrozenSet[Ticket] = frozenset()
-        self.show: Callable[[AbstractSet[str], AbstractSet[str]], None] = lambda requested, granted: None
-        self._kept: Set[str] = set()
-        self._again: Set[str] = set()
-        self._own_at_look = self.state.own
+    inherited: FrozenSet[Ticket] = frozenset()
+    show: Optional[Callable[[Units, Units], None]] = None
+    _kept: FrozenSet[str] = frozenset()
+    _again: FrozenSet[str] = frozenset()
+    _own_at_look: Tuple[Tuple[str, Claim], ...] = ()
 
     @property
     def requested(self) -> FrozenSet[str]:
@@ -277,7 +267,7 @@ class Session(View):
             in_turn = self.policy.queue_of(lock) in {ticket.queue for ticket in self.turns}
             if in_turn and self.phase is Phase.CALLBACKS:
                 # The turn of its queue was for other locks and is about to be released.
-                self._again.add(lock)
+                self._again |= {lock}
             else:
                 self._ask(lock)
             self._show_locks()
@@ -295,42 +285,33 @@ class Session(View):
 
     def keep(self, lock: str) -> bool:
         """Keep a held lock over the end of this hook; return whether it is held."""
-        if self.turn(lock) is None:
-            return False
-        self._kept.add(lock)
-        return True
+        self._kept |= {lock} & self.granted
+        return lock in self.granted
 
     def request_again(self, lock: str) -> None:
         """Release a held lock at the end of this hook and queue up again; if it is not held, ask for it."""
-        turn = self.turn(lock)
-        if turn and self.phase in (Phase.HANDLERS, Phase.CALLBACKS):
-            self._kept.discard(lock)
-            self._again.add(lock)
+        if lock in self.granted and self.phase in (Phase.HANDLERS, Phase.CALLBACKS):
+            self._kept, self._again = self._kept - {lock}, self._again | {lock}
             return
-        if turn:
+        if lock in self.granted:
             self.release(lock)
         self.request(lock)
 
     def release(self, lock: str) -> None:
         """Give up a lock, or a request for it; known here at once, to others when the hook succeeds."""
-        was_requested = lock in self.requested
-        self._kept.discard(lock)
-        self._again.discard(lock)
-        if lock in self.claim(lock).names:
-            self._release(lock)
+        was_requested, queue, claim = lock in self.requested, self.policy.queue_of(lock), self.claim(lock)
+        self._kept, self._again = self._kept - {lock}, self._again - {lock}
+        if lock in claim.names:
+            token = next((ticket.token for ticket in self.turns if ticket.queue == queue), 0)
+            left = rules.without(claim, lock, token)
+            self._say({**self.own, queue: left})
+            if not left.outstanding:
+                self.turns = tuple(ticket for ticket in self.turns if ticket.queue != queue)
+                if self.phase is not Phase.HANDLERS and self._policy_must_decide():
+                    self._append()
         self._show_locks()
         if was_requested:
             self.log('{}: released'.format(lock))
-
-    def _release(self, lock: str) -> None:
-        queue, claim = self.policy.queue_of(lock), self.claim(lock)
-        token = next((ticket.token for ticket in self.turns if ticket.queue == queue), 0)
-        left = rules.without(claim, lock, token)
-        self._say({**self.own, queue: left})
-        if not left.outstanding:
-            self.turns = tuple(ticket for ticket in self.turns if ticket.queue != queue)
-            if self.phase is not Phase.HANDLERS and self._policy_must_decide():
-                self._append()
 
     # A hook ends
 
@@ -341,11 +322,9 @@ class Session(View):
         in the turn. A leader then drops the tickets whose release was reported,
         and lets its policy decide.
         """
-        before, again = self.granted, frozenset(self._again)
-        self.phase = Phase.OVER
+        before, again, self.phase = self.granted, self._again, Phase.OVER
         turns = tuple(turn for turn in self.turns if turn not in self.inherited)
-        own = self._after_turns(turns, again)
-        self._again.clear()
+        own, self._again = self._after_turns(turns, again), frozenset()
         changed = own != self.own
         asked_again = changed and any(claim.outstanding and not claim.kept for claim in own.values())
         self.turns = tuple(ticket for ticket in turns if own[ticket.queue].kept) if changed else turns
@@ -359,7 +338,7 @@ class Session(View):
         for lock in sorted(before - self.granted):
             self.log('{}: released{}'.format(lock, ', and asked for again' if lock in again else ''))
 
-    def _after_turns(self, turns: Iterable[Ticket], again: AbstractSet[str]) -> Dict[str, Claim]:
+    def _after_turns(self, turns: Iterable[Ticket], again: Units) -> Dict[str, Claim]:
         """Return own claims with these turns over, except what is kept, and requests made again."""
         own = self.own
         for ticket in turns:
@@ -389,4 +368,5 @@ class Session(View):
 
     def _show_locks(self) -> None:
         """Show the locks as they are now."""
-        self.show(self.requested, frozenset() if self.phase is Phase.OVER else self.granted)
+        if self.show:
+            self.show(self.requested, rules.NOBODY if self.phase is Phase.OVER else self.granted)

@@ -17,6 +17,11 @@ from typing import Any, Callable, Dict
 
 from charms.layer.coordinator.wire import parsed
 
+UNREADABLE = (
+    'local store {0}: expected JSON with its checksum, found something else; it is put aside as '
+    '{0}.unreadable, and this unit starts again from what Juju has of it'
+)
+
 
 class Store:
     """Values by name, each written at once, whatever becomes of the hook.
@@ -52,21 +57,15 @@ class Store:
             self._write(values)
 
     def _read(self) -> Dict[str, Any]:
-        try:
-            with open(self._path, 'rb') as file:
-                text = file.read()
-        except FileNotFoundError:
+        if not os.path.exists(self._path):
             return {}
-        found = parsed(text.decode('utf-8', 'replace'))
-        values = found.get('values') if isinstance(found, dict) else None
-        if isinstance(values, dict) and found.get('checksum') == _checksum(values):
-            return values
+        with open(self._path, 'rb') as file:
+            found = parsed(file.read().decode('utf-8', 'replace'))
+        if isinstance(found, dict) and found.get('checksum') == _checksum(found.get('values')):
+            return dict(found['values'])
         # A digit changed on the disk could free what another unit holds, so nothing of it is believed.
         os.replace(self._path, self._path + '.unreadable')
-        self._warn(
-            'local store {0}: expected JSON with its checksum, found something else; it is put aside as '
-            '{0}.unreadable, and this unit starts again from what Juju has of it'.format(self.name)
-        )
+        self._warn(UNREADABLE.format(self.name))
         return {}
 
     def _write(self, values: Dict[str, Any]) -> None:
@@ -78,5 +77,5 @@ class Store:
         os.replace(new, self._path)
 
 
-def _checksum(values: Dict[str, Any]) -> str:
+def _checksum(values: Any) -> str:
     return '{:08x}'.format(zlib.crc32(json.dumps(values, sort_keys=True).encode()))

@@ -4,12 +4,26 @@ What lives here: the values read, and which are read in which order. What must
 not: a decision of the leader, an answer to the charm, a hook tool.
 """
 
-from typing import Any, Dict, FrozenSet, Iterable, Mapping, NamedTuple, Optional, Tuple
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    FrozenSet,
+    Iterable,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Tuple,
+)
 
 from charms.layer.coordinator import rules
+from charms.layer.coordinator.context import HookContext, Phase
 from charms.layer.coordinator.policy import Policy
-from charms.layer.coordinator.port import HookContext, Phase, Port
 from charms.layer.coordinator.rules import NO_CLAIM, Claim, Ledger, Ticket, Units, UnitState
+
+if TYPE_CHECKING:  # at run time any port will do; the search of every history has one of its own
+    from charms.layer.coordinator.juju import Juju
 
 
 class Snapshot(NamedTuple):
@@ -46,10 +60,11 @@ class View:
         port: this hook's Juju.
         start: where the hook stands; one that begins knows its context alone.
         policy: what the layer options decide.
+        log: takes a sentence each time something changes.
     """
 
-    def __init__(self, port: Port, start: Snapshot, policy: Policy) -> None:
-        self.port, self.policy = port, policy
+    def __init__(self, port: 'Juju', start: Snapshot, policy: Policy, log: Callable[[str], None]) -> None:
+        self.port, self.policy, self.log = port, policy, log
         self.context, self.phase, self.state, self.leading = start[:4]
         self.ledger, self.ledger_read, self.turns, self.given = start[4:8]
         self.dropped, self.finished, self.awaited = start[8:]

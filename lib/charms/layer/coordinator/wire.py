@@ -28,7 +28,7 @@ NAME_FORM = '1 to 200 printable characters without braces and without blanks at 
 CLAIM_FORM = '{"asked": A, "done": D, "locks": {LOCK: TIME}} with 0 <= D <= A <= 1000000000'
 TICKET_FORM = '[TOKEN, QUEUE, UNIT, ASK, SLOTS], and [TOKEN, ...] or null, and TIME where a policy decided'
 STATE_FORM = (
-    '{"claims": {"own" or "committed" or UNIT: CLAIMS}, "led": true or false, "published": true or false}'
+    '{"claims": {"own", "committed", UNIT: CLAIMS}, "led": BOOLEAN, "published": BOOLEAN}'
 )
 HEAD_FORM = 'version 1 {{"v": 1, {}}}'
 
@@ -69,12 +69,8 @@ def claims_value(own: OwnClaims) -> Dict[str, Any]:
 
 
 def _claim_entry(claim: Claim) -> Dict[str, Any]:
-    more = {'locks': dict(claim.locks), 'kept': claim.kept, 'token': claim.token}
-    return {
-        'asked': claim.asked,
-        'done': claim.done,
-        **{name: value for name, value in more.items() if value},
-    }
+    entry = {'locks': dict(claim.locks), 'kept': claim.kept, 'token': claim.token}
+    return {'asked': claim.asked, 'done': claim.done, **{key: entry[key] for key in entry if entry[key]}}
 
 
 def claims(text: Optional[str], where: str) -> Tuple[Dict[str, Claim], Problems]:
@@ -108,9 +104,8 @@ def _claim(found: Any) -> Optional[Claim]:
     asked, done, token = entry.get('asked', -1), entry.get('done', -1), entry.get('token', 0)
     locks, kept = entry.get('locks', {}), entry.get('kept', False)
     counted = _is_count(asked) and _is_count(done) and done <= asked and _is_token(token)
-    if not (counted and isinstance(kept, bool) and isinstance(locks, dict)):
-        return None
-    if not all(is_lock(name) and _is_time(time) for name, time in locks.items()):
+    timed = isinstance(locks, dict) and all(is_lock(name) and _is_time(locks[name]) for name in locks)
+    if not (counted and timed and isinstance(kept, bool)):
         return None
     return Claim(asked, done, tuple(sorted(locks.items())), kept, token)
 
@@ -145,12 +140,10 @@ def ledger(text: Optional[str], where: str) -> Tuple[Optional[Ledger], Problems]
     if not (isinstance(entries, list) and _is_token(found.get('token'))):
         head = HEAD_FORM.format('"token": T, "tickets": [...]')
         return UNREADABLE, (problem(where, head, text, 'nobody is given a lock until it can be read'),)
-    tickets = tuple(map(_ticket, entries))
+    tickets, place = tuple(map(_ticket, entries)), where + ', ticket {}'
     problems = tuple(
-        problem(
-            '{}, ticket {}'.format(where, place), TICKET_FORM, entry, 'kept as it is; those behind it wait'
-        )
-        for place, (entry, ticket) in enumerate(zip(entries, tickets))
+        problem(place.format(n), TICKET_FORM, entries[n], 'kept as it is; those behind it wait')
+        for n, ticket in enumerate(tickets)
         if ticket.raw
     )
     return Ledger(max([found['token'], *(ticket.token for ticket in tickets)]), tickets), problems

@@ -24,8 +24,8 @@ from charmhelpers.core import hookenv
 from charms.layer.coordinator import juju, wire
 from charms.layer.coordinator.compat import deciding
 from charms.layer.coordinator.compat.predecessor import OldJuju
+from charms.layer.coordinator.context import Phase
 from charms.layer.coordinator.policy import Policy
-from charms.layer.coordinator.port import Phase
 from charms.layer.coordinator.view import Snapshot
 
 Function = Callable[..., Any]
