@@ -1,6 +1,7 @@
 """The house rules that a test can keep: who may import what, and what may not ship."""
 
 import ast
+import re
 
 import pytest
 
@@ -85,3 +86,13 @@ def test_the_local_juju_knows_no_lock():
         text = path.read_text(encoding='utf-8')
         assert 'import rules' not in text
         assert 'layer.coordinator import' not in text
+
+
+def test_the_version_is_the_newest_heading_of_the_changes():
+    """CONTRIBUTING tells how one is released: nothing else names the version."""
+    headings = re.findall(r'^## (.*)$', (ROOT / 'CHANGES.md').read_text(encoding='utf-8'), re.MULTILINE)
+
+    assert headings[0] == 'Unreleased'
+    assert [
+        heading for heading in headings[1:] if not re.match(r'\d+\.\d+\.\d+ – \d{4}-\d\d-\d\d$', heading)
+    ] == []
