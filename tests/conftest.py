@@ -20,7 +20,7 @@ MEASURED = (
     'tests/compat/test_old_layer.py',
     'tests/compat/test_seed_api.py',
 )
-"""The tests whose coverage of lib/ counts: they reach nearly every line, and the tracer doubles their time."""
+"""Their coverage of lib/ counts: they reach nearly every line, and the tracer doubles their time."""
 
 settings.register_profile('share', max_examples=20)
 if os.environ.get('SUITE') == 'share':
