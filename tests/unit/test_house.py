@@ -99,3 +99,13 @@ def test_every_rule_of_juju_that_is_cited_is_in_the_table_of_the_local_juju():
     for path in [*tracked, *ROOT.glob('*.md')]:
         cited = set(re.findall(r'\bR\d+\b', path.read_text(encoding='utf-8')))
         assert cited <= table, path
+
+
+def test_the_version_is_the_newest_heading_of_the_changes():
+    """CONTRIBUTING tells how one is released: nothing else names the version."""
+    headings = re.findall(r'^## (.*)$', (ROOT / 'CHANGES.md').read_text(encoding='utf-8'), re.MULTILINE)
+
+    assert headings[0] == 'Unreleased'
+    assert [
+        heading for heading in headings[1:] if not re.match(r'\d+\.\d+\.\d+ – \d{4}-\d\d-\d\d$', heading)
+    ] == []

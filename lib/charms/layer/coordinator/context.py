@@ -4,7 +4,10 @@ What lives here: these values. What must not: a hook tool, a rule.
 """
 
 import enum
-from typing import NamedTuple
+from typing import Callable, NamedTuple
+
+# Takes a sentence each time something changes.
+Log = Callable[[str], None]
 
 
 class LedgerClosed(Exception):

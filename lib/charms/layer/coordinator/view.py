@@ -4,21 +4,10 @@ What lives here: the values read, and which are read in which order. What must
 not: a decision of the leader, an answer to the charm, a hook tool.
 """
 
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Callable,
-    Dict,
-    FrozenSet,
-    Iterable,
-    Mapping,
-    NamedTuple,
-    Optional,
-    Tuple,
-)
+from typing import TYPE_CHECKING, Any, Dict, FrozenSet, Iterable, Mapping, NamedTuple, Optional, Tuple
 
 from charms.layer.coordinator import rules
-from charms.layer.coordinator.context import HookContext, Phase
+from charms.layer.coordinator.context import HookContext, Log, Phase
 from charms.layer.coordinator.policy import Policy
 from charms.layer.coordinator.rules import NO_CLAIM, Claim, Ledger, Ticket, Units, UnitState
 
@@ -63,7 +52,7 @@ class View:
         log: takes a sentence each time something changes.
     """
 
-    def __init__(self, port: 'Juju', start: Snapshot, policy: Policy, log: Callable[[str], None]) -> None:
+    def __init__(self, port: 'Juju', start: Snapshot, policy: Policy, log: Log) -> None:
         self.port, self.policy, self.log = port, policy, log
         self.context, self.phase, self.state, self.leading = start[:4]
         self.ledger, self.ledger_read, self.turns, self.given = start[4:8]
