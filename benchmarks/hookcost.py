@@ -31,10 +31,11 @@ ROOT = Path(__file__).resolve().parents[1]
 
 from charms.layer.coordinator import rules, wire
 
-from jujusim import process, tools
+from jujusim import process
 from jujusim.agent import Agent, Operation, environment
 from jujusim.juju import EPOCH_S, VERSIONS
-from jujusim.model import Controller, Unit
+from jujusim.model import Controller
+from tests import inprocess
 from tests.deploy import assemble
 
 OURS, THEIRS, NONE = 'layer:coordinator', 'charmhelpers.coordinator', 'no lock'
@@ -138,14 +139,11 @@ class Cost(NamedTuple):
 
 def _controller(kind: Kind) -> Controller:
     """Return the application in the state that the kind names, as its own lock would have written it."""
-    controller = Controller('app', 3, lambda *_: None, relation='coordinator')
-    controller.config['go'] = 0
     names = ['app/{}'.format(number) for number in range(kind.units)]
+    controller = inprocess.application(3, names)
+    controller.config['go'] = 0
     since = {name: SINCE.format(number / 1000) for number, name in enumerate(names)}
     asking = names[1:] if kind.state != 'idle' else []
-    for name in names:
-        controller.units[name] = Unit(name, entered_scope=True, settings={'ingress-address': '10.0.0.1'})
-    controller.leader = 'app/0'
     if kind.lock == OURS:
         for name in asking:
             claim = rules.asked_for(rules.NO_CLAIM, 'restart', since[name])
@@ -176,8 +174,7 @@ def prepare(kind: Kind, place: Path) -> Hook:
         )
         (charm / 'reactive' / 'plan.py').write_text(handlers)
     unit = {'leads': 'app/0', 'waiting': 'app/{}'.format(kind.units // 2), 'idle': 'app/1'}[kind.state]
-    agent = Agent(unit, _controller(kind))
-    agent.local.members = {name: 1 for name in agent.controller.units if name != unit}
+    agent = inprocess.agent_of(_controller(kind), unit)
     name = 'coordinator-relation-changed'
     operation = Operation(name, 'app/{}'.format(kind.units - 1), version=1, with_relation=True)
     env = environment(agent, operation, str(charm), VERSIONS[3])
@@ -196,28 +193,22 @@ def _recorded(
     agent: Agent, operation: Operation, script: str, env: Dict[str, str], log: str
 ) -> Tuple[List[str], Dict[Tuple[str, ...], str], List[str]]:
     """Run the hook against the model; return its tools in order, what they answered, what it logged."""
-    context = agent.context(operation)
+    hook = inprocess.Hook(agent.context(operation))
     child = process.Child(script, env, EPOCH_S, log)
-    calls: List[str] = []
     answers: Dict[Tuple[str, ...], str] = {}
-    said: List[str] = []
     while True:
-        logged, what, *about = child.message()
-        calls += [argv[0] for argv in logged]
-        said += [' '.join(argv[1:]) for argv in logged]
+        message = child.message()
+        _, what, *about = message
         if what == 'exit':
+            hook.hear(message[0])
             if about[0] != 0:
                 raise RuntimeError('{}: exit code {}: {}'.format(script, *about))
-            context.commit()
+            hook.commit()
             agent.done(operation)
-            return calls, answers, said
-        argv = about[0]
-        found = tools.answer(context, argv)
-        if what != 'call' or found is None:
-            raise RuntimeError('{}: expected hook tools only, found {} {}'.format(script, what, argv))
-        calls.append(argv[0])
-        answers[tuple(argv)] = found.out
-        child.answer(EPOCH_S, True, *found)
+            return hook.calls, answers, [' '.join(argv[1:]) for argv in hook.logged]
+        answer = hook.answer(message)
+        answers[tuple(about[0])] = answer[3]
+        child.answer(*answer)
 
 
 def _write_tools(place: Path, answers: Dict[Tuple[str, ...], str]) -> None:

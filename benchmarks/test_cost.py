@@ -1,13 +1,20 @@
 """What the layer costs, in hooks, hook-tool calls (logging aside), ledger writes and virtual time."""
 
+import copy
+import json
 from collections import Counter, defaultdict
+from functools import lru_cache
 
 import pytest
-from charms.layer.coordinator import protocol, rules, wire
+from charms.layer.coordinator import juju, rules, wire
 from charms.layer.coordinator.policy import Policy
+from charms.layer.coordinator.session import Session
+from charms.layer.coordinator.view import Snapshot
 
 from benchmarks import bench
+from jujusim.agent import Operation
 from jujusim.juju import Juju
+from tests import inprocess
 from tests.deploy import COUNTED, machine
 from tests.watch import Watch
 
@@ -138,140 +145,142 @@ def test_turns_follow_one_another_within_a_hook_wherever_the_leader_stands_in_th
 # A thousand units
 
 
-class Paper:
-    """Juju on paper: what a hook says is committed at its end; every call of the port is counted."""
+class Port(juju.Juju):
+    """The layer's own port; what a unit remembers stays a value, and each text of the ledger is parsed once.
 
-    durable_at_once = True
+    A thousand units read and write the same megabytes of JSON for minutes otherwise.
+    """
 
-    def __init__(self, units):
-        self.leader, self.unit = units[0], units[0]
-        self.databags = {unit: {} for unit in units}
-        self.stores, self.texts, self.calls = {}, [], Counter()
-        self.known, self.served = None, []
+    def __init__(self, remembered):
+        super().__init__()
+        self.remembered = remembered
 
-    def hook(self, unit, news='', ask='', release=False):
-        """Run one hook; return what it came to, with its calls counted anew."""
-        self.unit, self.said = unit, None
-        self.calls.clear()
-        hook = protocol.begin(self, protocol.Occasion(unit, news=news), Policy())
-        if ask:
-            hook = protocol.request(self, hook, 'restart', ask)
-        if release:
-            hook = protocol.end(self, hook, frozenset(), frozenset(), '')
-        if self.said is not None:
-            self.databags[unit] = self.said
-        return hook
+    def load(self):
+        return self.remembered.get(self.unit)
+
+    def save(self, state):
+        self.remembered[self.unit] = state
+        return state
+
+    def ledger(self):
+        return ledger_in(self.book.read())
+
+
+class Queue:
+    """Units that each ask for one lock, in this process; only those hooks run that a test runs."""
+
+    def __init__(self, units, folder):
+        self.controller, self.leader = inprocess.application(3, units), units[0]
+        self.folder, self.remembered, self.served = folder, {}, []
+        for unit in units:
+            self.home(unit).mkdir()
+
+    def home(self, unit):
+        return self.folder / unit.replace('/', '-')
+
+    def hook(self, unit, news='', ask=False):
+        """Run one hook, of a peer's news or of the ledger's; return its session and its hook tools by name."""
+        operation = Operation('leader-settings-changed')
+        if news:
+            operation = Operation('coordinator-relation-changed', news, with_relation=True)
+        agent = inprocess.agent_of(self.controller, unit)
+        with inprocess.in_hook(agent, operation, self.home(unit)) as hook:
+            session = Session(Port(self.remembered), Snapshot(juju.context()), Policy())
+            session.look()
+            session.begin()
+            if ask:
+                session.request('restart')
+            session.end()
+        hook.commit()
+        return session, Counter(tool for tool in hook.calls if tool != 'juju-log')
+
+    @property
+    def ledgers(self):
+        """Every ledger that was written, as text."""
+        return [json.loads(written)['coordinator-ledger'] for _, written in self.controller.leader_writes]
+
+    @property
+    def tickets(self):
+        """The tickets in the ledger, in order."""
+        return ledger_in(self.controller.leader_settings['coordinator-ledger']).tickets
 
     def unfinished(self):
-        """Return the units that have a ticket and have not said that they are done, in order."""
-        return [
-            ticket.unit for ticket in self.known.tickets if self.databags[ticket.unit][''].done < ticket.ask
-        ]
+        """Return the units that have a ticket and have not had their turn, in order."""
+        served = set(self.served)
+        return [ticket.unit for ticket in self.tickets if ticket.unit not in served]
 
     def serve_next(self):
         """Let the next in the queue have its turn, and the leader hear of it."""
         holder = self.unfinished()[0]
-        # Each release woke the holder, which a fake need not do a million times.
+        # Each release woke the holder, which need not happen a million times here.
         heard = tuple(((unit, ''), rules.Claim(1, 1)) for unit in self.served)
-        self.stores[holder] = self.stores[holder]._replace(peers=heard)
-        own = self.hook(holder, release=True).own['']
+        self.remembered[holder] = self.remembered[holder]._replace(peers=heard)
+        self.hook(holder)
+        said = self.controller.units[holder].settings['coordinator-claims']
+        own = wire.claims(said, 'here')[0]['']
         assert own.done == own.asked == 1, '{} is next and does not hold'.format(holder)
         self.served.append(holder)
         self.hook(self.leader, news=holder)
 
-    def old_requests(self):
-        return ()
 
-    def old_units(self):
-        return frozenset()
-
-    def is_leader(self):
-        self.calls['is-leader'] += 1
-        return self.unit == self.leader
-
-    def load(self):
-        return self.stores.get(self.unit)
-
-    def save(self, local):
-        self.stores[self.unit] = local
-
-    def published(self):
-        return self.claims_of(self.unit)
-
-    def publish(self, own):
-        self.calls['relation-set'] += 1
-        self.said = dict(own)
-
-    def claims_of(self, unit):
-        self.calls['relation-get'] += 1
-        return dict(self.databags[unit])
-
-    def everybody(self):
-        return frozenset(self.databags) - {self.unit}
-
-    def living(self):
-        return frozenset(self.databags)
-
-    def unit_count(self):
-        return len(self.databags)
-
-    def ledger(self):
-        self.calls['leader-get'] += 1
-        return self.known
-
-    fresh_ledger = ledger
-
-    def write_ledger(self, ledger):
-        self.texts.append(wire.ledger_text(ledger))
-        self.known, problems = wire.ledger(self.texts[-1], 'paper')
-        assert not problems
+@lru_cache(maxsize=2)
+def ledger_in(text):
+    ledger, problems = wire.ledger(text, 'here')
+    assert not problems
+    return ledger
 
 
-def queue_of(units, name='kubernetes-control-plane'):
-    """Return a Juju where so many units asked, the first was served, and all others have tickets."""
-    juju = Paper(['{}/{}'.format(name, number) for number in range(units + 1)])
-    for number, unit in enumerate(sorted(juju.databags)):
-        if unit != juju.leader:
-            juju.hook(unit, ask='{:06}'.format(number))
-            juju.hook(juju.leader, news=unit)
-    juju.serve_next()  # with that, all that are known get their tickets
-    return juju
+def queue_of(units, folder, name='kubernetes-control-plane'):
+    """Return a queue where so many units asked, the first was served, and all others have tickets."""
+    queue = Queue(['{}/{}'.format(name, number) for number in range(units + 1)], folder)
+    for unit in sorted(queue.controller.units):
+        if unit != queue.leader:
+            queue.hook(unit, ask=True)
+            queue.hook(queue.leader, news=unit)
+    queue.serve_next()  # with that, all that are known get their tickets
+    return queue
 
 
 @pytest.fixture(scope='module')
-def thousand():
-    return queue_of(1000)
+def three(tmp_path_factory):
+    return queue_of(3, tmp_path_factory.mktemp('three'))
 
 
-def test_a_waiting_unit_makes_the_same_calls_behind_a_thousand_tickets_as_behind_three(thousand):
+@pytest.fixture(scope='module')
+def thousand(tmp_path_factory):
+    return queue_of(1000, tmp_path_factory.mktemp('thousand'))
+
+
+def test_a_waiting_unit_makes_the_same_calls_behind_a_thousand_tickets_as_behind_three(three, thousand):
     costs = []
-    for juju in (queue_of(3), thousand):
-        waiting, someone = juju.known.tickets[-1].unit, juju.known.tickets[-2].unit
-        juju.hook(waiting, news=someone)  # its own claim is seen to be published
-        assert not juju.hook(waiting, news=someone).turns
-        costs.append(dict(juju.calls))
+    for queue in (three, thousand):
+        waiting, someone = queue.tickets[-1].unit, queue.tickets[-2].unit
+        queue.hook(waiting, news=someone)  # its own claim is seen to be published
+        session, calls = queue.hook(waiting, news=someone)
+        assert session.requested and not session.turns
+        costs.append(dict(calls))
 
     assert costs[0] == costs[1] == {'is-leader': 1, 'leader-get': 1, 'relation-get': 1}
 
 
-def test_a_leader_makes_the_same_calls_with_a_thousand_waiting_as_with_three(thousand):
+def test_a_leader_makes_the_same_calls_with_a_thousand_waiting_as_with_three(three, thousand):
     costs = []
-    for juju in (queue_of(3), thousand):
-        juju.hook(juju.leader, news=juju.known.tickets[-1].unit)
-        costs.append(dict(juju.calls))
+    for queue in (three, thousand):
+        _, calls = queue.hook(queue.leader, news=queue.tickets[-1].unit)
+        costs.append(dict(calls))
 
     assert costs[0] == costs[1] == {'is-leader': 1, 'relation-get': 1, 'leader-get': 1}
 
 
-def test_a_thousand_units_are_served_in_order_after_a_few_writes_that_a_command_line_can_take():
-    juju = queue_of(1000)
+def test_a_thousand_units_are_served_in_order_after_a_few_writes_that_a_command_line_can_take(thousand):
+    queue = copy.deepcopy(thousand)
 
-    while juju.unfinished():
-        juju.serve_next()
+    while queue.unfinished():
+        queue.serve_next()
 
-    assert juju.served == sorted(set(juju.databags) - {juju.leader})
-    assert len(juju.texts) <= 6
-    assert max(len('coordinator-ledger=' + text) for text in juju.texts) < 128 * 1024
+    assert queue.served == sorted(set(queue.controller.units) - {queue.leader})
+    assert len(queue.ledgers) <= 6
+    assert max(len('coordinator-ledger=' + text) for text in queue.ledgers) < 128 * 1024
 
 
 def test_requests_beyond_a_full_ledger_get_their_tickets_once_there_is_room():

@@ -30,7 +30,7 @@ def application(
     juju: int, names: Sequence[str], notify: Callable[[str, str], None] = lambda *_: None
 ) -> Controller:
     """Return the controller of an application whose units are all in the peer relation; the first leads."""
-    controller = Controller(names[0].split('/')[0], juju, notify)
+    controller = Controller(names[0].split('/')[0], juju, notify, relation='coordinator')
     for name in names:
         controller.units[name] = Unit(name)
         controller.enter_scope(name)
@@ -61,7 +61,7 @@ class Hook:
         context: what it reads and writes.
 
     Attributes:
-        calls: the hook tools it called, in order, juju-log aside.
+        calls: the names of the hook tools it called, in order.
         logged: the arguments of each juju-log.
     """
 
@@ -74,7 +74,7 @@ class Hook:
     def answer(self, message: Tuple[Any, ...]) -> Tuple[Any, ...]:
         """Answer what `process.Popen` asks. What is refused here also fails the test, see `in_hook`."""
         logged, what, *about = message
-        self.logged += logged
+        self.hear(logged)
         try:
             if what != 'call':
                 raise tools.Untold('expected hook tools only, found {}'.format(what))
@@ -90,12 +90,19 @@ class Hook:
         self.calls.append(argv[0])
         return (EPOCH_S, True, *found)
 
+    def hear(self, logged: List[List[str]]) -> None:
+        """Take the juju-log calls that come with a message."""
+        self.logged += logged
+        self.calls += [argv[0] for argv in logged]
+
     def commit(self) -> None:
-        """End the hook well: what it wrote lands."""
-        for settings in (self.context.own_settings(), self.context.app_settings()):
-            for text in settings.values():
-                argument(text)
-        self.context.commit()
+        """End the hook as a success: what it wrote lands."""
+        controller, context = self.context.controller, self.context
+        before = set(controller.units[context.agent.name].settings.values())
+        before.update(controller.app_settings.values())
+        for text in {*context.own_settings().values(), *context.app_settings().values()} - before:
+            argument(text)
+        context.commit()
 
 
 def argument(word: str) -> None:
@@ -119,7 +126,7 @@ def in_hook(agent: Agent, operation: Operation, charm_dir: Path) -> Iterator[Hoo
     with patch.object(os, 'environ', env), patch.object(subprocess, 'Popen', process.Popen):
         with patch.object(hookenv, '_atexit', []):
             yield hook
-    hook.logged += process.World.logged
+    hook.hear(process.World.logged)
     if hook.refused:
         raise hook.refused
     for argv in hook.logged:
