@@ -123,3 +123,21 @@ def test_of_worlds_that_differ_in_who_is_who_one_is_visited_and_none_is_missed()
     whole.names = names
     assert len(reduced.visited) == len(distinct(whole.least(whole.visited.whole())))
     assert len(reduced.visited) < 0.6 * len(whole.visited)
+
+
+# What `make prove` shows
+
+
+def test_a_world_is_searched_in_a_process_of_its_own_and_its_history_comes_back():
+    prove = pytest.importorskip('tests.proofs.prove', reason='it shows its tables with rich')
+    found = prove.searched_apart('aba-4')
+
+    assert prove.verdict('aba-4', found) == 'known: app/0 and app/1 hold one lock'
+    assert found.worlds > 10000
+    assert found.history[-1].endswith('it works')
+
+
+def test_a_search_that_dies_is_a_fault():
+    prove = pytest.importorskip('tests.proofs.prove', reason='it shows its tables with rich')
+
+    assert prove.verdict('aba-3', prove.searched_apart('no such world')).startswith('FAULT')
