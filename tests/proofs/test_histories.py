@@ -60,7 +60,6 @@ def test_a_known_limit_that_takes_longer_is_what_it_is_said_to_be(name):
 
 
 def test_on_juju_4_it_takes_leadership_that_leaves_and_returns_within_one_hook():
-    """docs/limits.md"""
     found = check_limit('aba-4')
 
     assert [step for step in found.history if step.startswith('elect')] == ['elect app/1', 'elect app/0']
