@@ -572,7 +572,6 @@ def show_and_clear_nothing(requested, granted):
 @broken(
     'callbacks', 'what is asked for in a callback goes with the turn', 'session.Session.request',
     'hooks/test_found.py::test_a_lock_asked_for_in_a_callback_outlives_the_release_of_the_turn_it_came_in',
-    'hooks/test_charm.py::test_a_lock_asked_for_in_another_layers_atexit_callback_is_not_lost[3]',
 )  # fmt: skip
 def request_in_any_phase(self, lock):
     if lock not in self.requested:
