@@ -60,7 +60,6 @@ def test_a_known_limit_that_takes_longer_is_what_it_is_said_to_be(name):
 
 
 def test_on_juju_4_it_takes_leadership_that_leaves_and_returns_within_one_hook():
-    """docs/limits.md"""
     found = check_limit('aba-4')
 
     assert [step for step in found.history if step.startswith('elect')] == ['elect app/1', 'elect app/0']
@@ -123,3 +122,21 @@ def test_of_worlds_that_differ_in_who_is_who_one_is_visited_and_none_is_missed()
     whole.names = names
     assert len(reduced.visited) == len(distinct(whole.least(whole.visited.whole())))
     assert len(reduced.visited) < 0.6 * len(whole.visited)
+
+
+# What `make prove` shows
+
+
+def test_a_world_is_searched_in_a_process_of_its_own_and_its_history_comes_back():
+    prove = pytest.importorskip('tests.proofs.prove', reason='it shows its tables with rich')
+    found = prove.searched_apart('aba-4')
+
+    assert prove.verdict('aba-4', found) == 'known: app/0 and app/1 hold one lock'
+    assert found.worlds > 10000
+    assert found.history[-1].endswith('it works')
+
+
+def test_a_search_that_dies_is_a_fault():
+    prove = pytest.importorskip('tests.proofs.prove', reason='it shows its tables with rich')
+
+    assert prove.verdict('aba-3', prove.searched_apart('no such world')).startswith('FAULT')

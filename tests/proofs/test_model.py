@@ -1,4 +1,4 @@
-"""The protocol's second description, in Promela: the quick share of tests/proofs/spin.py, and how it reads spin."""
+"""The protocol in Promela: the quick share of tests/proofs/spin.py, and how it reads what spin says."""
 
 import re
 
