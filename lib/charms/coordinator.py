@@ -27,8 +27,7 @@ def acquire(lock: str) -> bool:
 
 def log(sentence: str, level: str = 'INFO') -> None:
     """Log as the layer does, from the level that the layer options set."""
-    port: Any = chosen().session.port
-    port.log(sentence, level)
+    chosen().session.port.log(sentence, level)
 
 
 class _Coordinator:

@@ -498,7 +498,7 @@ def test_below_juju_2_9_the_layer_refuses_in_a_sentence(monkeypatch, model, char
 
     failed = [event.text for event in made.history if event.what == 'fails']
     assert failed
-    assert "expected JUJU_VERSION 2.9 or newer, found '2.8.7'" in failed[0]
+    assert "JUJU_VERSION: expected 2.9 or newer, found '2.8.7'" in failed[0]
 
 
 @both

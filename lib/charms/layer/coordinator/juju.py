@@ -27,6 +27,7 @@ KEY = 'coordinator'
 
 Read = TypeVar('Read')
 MAX_REPORTED = 64
+REFUSED = '{}: refused with exit code {}: this unit leads no more; the next leader gives the tickets'
 _LAST_HOOKS = ('stop', 'remove', '-relation-broken')
 TIME_FORM = '%Y-%m-%d %H:%M:%S.%fZ'
 _SEVERITY = (hookenv.DEBUG, hookenv.INFO, hookenv.WARNING, hookenv.ERROR, hookenv.CRITICAL)
@@ -202,11 +203,9 @@ class Juju:
 
     def ledger(self) -> Optional[Ledger]:
         """Return the ledger as this hook may see it, None if there is none."""
-        kind = (
-            'leader settings' if self.durable_at_once else 'application databag of {}'.format(self.relation)
-        )
+        place = 'leader settings' if self.durable_at_once else 'databag of the application'
         text = self.read_shared(self.ledger_key)
-        return self.believed(wire.ledger(text, '{}, key "{}"'.format(kind, self.ledger_key)))
+        return self.believed(wire.ledger(text, '{}, key "{}"'.format(place, self.ledger_key)))
 
     def fresh_ledger(self) -> Optional[Ledger]:
         """Return the ledger to decide from, as it is now. Raises LedgerClosed."""
@@ -243,10 +242,7 @@ class Juju:
                 hookenv.flush(self.ledger_key)  # charmhelpers keeps what it read before
         except CalledProcessError as refused:
             tool = 'leader-set' if self.durable_at_once else 'relation-set --app'
-            sentence = (
-                '{}: refused with exit code {}: this unit leads no more; the next leader gives the tickets'
-            )
-            raise LedgerClosed(sentence.format(tool, refused.returncode)) from refused
+            raise LedgerClosed(REFUSED.format(tool, refused.returncode)) from refused
 
     def believed(self, read: Tuple[Read, wire.Problems]) -> Read:
         """Return what could be read; log each problem once, as far as the store remembers."""
@@ -311,10 +307,8 @@ def major_version(version: str) -> int:
     """
     found = re.match(r'(\d+)\.(\d+)', version)
     if not found or (int(found.group(1)), int(found.group(2))) < (2, 9):
-        raise RuntimeError(
-            'layer:coordinator: expected JUJU_VERSION 2.9 or newer, found {!r}; upgrade the model, '
-            'this hook fails until then'.format(version)
-        )
+        consequence = 'upgrade the model: this hook fails until then'
+        raise RuntimeError(wire.problem('JUJU_VERSION', '2.9 or newer', version, consequence))
     return int(found.group(1))
 
 
@@ -326,10 +320,8 @@ def first_peers() -> str:
     """
     peers = sorted(hookenv.metadata().get('peers') or {})
     if not peers:
-        raise AssertionError(
-            'metadata.yaml, peers: expected a peer relation, found none; '
-            'units cannot take turns without one, this hook fails'
-        )
+        consequence = 'units cannot take turns without one, so this hook fails'
+        raise AssertionError(wire.problem('metadata.yaml, peers', 'a peer relation', peers, consequence))
     return str(peers[0])
 
 

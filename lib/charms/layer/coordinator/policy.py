@@ -10,8 +10,7 @@ from typing import AbstractSet, Any, Callable, Mapping, NamedTuple, Optional, Tu
 from charms.layer.coordinator.rules import ALL_LOCKS, Claims, Ledger
 from charms.layer.coordinator.wire import shown
 
-QUEUES = ('one', 'per-lock')
-LEVELS = ('debug', 'info', 'warning', 'error', 'critical')
+ALLOWED = {'queues': ('one', 'per-lock'), 'log_level': ('debug', 'info', 'warning', 'error', 'critical')}
 SIMPLE = ('charms.coordinator.SimpleCoordinator', 'charms.layer.coordinator.SimpleCoordinator')
 SERIAL = ('charmhelpers.coordinator.Serial', 'charms.layer.coordinator.Serial')
 DEFAULTS: Mapping[str, Any] = {'class': SIMPLE[0], 'log_level': 'info', 'queues': 'one', 'slots': 1}
@@ -67,7 +66,7 @@ def from_options(options: Mapping[str, Any]) -> Policy:
             place = name if isinstance(name, str) and name.isprintable() else shown(name)
             raise ValueError(_sentence(place, 'one of the options ' + ', '.join(sorted(DEFAULTS)), name))
     chosen = {**DEFAULTS, **options}
-    for name, allowed in (('queues', QUEUES), ('log_level', LEVELS)):
+    for name, allowed in ALLOWED.items():
         if chosen[name] not in allowed:
             raise ValueError(_sentence(name, 'one of ' + ', '.join(allowed), chosen[name]))
     slots, percent = _slots(chosen['slots'])
@@ -101,13 +100,12 @@ def no_such_class(path: str, found: str) -> ValueError:
 
 
 def _slots(found: Any) -> Tuple[int, int]:
-    if isinstance(found, int) and not isinstance(found, bool) and 1 <= found <= 10000:
-        return found, 0
-    number = re.match(r'([0-9]{1,5})(%?)\Z', found.strip()) if isinstance(found, str) else None
-    count, in_percent = (int(number.group(1)), bool(number.group(2))) if number else (0, False)
-    if not 1 <= count <= (100 if in_percent else 10000):
+    counts = isinstance(found, int) and not isinstance(found, bool) and found <= 10000
+    number = re.match(r'([0-9]{1,5})(%?)\Z', str(found).strip()) if counts or isinstance(found, str) else None
+    count, percent = (int(number.group(1)), number.group(2)) if number else (0, '')
+    if not 1 <= count <= (100 if percent else 10000):
         raise ValueError(_sentence('slots', SLOTS_FORM, found))
-    return (0, count) if in_percent else (count, 0)
+    return (0, count) if percent else (count, 0)
 
 
 def _sentence(name: str, expected: str, found: Any) -> str:

@@ -199,13 +199,11 @@ class UnitState(NamedTuple):
 
 def asked_for(claim: Claim, lock: str, requested_at: str) -> Claim:
     """Return the claim with one lock more; asking again changes nothing, nor does asking beyond MAX_COUNT."""
-    if not claim.outstanding:
-        if claim.asked >= MAX_COUNT:
-            return claim
-        return claim._replace(asked=claim.asked + 1, locks=((lock, requested_at),), kept=False)
-    if lock in claim.names:
+    if claim.outstanding and lock not in claim.names:
+        return claim._replace(locks=tuple(sorted(claim.locks + ((lock, requested_at),))))
+    if claim.outstanding or claim.asked >= MAX_COUNT:
         return claim
-    return claim._replace(locks=tuple(sorted(claim.locks + ((lock, requested_at),))))
+    return claim._replace(asked=claim.asked + 1, locks=((lock, requested_at),), kept=False)
 
 
 def released(claim: Claim, token: int = 0) -> Claim:
@@ -233,8 +231,7 @@ def merged(ours: Claim, theirs: Claim) -> Claim:
 
 def merged_states(ours: UnitState, theirs: UnitState) -> UnitState:
     """Return what two processes of one unit remember, so that no request of either is lost."""
-    claims = (_merged_pairs(*pair) for pair in zip(ours[:3], theirs[:3]))
-    own, committed, peers = claims
+    own, committed, peers = (_merged_pairs(*pair) for pair in zip(ours[:3], theirs[:3]))
     return UnitState(own, committed, peers, ours.led, ours.published or theirs.published)
 
 
@@ -259,9 +256,7 @@ def frozen(known: Mapping[Any, Claim]) -> Tuple[Any, ...]:
 
 def finished(ticket: Ticket, claims: Claims) -> bool:
     """Return whether the ticket's unit has said that it is done. Absence is never a release."""
-    if ticket.raw:
-        return False
-    return claims.get((ticket.unit, ticket.queue), NO_CLAIM).done >= ticket.ask
+    return not ticket.raw and claims.get((ticket.unit, ticket.queue), NO_CLAIM).done >= ticket.ask
 
 
 def ahead(ledger: Ledger, ticket: Ticket, claims: Claims) -> Tuple[Ticket, ...]:
@@ -313,9 +308,7 @@ def unserved(ledger: Ledger, claims: Claims) -> Dict[str, List[Tuple[str, Claim]
     for (unit, queue), claim in claims.items():
         if claim.outstanding and (queue, unit, claim.asked) not in seated:
             waiting.setdefault(queue, []).append((unit, claim))
-    for requests in waiting.values():
-        requests.sort(key=order_of)
-    return waiting
+    return {queue: sorted(requests, key=order_of) for queue, requests in waiting.items()}
 
 
 def order_of(request: Tuple[str, Claim]) -> Tuple[bool, str, str]:

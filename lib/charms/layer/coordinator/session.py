@@ -110,32 +110,24 @@ class Session(View):
         """Merge what this unit remembers with what Juju has, and tell Juju where it knows less.
 
         A unit also publishes an empty claim, once: it tells the others that
-        this unit runs this layer, see `_awaited_units`.
+        this unit runs this layer, see `_awaited_units`. In its first hook of
+        this layer it asks for what it had asked a predecessor for. A turn that
+        had begun there counts as kept, so it comes first in the first ledger.
         """
         own, committed, known = self._fitting(self.own), dict(self.state.committed), self.state.published
         if reread or not known or own != committed:
             published = self.port.published()
             known, committed = published is not None, published or {}
-            if first and not known:
-                own = self._inherit(own)
+            for lock, requested_at, begun in self.port.inherited_requests() if first and not known else ():
+                queue = self.policy.queue_of(lock)
+                claim = rules.asked_for(own.get(queue, NO_CLAIM), lock, requested_at)
+                own[queue] = claim._replace(kept=claim.kept or begun)
             for queue, claim in committed.items():
                 own[queue] = rules.merged(own.get(queue, NO_CLAIM), claim)
             own = self._fitting(own)
             if not known or own != committed:
                 self.port.publish(own)
         self._remember(own=rules.frozen(own), committed=rules.frozen(committed), published=known)
-
-    def _inherit(self, own: Mapping[str, Claim]) -> Dict[str, Claim]:
-        """Return own claims with what this unit had asked a predecessor for, in its first hook of this layer.
-
-        A turn that had begun counts as kept, so it comes first in the first ledger.
-        """
-        claims = dict(own)
-        for lock, requested_at, begun in self.port.inherited_requests():
-            queue = self.policy.queue_of(lock)
-            claim = rules.asked_for(claims.get(queue, NO_CLAIM), lock, requested_at)
-            claims[queue] = claim._replace(kept=claim.kept or begun)
-        return claims
 
     def _fitting(self, own: Mapping[str, Claim]) -> Dict[str, Claim]:
         """Return own claims without those that this unit may no longer have.

@@ -15,12 +15,9 @@ import os
 import zlib
 from typing import Any, Callable, Dict
 
-from charms.layer.coordinator.wire import parsed
+from charms.layer.coordinator.wire import parsed, problem
 
-UNREADABLE = (
-    'local store {0}: expected JSON with its checksum, found something else; it is put aside as '
-    '{0}.unreadable, and this unit starts again from what Juju has of it'
-)
+PUT_ASIDE = 'put aside under its name and .unreadable; this unit starts again from what Juju has of it'
 
 
 class Store:
@@ -60,12 +57,13 @@ class Store:
         if not os.path.exists(self._path):
             return {}
         with open(self._path, 'rb') as file:
-            found = parsed(file.read().decode('utf-8', 'replace'))
+            text = file.read().decode('utf-8', 'replace')
+        found = parsed(text)
         if isinstance(found, dict) and found.get('checksum') == _checksum(found.get('values')):
             return dict(found['values'])
         # A digit changed on the disk could free what another unit holds, so nothing of it is believed.
         os.replace(self._path, self._path + '.unreadable')
-        self._warn(UNREADABLE.format(self.name))
+        self._warn(problem('local store ' + self.name, 'JSON with its checksum', text, PUT_ASIDE))
         return {}
 
     def _write(self, values: Dict[str, Any]) -> None:

@@ -70,17 +70,14 @@ class View:
     @property
     def claims(self) -> Dict[Tuple[str, str], Claim]:
         """What every unit says, including what this one has asked for and done in this hook."""
-        return self._with_peers(self.state.own)
+        own = (((self.context.unit, queue), claim) for queue, claim in self.state.own)
+        return {**dict(self.state.peers), **dict(own)}
 
     @property
     def committed(self) -> Dict[Tuple[str, str], Claim]:
         """What every unit has said in hooks that succeeded."""
-        return self._with_peers(self.state.committed)
-
-    def _with_peers(self, own: Iterable[Tuple[str, Claim]]) -> Dict[Tuple[str, str], Claim]:
-        known = dict(self.state.peers)
-        known.update(((self.context.unit, queue), claim) for queue, claim in own)
-        return known
+        own = (((self.context.unit, queue), claim) for queue, claim in self.state.committed)
+        return {**dict(self.state.peers), **dict(own)}
 
     @property
     def waiting(self) -> bool:
@@ -152,8 +149,7 @@ class View:
         before it has met the others waits until its first update-status.
         """
         old = self.port.awaited_units()
-        met = frozenset([rules.UNNAMED]) if self.context.full_check else frozenset()
-        return old - self._gone_among(old) - met
+        return old - self._gone_among(old) - ({rules.UNNAMED} if self.context.full_check else set())
 
     def _read_ledger(self) -> None:
         self.ledger, self.ledger_read = self.port.ledger(), True
@@ -182,9 +178,7 @@ class View:
 
     def _look_ahead(self, ledger: Ledger, ticket: Ticket) -> None:
         """Read the frontmost units that seem unfinished, until as many as there are slots still are."""
-        seen = {
-            earlier for earlier in ledger.tickets if earlier.unit == rules.UNNAMED or earlier in self.dropped
-        }
+        seen = {*self.dropped, *(ticket for ticket in ledger.tickets if ticket.unit == rules.UNNAMED)}
         unseen: Optional[Ticket] = ticket
         while unseen:
             front = rules.ahead(ledger, ticket, self.claims)[: ticket.slots]

@@ -27,10 +27,9 @@ Problems = Tuple[str, ...]
 NAME_FORM = '1 to 200 printable characters without braces and without blanks at either end'
 CLAIM_FORM = '{"asked": A, "done": D, "locks": {LOCK: TIME}} with 0 <= D <= A <= 1000000000'
 TICKET_FORM = '[TOKEN, QUEUE, UNIT, ASK, SLOTS], and [TOKEN, ...] or null, and TIME where a policy decided'
-STATE_FORM = (
-    '{"claims": {"own", "committed", UNIT: CLAIMS}, "led": BOOLEAN, "published": BOOLEAN}'
-)
-HEAD_FORM = 'version 1 {{"v": 1, {}}}'
+STATE_FORM = '{"claims": {"own", "committed", UNIT: CLAIMS}, "led": BOOLEAN, "published": BOOLEAN}'
+CLAIMS_FORM = 'version 1 {"v": 1, "queues": {...}}'
+LEDGER_FORM = 'version 1 {"v": 1, "token": T, "tickets": [...]}'
 
 
 def shown(found: Any) -> str:
@@ -88,8 +87,7 @@ def claims_in(found: Any, where: str, text: Any) -> Tuple[Dict[str, Claim], Prob
     consequence = 'ignored: what it holds stays held, and it is given nothing until it can be read'
     queues = found.get('queues') if _is_ours(found) else None
     if not isinstance(queues, dict):
-        head = HEAD_FORM.format('"queues": {...}')
-        return {}, (problem(where, head, text, consequence),)
+        return {}, (problem(where, CLAIMS_FORM, text, consequence),)
     own = {queue: _claim(entry) if _is_queue(queue) else None for queue, entry in sorted(queues.items())}
     problems = tuple(
         problem('{}, queue {}'.format(where, shown(queue)), CLAIM_FORM, queues[queue], consequence)
@@ -138,8 +136,7 @@ def ledger(text: Optional[str], where: str) -> Tuple[Optional[Ledger], Problems]
     found = parsed(text)
     entries = found.get('tickets') if _is_ours(found) else None
     if not (isinstance(entries, list) and _is_token(found.get('token'))):
-        head = HEAD_FORM.format('"token": T, "tickets": [...]')
-        return UNREADABLE, (problem(where, head, text, 'nobody is given a lock until it can be read'),)
+        return UNREADABLE, (problem(where, LEDGER_FORM, text, 'nobody is given a lock until it can be read'),)
     tickets, place = tuple(map(_ticket, entries)), where + ', ticket {}'
     problems = tuple(
         problem(place.format(n), TICKET_FORM, entries[n], 'kept as it is; those behind it wait')

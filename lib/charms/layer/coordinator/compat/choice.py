@@ -36,8 +36,7 @@ class Choice(NamedTuple):
 
     def end(self) -> None:
         """Release what is held and not kept, by the own class if there is one."""
-        release = self.instance.finish if self.own else self.session.end
-        release()
+        (self.instance.finish if self.own else self.session.end)()
         self.session.hide()
 
 

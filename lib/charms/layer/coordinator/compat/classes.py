@@ -29,7 +29,6 @@ from charms.layer.coordinator.policy import Policy
 from charms.layer.coordinator.view import Snapshot
 
 Function = Callable[..., Any]
-Decorator = Callable[[Function], Function]
 
 # The coordinators of this process by what their keys begin with: no two may write over one another.
 OPENED: Dict[str, 'Coordinator'] = {}
@@ -176,7 +175,7 @@ class Coordinator:
         asked = deciding.requests(self._begun.known()[1]) if self._begun else None
         return asked if asked is None else {hookenv.local_unit(): {}, **asked}
 
-    def require(self, lock: str, guard_func: Function, *guard_args: Any, **guard_kw: Any) -> Decorator:
+    def require(self, lock: str, guard_func: Function, *guard_args: Any, **guard_kw: Any) -> Function:
         """Decorate a function to run only while this unit holds the lock; else it returns None.
 
         The lock is asked for where `guard_func`, given these arguments, is
