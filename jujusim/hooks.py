@@ -198,7 +198,7 @@ class Hooked(Watched):
         found = self.machine(execution.unit, argv)
         if found is None:
             form = '{}: no answer for the program {}; give Juju a machine(unit, argv) that knows it'
-            raise tools.Untold(form.format(execution.unit, ' '.join(argv)))
+            raise tools.Unanswered(form.format(execution.unit, ' '.join(argv)))
         seconds, code, out = (*found, '')[:3]
         if self._take('command ' + ' '.join(argv), execution.unit):
             code, out = 1, ''

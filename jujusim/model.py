@@ -62,7 +62,7 @@ class Controller:
 
     def app_version(self) -> int:
         if not self.app_writes:
-            return 0  # not fired before the bag was ever written
+            return 0  # no hook before the bag was ever written
         return self.app_writes if self.juju == 3 else _hash(self.app_settings)
 
     def enter_scope(self, unit: str) -> None:
@@ -77,7 +77,7 @@ class Controller:
         self._notify('scope', unit)
 
     def in_scope(self, unit: str) -> bool:
-        """Whether peers are told of the unit: R20, on 4.0 they never learn that it left."""
+        """Whether peers have the unit as a member (R20): on 4.0 they keep it for ever."""
         bag = self.units[unit]
         return bag.entered_scope and not bag.departing
 

@@ -1,6 +1,6 @@
 """The hook tools, answered from the model (R28).
 
-A tool or an argument that this module does not know is never guessed: `Untold`
+A tool or an argument that this module does not know is never guessed: `Unanswered`
 stops the run.
 """
 
@@ -13,7 +13,7 @@ from jujusim.agent import Context
 from jujusim.model import NotLeader, address_of
 
 
-class Untold(Exception):
+class Unanswered(Exception):
     """Raised where a hook calls a tool, a flag or a program that this Juju has no answer for."""
 
 
@@ -45,7 +45,7 @@ def answer(context: Context, argv: List[str]) -> Optional[Answer]:
         return Answer(0, _TOOLS[name](context, arguments))
     except KeyError as missing:
         if missing.args == (name,):
-            raise Untold('no answer for {}'.format(' '.join(argv))) from None
+            raise Unanswered('no answer for {}'.format(' '.join(argv))) from None
         raise
     except Misuse as misuse:
         return Answer(2, '', 'ERROR {}\n'.format(misuse))
@@ -77,7 +77,7 @@ def _options(tool: str, arguments: List[str], known: Dict[str, bool]) -> Tuple[D
         elif word in known:
             flags[word] = waiting.pop(0) if known[word] else 'true'
         elif word.startswith('-') and word != '-':
-            raise Untold('{}: flag {}'.format(tool, word))
+            raise Unanswered('{}: flag {}'.format(tool, word))
         else:
             rest.append(word)
     return flags, rest
@@ -91,9 +91,9 @@ def _reading(
         known['-r'] = True
     flags, rest = _options(tool, arguments, known)
     if flags.get('--format') != 'json':
-        raise Untold('{}: only --format=json is answered, found {}'.format(tool, arguments))
+        raise Unanswered('{}: only --format=json is answered, found {}'.format(tool, arguments))
     if len(rest) > words:
-        raise Untold('{}: at most {} words beside flags, found {}'.format(tool, words, rest))
+        raise Unanswered('{}: at most {} words beside flags, found {}'.format(tool, words, rest))
     return flags, rest
 
 
@@ -120,7 +120,7 @@ def _relation(context: Context, flags: Dict[str, str]) -> None:
 def _relation_ids(context: Context, arguments: List[str]) -> str:
     _, rest = _reading('relation-ids', arguments, 1)
     if not rest:
-        raise Untold('relation-ids without a name')
+        raise Unanswered('relation-ids without a name')
     known = context.knows_relation and rest == [context.controller.relation]
     return _json([context.controller.relation_id] if known else [])
 
@@ -138,7 +138,7 @@ def _relation_get(context: Context, arguments: List[str]) -> str:
     app = context.controller.app
     if '--app' in flags:
         if target != app:
-            raise Untold('relation-get --app of {}'.format(target))
+            raise Unanswered('relation-get --app of {}'.format(target))
         settings = context.app_settings()
     else:
         unit = target or context.operation.remote_unit
@@ -228,13 +228,13 @@ def juju_log(arguments: List[str]) -> Tuple[str, str]:
     """Return the level and the text of a juju-log call."""
     flags, rest = _options('juju-log', arguments, {'-l': True, '--debug': False})
     if not rest:
-        raise Untold('juju-log without a message')
+        raise Unanswered('juju-log without a message')
     return flags.get('-l', 'INFO'), ' '.join(rest)
 
 
 def _status_set(context: Context, arguments: List[str]) -> str:
     if len(arguments) != 2 or arguments[0] not in ('maintenance', 'blocked', 'waiting', 'active'):
-        raise Untold('status-set {}'.format(arguments))
+        raise Unanswered('status-set {}'.format(arguments))
     unit = context.controller.units[context.agent.name]
     unit.status, unit.status_message = arguments
     return ''
@@ -250,7 +250,7 @@ def _status_get(context: Context, arguments: List[str]) -> str:
 def _config_get(context: Context, arguments: List[str]) -> str:
     flags, rest = _reading('config-get', arguments, 1, all=False)
     if '--all' in flags and rest:
-        raise Untold('config-get --all {}'.format(rest[0]))
+        raise Unanswered('config-get --all {}'.format(rest[0]))
     config = context.cached.setdefault('config', dict(context.controller.config))
     return _json(config if '--all' in flags or not rest else config.get(rest[0]))
 

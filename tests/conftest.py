@@ -57,6 +57,7 @@ def model(request: Any) -> Iterator[Callable[..., Juju]]:
         options.setdefault('quick', getattr(request.module, 'QUICK', True))
         options.setdefault('machine', machine)
         options.setdefault('counted', COUNTED)
+        options.setdefault('relation', 'coordinator')  # some charms of the tests name another one, too
         options.setdefault('config', {'memory': 1, 'go': 0})
         juju = Juju(charm, **options)
         made.append(juju)

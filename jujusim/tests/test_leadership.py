@@ -328,7 +328,7 @@ def test_a_new_leader_alone_gives_bystanders_no_leader_settings_changed(deployed
 
 
 @only_3
-def test_a_deposed_leader_hears_of_what_it_wrote_itself(deployed, juju):
+def test_a_deposed_leader_runs_leader_settings_changed_for_what_it_wrote_itself(deployed, juju):
     made = deployed(juju)
     made.elect('app/1')
     act(made, 'app/1', 'lead-a')

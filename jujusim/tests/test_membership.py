@@ -58,7 +58,7 @@ def test_peers_see_a_unit_depart_while_it_is_still_at_work(deployed, juju):
 
 
 @only_4
-def test_peers_are_never_told_of_a_departure_and_go_on_listing_the_unit(deployed, juju):
+def test_peers_run_no_departed_hook_and_go_on_listing_the_unit(deployed, juju):
     made = deployed(juju)
 
     made.remove_unit('app/1')

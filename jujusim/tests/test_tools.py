@@ -105,10 +105,10 @@ def test_juju_4_has_no_leader_settings_at_all(deployed, juju, name):
     ],
     ids=' '.join,
 )
-def test_what_this_juju_was_not_told_about_stops_the_run(deployed, juju, call):
+def test_what_this_juju_has_no_answer_for_stops_the_run(deployed, juju, call):
     made = deployed(juju, {'actions/odd': 'tool(*{!r})'.format(call)}, units=1)
 
-    with pytest.raises(tools.Untold):
+    with pytest.raises(tools.Unanswered):
         act(made, 'app/0', 'odd')
 
 
@@ -196,7 +196,7 @@ def test_a_hook_inherits_nothing_and_runs_in_its_charm(deployed, juju, monkeypat
 
 
 @both
-def test_a_relation_hook_is_told_of_its_relation_and_other_hooks_are_not(deployed, juju):
+def test_only_a_relation_hook_has_its_relation_in_the_environment(deployed, juju):
     names = ['JUJU_HOOK_NAME', 'JUJU_RELATION', 'JUJU_RELATION_ID', 'JUJU_REMOTE_UNIT', 'JUJU_DEPARTING_UNIT']
     script = 'note("env", *[os.environ.get(name) for name in {}])'.format(names)
     made = deployed(juju, {CHANGED: script, 'upgrade-charm': script})
