@@ -102,7 +102,7 @@ class Recorder:
         return 'no ticket yet; {}{}'.format(seen if working else 'nobody works', more)
 
     def _asked_before(self, other: str, unit: str) -> bool:
-        """Requests are dated to the second; within a second they are served by number."""
+        """Compare two requests: they are dated to the second, and within one the lower number comes first."""
         first, second = (
             (int(self.asked[name]), int(name.rpartition('/')[2])) for name in (other, unit)
         )  # fmt: skip
