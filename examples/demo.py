@@ -27,8 +27,9 @@ ROOT = Path(__file__).resolve().parents[1]
 RESTART_S = 60.0
 RESTART = 'systemctl restart rolling-db'
 HOOK_S = 1.0
-PAINTINGS, PAUSE_S = 120, 0.03  # of one roll on a terminal; the pause is for the eye
-WIDTH, BAR = 100, 20  # columns, where there is no terminal; of a progress bar
+PAINTINGS = 120  # of one roll on a terminal
+PAUSE_S, PAUSE_AT_FAILURE_S = 0.03, 0.5  # for the eye
+WIDTH, BAR, DOES = 100, 20, 53  # columns: where there is no terminal; of a bar; of the sentence beside it
 TELLS_WAITING_UP_TO = 10  # units: beyond it a line for each change of a reason would hide all else
 NO_TICKET = 'the leader has given no ticket yet'
 
@@ -101,7 +102,7 @@ class Recorder:
         return 'no ticket yet; {}{}'.format(seen if working else 'nobody works', more)
 
     def _asked_before(self, other: str, unit: str) -> bool:
-        """Requests are dated to the second; within a second they are served by number."""
+        """Compare two requests: they are dated to the second, and within one the lower number comes first."""
         first, second = (
             (int(self.asked[name]), int(name.rpartition('/')[2])) for name in (other, unit)
         )  # fmt: skip
@@ -119,6 +120,10 @@ class Recorder:
         }[kind]
 
     @property
+    def failing(self) -> bool:
+        return any(kind == 'until the retry' for kind, _ in self.doing.values())
+
+    @property
     def counts(self) -> str:
         done = sum(kind == 'done' for kind, _ in self.doing.values())
         slots = '{} of {} slots in use'.format(len(self.watch.at_work), self.watch.slots)
@@ -126,10 +131,10 @@ class Recorder:
 
     def table(self, title: str) -> Table:
         table = Table(title=title, title_justify='left', caption_justify='left', expand=False)
-        for heading in ('unit', 'progress', 'does', 'for'):
-            table.add_column(
-                heading, no_wrap=heading != 'does', justify='right' if heading == 'for' else 'left'
-            )
+        table.add_column('unit', no_wrap=True)
+        table.add_column('progress', no_wrap=True)
+        table.add_column('does', min_width=DOES)
+        table.add_column('for', no_wrap=True, justify='right', min_width=5)
         styles = {'works': 'bold', 'until the retry': 'red', 'done': 'green'}
         for unit, (kind, since) in self.doing.items():
             name = unit + (' *' if self.juju.controller.leader == unit else '')
@@ -289,7 +294,7 @@ def _show(juju: Juju, recorder: Recorder, console: Console, title: str) -> None:
 
         def paint() -> None:
             live.update(recorder.table(title), refresh=True)
-            time.sleep(PAUSE_S)
+            time.sleep(PAUSE_AT_FAILURE_S if recorder.failing else PAUSE_S)
             juju.at(juju.now + step_s, paint)
 
         paint()

@@ -237,6 +237,7 @@ def test_charm_build_refuses_a_wrong_option_and_says_which(charm_tools, tmp_path
 def unit(charm, tmp_path):
     """The directory of a unit that leads alone: charm/, bin/ with strict fakes, state/ that they keep."""
     shutil.copytree(str(charm), str(tmp_path / 'charm'))
+    (tmp_path / 'charm' / '.juju-persistent-config').write_text('{"memory": 1}')  # as after install
     for name in ('bin', 'state', 'site'):
         (tmp_path / name).mkdir()
     for name in ('config', 'leader', 'databag'):

@@ -1,6 +1,7 @@
 """The example charm: its first start needs no lock, a change of configuration and the action ask for it."""
 
 import pytest
+import yaml
 
 from tests.deploy import RESTART_S, ROOT
 from tests.watch import Watch
@@ -126,8 +127,16 @@ def test_the_action_during_a_roll_says_which_unit_holds_the_lock_and_asks_for_no
 
 
 def test_the_action_takes_no_parameters_and_says_what_it_does():
-    yaml = pytest.importorskip('yaml')
     action = yaml.safe_load((ROOT / 'examples' / 'rolling-db' / 'actions.yaml').read_text())['restart']
 
-    assert action['params'] == {} and action['additionalProperties'] is False
+    assert action['params'] == {}
+    assert action['additionalProperties'] is False
     assert 'Asks for a restart of this unit' in action['description']
+
+
+def test_the_charmcraft_file_is_the_one_that_the_build_instructions_show():
+    text = (ROOT / 'docs' / 'building.md').read_text()
+    shown = text[text.index('```yaml\ntype: charm') + len('```yaml\n') :]
+
+    file = yaml.safe_load((ROOT / 'examples' / 'rolling-db' / 'charmcraft.yaml').read_text())
+    assert yaml.safe_load(shown[: shown.index('```')]) == file
