@@ -71,9 +71,7 @@ def growing(decide: Callable[[Question], bool]) -> Grow:
         grown = rules.appended(ledger, of_all, {}, 1, gone)
         waiting = rules.unserved(grown, known)
         waiting.pop(ALL_LOCKS, None)
-        asking = [
-            (rules.order_of(request), lock, request[1]) for lock in waiting for request in waiting[lock]
-        ]
+        asking = [(rules.order_of(pair), lock, pair[1]) for lock in waiting for pair in waiting[lock]]
         for (_, requested_at, unit), lock, claim in sorted(asking):
             after = _unsettled(grown, known, committed, unit)
             ticket = Ticket(grown.token + 1, lock, unit, claim.asked, after=after, requested_at=requested_at)
