@@ -35,7 +35,7 @@ OPENED: Dict[str, 'Coordinator'] = {}
 
 
 class Coordinator:
-    """What all coordinators can do; charms build one of the classes below, or a subclass.
+    """What all coordinators can do. A charm builds one of the classes below, or a subclass.
 
     Args:
         relation_key: what its keys in databags and leader settings begin with.
@@ -61,7 +61,16 @@ class Coordinator:
             hookenv.atstart(self.handle)
 
     def use(self, port: juju.Juju, policy: Policy, log: Callable[[str], None]) -> deciding.LeaderSession:
-        """Stand on this port in this hook; return a session that has looked at what is true now."""
+        """Make the session of this hook.
+
+        Args:
+            port: this hook's Juju.
+            policy: as for Session.
+            log: as for Session.
+
+        Returns:
+            The session, after it has looked at what is true now.
+        """
         session = deciding.LeaderSession(port, Snapshot(juju.context(port.peers)), policy, log)
         session.look()
         self._session = session
@@ -70,9 +79,10 @@ class Coordinator:
     # The course of a hook
 
     def initialize(self) -> None:
-        """Look at what is true now, and book the release for the end of the hook. Does nothing a second time.
+        """Look at what is true now, and book the release for the end of the hook.
 
-        Runs by itself at the start of a hook. The other methods may be called earlier.
+        Runs by itself at the start of a hook; a second call does nothing. The
+        other methods may be called earlier.
 
         Raises:
             AssertionError: where the charm has no peer relation.
@@ -134,11 +144,17 @@ class Coordinator:
         return self._session.port.relation if self._session else None
 
     def acquire(self, lock: str) -> bool:
-        """Ask for a lock once, without waiting; return whether this unit holds it now.
+        """Ask for a lock once, without waiting.
 
         Asking again before the turn is over changes neither the request nor
         its time. On the leader the policy decides at once, and again each time.
-        Asked from a policy's method or from `released`, it is decided next.
+        Where a policy's method or `released` asks, the policy decides next.
+
+        Args:
+            lock: the lock.
+
+        Returns:
+            Whether this unit holds it now.
 
         Raises:
             ValueError: for a name that is not a lock name, such as a number.
@@ -161,8 +177,8 @@ class Coordinator:
     def grants(self) -> Optional[deciding.Locks]:
         """Return {unit: {lock: time of the request}} of all locks held; None before `initialize`.
 
-        Each a copy: to change it changes nothing. On a unit that does not lead
-        it costs one read of the ledger, and one of each unit, a hook.
+        The answer is a copy. On a unit that does not lead it costs one read of
+        the ledger, and one of each unit, in each hook.
         """
         return deciding.grants(*self._begun.known()) if self._begun else None
 
@@ -176,10 +192,17 @@ class Coordinator:
         return asked if asked is None else {hookenv.local_unit(): {}, **asked}
 
     def require(self, lock: str, guard_func: Function, *guard_args: Any, **guard_kw: Any) -> Function:
-        """Decorate a function to run only while this unit holds the lock; else it returns None.
+        """Decorate a function to run only while this unit holds the lock.
 
-        The lock is asked for where `guard_func`, given these arguments, is
-        true. It is not called while the lock is held.
+        Args:
+            lock: the lock.
+            guard_func: says whether to ask for the lock. It is not called while
+                the lock is held.
+            guard_args: its arguments.
+            guard_kw: its arguments by name.
+
+        Returns:
+            A decorator. The decorated function returns None where it did not run.
         """
 
         def decorate(function: Function) -> Function:
@@ -205,9 +228,15 @@ class Coordinator:
         return direct._replace(reports_releases=releases)
 
     def grant(self, lock: str, unit: str) -> bool:
-        """As the leader, grant the lock to a unit if the policy agrees; return whether it is granted.
+        """As the leader, grant the lock to a unit if the policy agrees.
 
-        False where this unit does not lead or that one has not asked.
+        Args:
+            lock: the lock.
+            unit: the unit.
+
+        Returns:
+            Whether it is granted. False where this unit does not lead, or that
+            one has not asked.
         """
         session, self._about = self._opened(), (lock, unit)
         session.lead()
@@ -219,11 +248,13 @@ class Coordinator:
     def released(self, unit: str, lock: str, timestamp: datetime) -> None:
         """Called on the leader once for each release, or unit that is gone with a lock. Override it.
 
-        Once: what it stores must land if the hook succeeds, as leader settings
-        do from `_save_state`; where the hook fails it is called again. What it
-        raises is logged and fails no hook.
+        Once, if the hook succeeds: where the hook fails it is called again, so
+        what it stores must land with the hook, as leader settings do that
+        `_save_state` writes. What it raises is logged and fails no hook.
 
         Args:
+            unit: the unit that held the lock.
+            lock: the lock.
             timestamp: when the unit had asked for the lock, in UTC without a time zone.
         """
         self.msg('Leader released {} from {}, held {}'.format(lock, unit, juju.utc() - timestamp))
