@@ -181,7 +181,7 @@ class Queue:
         return self.folder / unit.replace('/', '-')
 
     def hook(self, unit, news='', ask=False):
-        """Run one hook, of a peer's news or of the ledger's; return its session and its hook tools by name."""
+        """Run one hook, of a peer's news or of the ledger's; return its session and its calls by tool."""
         operation = Operation('leader-settings-changed')
         if news:
             operation = Operation('coordinator-relation-changed', news, with_relation=True)

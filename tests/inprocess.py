@@ -8,7 +8,7 @@ knows a lock.
 
 import os
 import subprocess
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Callable, Iterator, List, Optional, Sequence, Tuple
 from unittest.mock import patch
@@ -123,9 +123,14 @@ def in_hook(agent: Agent, operation: Operation, charm_dir: Path) -> Iterator[Hoo
     env = environment(agent, operation, str(charm_dir), VERSIONS[agent.controller.juju])
     hookenv.cache.clear()
     process.World.ask, process.World.now, process.World.logged = hook.answer, EPOCH_S, []
-    with patch.object(os, 'environ', env), patch.object(subprocess, 'Popen', process.Popen):
-        with patch.object(hookenv, '_atexit', []):
-            yield hook
+    with ExitStack() as places:
+        for place, name, value in (
+            (os, 'environ', env),
+            (subprocess, 'Popen', process.Popen),
+            (hookenv, '_atexit', []),
+        ):
+            places.enter_context(patch.object(place, name, value))
+        yield hook
     hook.hear(process.World.logged)
     if hook.refused:
         raise hook.refused

@@ -155,7 +155,8 @@ class World:
 
     def copy(self, folder):
         """Return the same world once more, its stores in another folder."""
-        twin = copy.deepcopy(self)
+        pending = [agent.local.pending for agent in self.agents.values()]  # values, which need no copy
+        twin = copy.deepcopy(self, {id(operation): operation for operation in pending})
         twin.folder = folder
         for unit in UNITS:
             shutil.rmtree(str(twin.home(unit)), ignore_errors=True)

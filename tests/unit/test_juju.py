@@ -1,6 +1,8 @@
 """juju.py over jujusim's hook tools: three units in this process."""
 
+import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from charms.layer.coordinator.context import LedgerClosed
 from charms.layer.coordinator.rules import Ledger
 
 from jujusim.agent import Operation
+from jujusim.tools import Untold
 from tests.threeunits import MEMORY, everybody_is_served, first_world
 
 pytestmark = pytest.mark.every_python
@@ -77,3 +80,12 @@ def test_nobody_is_gone_because_a_new_leader_has_not_joined_him(folder, version)
 
     assert '"app/1",2' in world.ledger_text
     assert not world.faults and world.at_work == {'app/1'}
+
+
+def test_a_hook_in_this_process_cannot_hide_a_call_that_no_juju_would_answer(folder):
+    """Where relation-get raises a ValueError, charmhelpers answers None; and a charm may catch anything."""
+    world = first_world(3, None, folder)
+    for words in (['storage-get'], ['relation-get', '-o/x'], ['relation-get', '\x00'], ['juju-log', '\x00']):
+        with pytest.raises((Untold, AssertionError)):
+            with world.in_hook('app/0'), suppress(Exception):
+                subprocess.check_output(words)
