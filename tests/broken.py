@@ -498,11 +498,11 @@ def unsettled_of_one_lock(ledger, claims, committed, unit):
 
 
 @broken(
-    'policy', 'the policy is not told what is granted', 'compat.deciding.question',
+    'policy', 'the policy is not told what is granted', 'compat.deciding.Question.granted',
     history(TWO, world='policy-3'),
 )  # fmt: skip
-def question_of_nothing_granted(ledger, claims, lock, unit):
-    return unbroken(ledger, claims, lock, unit)._replace(granted=frozenset())
+def granted_to_nobody(self):
+    return frozenset()
 
 
 @broken(
