@@ -26,8 +26,8 @@ from itertools import permutations
 from typing import Any, Callable, Dict, FrozenSet, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 from charms.layer.coordinator import rules
-from charms.layer.coordinator.policy import Policy
 from charms.layer.coordinator.context import HookContext, LedgerClosed, Phase
+from charms.layer.coordinator.policy import Policy
 from charms.layer.coordinator.rules import Claim, Ledger, UnitState
 from charms.layer.coordinator.session import Session
 from charms.layer.coordinator.view import Snapshot
