@@ -14,6 +14,7 @@ class CoordinatorPeers(RelationFactory):
 
     @classmethod
     def from_name(cls, name):
+        """Return None: there is no object for this relation."""
         return None
 
     from_flag = from_name
