@@ -14,7 +14,7 @@ class CoordinatorPeers(RelationFactory):
 
     @classmethod
     def from_name(cls, name):
-        """Return nothing, whatever the name: no handler gets an instance of this class."""
+        """Return None: there is no object for this relation."""
         return None
 
     from_flag = from_name

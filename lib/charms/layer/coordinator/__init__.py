@@ -9,20 +9,25 @@
 
     @when('coordinator.granted.restart')
     def restart():
-        service_restart('db')            # the turn ends when this hook succeeds
+        check_call(['systemctl', 'restart', 'db'])  # the turn ends when this hook succeeds
 
 What lives here: the functions a charm calls. What must not: a rule, a hook
-tool, work at import. The classes of charmhelpers.coordinator are here too, see
-classes.py, for charms written for them.
+tool, work at import. The classes of charmhelpers.coordinator are here too, for
+charms written for them; see compat/.
 
 A lock is fair and not re-entrant: turns come in the order in which the leader
-learns of requests, and asking for what is asked for already changes nothing.
-All functions work in handlers, in `@hook` functions, in library code, in
-`hookenv.atexit` callbacks and in actions; outside the handlers of a hook (in
+learns of requests, and asking again for a lock before its turn is over changes
+nothing. All functions work in handlers, in `@hook` functions, in library code,
+in `hookenv.atexit` callbacks and in actions. Outside the handlers of a hook (in
 callbacks, and in an action script that does not run `charms.reactive.main()`)
 a request is recorded and its turn comes in a later hook.
 
-Flags, right before any handler runs:
+The first call of a process looks at what is true now. So each function raises,
+beside what it names: ValueError for a layer option that does not exist or is not
+allowed, RuntimeError below Juju 2.9, CalledProcessError where a hook tool fails,
+and OSError where the disk is full.
+
+Flags, which are up to date before the first handler runs:
     coordinator.requested.LOCK  from the request until the turn is used and released
     coordinator.granted.LOCK    in exactly those hooks in which this unit holds the lock
 """
@@ -75,42 +80,60 @@ def end_hook() -> None:
 
 
 def request_lock(name: str) -> bool:
-    """Ask for a lock once, without waiting; return whether this unit holds it now.
+    """Ask for a lock once, without waiting.
 
-    Asking again before the turn is over changes nothing. The request survives
-    a hook that fails. Sets `coordinator.requested.NAME`, and
-    `coordinator.granted.NAME` where the lock is held. False, and nothing is
-    asked, in a hook in which this unit leaves (stop, remove, its own departed).
+    Asking again before the turn is over changes nothing. The request survives a
+    hook that fails. Sets the flag `coordinator.requested.NAME`, and
+    `coordinator.granted.NAME` if the lock is held. Nothing is asked in a hook in
+    which this unit leaves (stop, remove, its own departed).
+
+    Args:
+        name: the lock: 1 to 200 printable characters, without braces and
+            without blanks at either end.
+
+    Returns:
+        Whether this unit holds the lock now.
 
     Raises:
-        ValueError: for a name that is not a lock name.
+        ValueError: for a name that is not a lock name; nothing changes.
     """
     return _session().request(wire.lock_name(name))
 
 
 def keep_lock(name: str) -> bool:
-    """Keep a held lock over the end of this hook; return whether it is held.
+    """Keep a held lock over the end of this hook. For "hold until healthy".
 
-    The granted flag is set again in the next hook of this unit, and the lock
-    is released at the end of that one unless it is kept again. For "hold until
-    healthy". Kept locks keep every other unit waiting, so ask `is_granted` or
-    the flag, not this, in the handlers that only look.
+    Sets the flag `coordinator.granted.NAME` again in the next hook of this unit.
+    The lock is released at the end of that hook unless it is kept again. A kept
+    lock keeps every other unit waiting: a handler that only looks should read
+    the flag, or call `is_granted`.
+
+    Args:
+        name: the lock: 1 to 200 printable characters, without braces and
+            without blanks at either end.
+
+    Returns:
+        Whether the lock is held. If it is not, nothing changes.
 
     Raises:
-        ValueError: for a name that is not a lock name.
+        ValueError: for a name that is not a lock name; nothing changes.
     """
     return _session().keep(wire.lock_name(name))
 
 
 def release_lock(name: str) -> None:
-    """Release a held lock now, or withdraw a request for it; nothing where there is neither.
+    """Release a held lock now, or withdraw a request for it. Without either, do nothing.
 
-    Known here at once, so that the turn is not repeated should a later step of
-    this hook fail, and to the other units when the hook succeeds. Clears both
-    flags of the lock: handlers of the granted flag that have not run yet do not.
+    This unit knows it at once, so the turn is not repeated if a later step of the
+    hook fails. The other units know it when the hook succeeds. Clears both flags
+    of the lock: handlers of the granted flag that have not run yet do not run.
+
+    Args:
+        name: the lock: 1 to 200 printable characters, without braces and
+            without blanks at either end.
 
     Raises:
-        ValueError: for a name that is not a lock name.
+        ValueError: for a name that is not a lock name; nothing changes.
     """
     _session().release(wire.lock_name(name))
 
@@ -118,38 +141,81 @@ def release_lock(name: str) -> None:
 def request_again(name: str) -> None:
     """Release a held lock at the end of this hook and queue up again: "not done, next turn please".
 
-    Where the lock is not held this is `request_lock`. Beside another lock of
-    the same queue that is kept, the turn goes on and both are held in the next hook.
+    If the lock is not held, this is `request_lock`. If another lock of the same
+    queue is kept, the turn goes on, and both are held in the next hook. The flag
+    `coordinator.requested.NAME` stays set.
+
+    Args:
+        name: the lock: 1 to 200 printable characters, without braces and
+            without blanks at either end.
 
     Raises:
-        ValueError: for a name that is not a lock name.
+        ValueError: for a name that is not a lock name; nothing changes.
     """
     _session().request_again(wire.lock_name(name))
 
 
 def is_granted(name: str) -> bool:
-    """Return whether this unit holds the lock in this hook, as the granted flag says."""
+    """Return whether this unit may use the lock in this hook, as the granted flag says.
+
+    Args:
+        name: the lock: 1 to 200 printable characters, without braces and
+            without blanks at either end.
+
+    Returns:
+        True while this unit holds the lock.
+
+    Raises:
+        ValueError: for a name that is not a lock name; nothing changes.
+    """
     return token(name) is not None
 
 
 def is_requested(name: str) -> bool:
-    """Return whether this unit has asked for the lock and its turn is not over."""
+    """Return whether this unit has asked for the lock and has not released it, as the requested flag says.
+
+    Args:
+        name: the lock: 1 to 200 printable characters, without braces and
+            without blanks at either end.
+
+    Returns:
+        True from the request until the release.
+
+    Raises:
+        ValueError: for a name that is not a lock name; nothing changes.
+    """
     return wire.lock_name(name) in _session().requested
 
 
 def token(name: str) -> Optional[int]:
-    """Return the fencing token of the turn, None where the lock is not held.
+    """Return the fencing token of the turn. Give it to what the lock protects, to refuse late work.
 
-    A later turn of any unit has a greater token. Give it to what the lock
-    protects, so that it can refuse a holder that was overtaken.
+    Args:
+        name: the lock: 1 to 200 printable characters, without braces and
+            without blanks at either end.
+
+    Returns:
+        A number from 1 to 2**53 that is never given twice. With one slot, every
+        later turn of any unit has a greater one. None if the lock is not held.
+
+    Raises:
+        ValueError: for a name that is not a lock name; nothing changes.
     """
     turn = _session().turn(wire.lock_name(name))
     return turn.token if turn else None
 
 
 def explain(name: str) -> str:
-    """Return why the lock is not held yet, as a sentence, for a status or a log.
+    """Return why the lock is not held yet, as a sentence for a status or a log.
 
-    For example "restart: app/3 holds it, 2 ahead of this unit".
+    Args:
+        name: the lock: 1 to 200 printable characters, without braces and
+            without blanks at either end.
+
+    Returns:
+        For example "restart: app/3 holds it, 2 ahead of this unit".
+
+    Raises:
+        ValueError: for a name that is not a lock name; nothing changes.
     """
     return _session().explain(wire.lock_name(name))

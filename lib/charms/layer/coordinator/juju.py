@@ -255,6 +255,7 @@ class Juju:
         return read[0]
 
     def log(self, sentence: str, level: str = hookenv.INFO) -> None:
+        """Log a sentence, unless the layer options ask for more severe ones alone."""
         if _SEVERITY.index(level) >= _SEVERITY.index(self.least):
             hookenv.log('coordinator: ' + sentence, level)
 

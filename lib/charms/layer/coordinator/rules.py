@@ -104,10 +104,12 @@ class Claim(NamedTuple):
 
     @property
     def outstanding(self) -> bool:
+        """Whether it is a request: asked for, and not finished."""
         return self.asked > self.done
 
     @property
     def names(self) -> Tuple[str, ...]:
+        """The names of the locks it asks for."""
         return tuple(name for name, _ in self.locks)
 
 

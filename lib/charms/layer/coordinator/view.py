@@ -81,6 +81,7 @@ class View:
 
     @property
     def waiting(self) -> bool:
+        """Whether this unit has asked for a lock and not released it."""
         return any(claim.outstanding for _, claim in self.state.own)
 
     def claim(self, lock: str) -> Claim:

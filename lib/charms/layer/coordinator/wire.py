@@ -254,11 +254,13 @@ def _is_name(found: Any) -> bool:
 
 
 def is_unit(found: Any) -> bool:
+    """Return whether this may be a unit's name."""
     # It is an argument of relation-get, where '-o/etc/passwd' would be an option.
     return _is_name(found) and found[0] != '-'
 
 
 def is_lock(found: Any) -> bool:
+    """Return whether this may be a lock's name."""
     return _is_name(found) and found == found.strip() and not set(found) & {'{', '}'}
 
 
@@ -267,4 +269,5 @@ def _is_queue(found: Any) -> bool:
 
 
 def problem(where: str, expected: str, found: Any, consequence: str) -> str:
+    """Return a sentence that says where, what was expected, what was found, and what happens next."""
     return '{}: expected {}, found {}; {}'.format(where, expected, shown(found), consequence)

@@ -304,11 +304,12 @@ class Coordinator:
 
 
 class OnePerClass(type):
-    """One instance of each class: who builds a second gets the first, whatever the arguments."""
+    """One instance of each class: to build a second returns the first, whatever the arguments."""
 
     _instances: ClassVar[Dict[type, Any]] = {}
 
     def __call__(cls, *args: Any, **kw: Any) -> Any:
+        """Return the instance of the class, made with these arguments if there is none."""
         if cls not in cls._instances:
             cls._instances[cls] = super().__call__(*args, **kw)
         return cls._instances[cls]

@@ -76,6 +76,7 @@ class OldJuju(Juju):
         self._old_key, self._old_found = old_key, False
 
     def inherited_requests(self) -> Tuple[Tuple[str, str, bool], ...]:
+        """Return what this unit had asked the old code for: lock, when, and whether its turn had begun."""
         said = self.said(self.unit, self._old_key)
         if not said:
             return ()
@@ -85,6 +86,7 @@ class OldJuju(Juju):
         return tuple((lock, asked_at, held.get(lock) == asked_at) for lock, asked_at in asked.items())
 
     def awaited_units(self) -> FrozenSet[str]:
+        """Return the other units that may still run old code, or did so when they were removed."""
         holders = {unit for unit, locks in self._grants().items() if locks}
         if not self._old_found:
             return frozenset()
@@ -95,6 +97,7 @@ class OldJuju(Juju):
         return frozenset(found | ({UNNAMED} if unlisted else set()))
 
     def awaiting(self, units: FrozenSet[str]) -> str:
+        """Return, in words, why these units keep the leader from making a ledger."""
         if not units:
             came_over = self.store.get('came over')
             return 'it gives none while a unit still runs the old layer' if came_over else ''
@@ -103,10 +106,12 @@ class OldJuju(Juju):
         return form.format(' and '.join(names), 'runs' if len(names) == 1 else 'run')
 
     def beside(self, own: Mapping[str, Claim]) -> Dict[str, str]:
+        """Return what old code that still leads is to find in this unit's databag."""
         return {self._old_key: text(own)} if self.store.get('came over') else {}
 
     def write_ledger(self, ledger: Ledger) -> None:
-        # What old code left in leader settings ends with the first ledger, in one step.
+        """Write the ledger, and remove what old code left in leader settings."""
+        # In one step, so that an old leader and this one never both count.
         old = dict.fromkeys([self._old_key] if self._old_found else [])
         self.write_shared({self.ledger_key: ledger_text(ledger), **old})
 
