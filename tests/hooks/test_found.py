@@ -1,8 +1,9 @@
 """Faults that were found in this layer, each kept as the history that showed it."""
 
+import errno
 import json
+import os
 import shutil
-import sqlite3
 import tempfile
 from pathlib import Path
 
@@ -206,21 +207,25 @@ def test_a_ledger_too_long_for_a_command_line_is_not_written_over():
 def test_a_local_store_that_names_no_unit_is_not_believed(unit):
     """Its name went to juju-log and to relation-get, or into a ticket that nobody could read."""
     peer = {'v': 1, 'queues': {'': {'asked': 2, 'done': 1, 'locks': {'a': ''}}}}
-    whole = json.loads(wire.local_text(wire.Local()))
-    bad = [{**whole, 'peers': {unit: text}} for text in ('?', json.dumps(peer))]
+    whole = wire.state_value(rules.UnitState())
 
-    for found in bad:
-        local, problems = wire.local(json.dumps(found), 'here')
-        assert local is None and all(told.isprintable() for told in problems)
+    for queues in ('?', peer):
+        state, problems = wire.state({**whole, 'claims': {**whole['claims'], unit: queues}}, 'here')
+
+        assert state is None
+        assert problems
+        assert all(told.isprintable() for told in problems)
 
 
-@pytest.mark.parametrize('missing', ['own', 'committed', 'peers', 'led', 'published'])
+@pytest.mark.parametrize('missing', ['own', 'committed', 'claims', 'led', 'published'])
 def test_half_a_local_store_is_not_taken_for_a_unit_that_asked_for_nothing(missing):
     """'{}' was believed: a held lock was neither used nor released, and the next ask had a number of old."""
-    whole = json.loads(wire.local_text(wire.Local()))
-    del whole[missing]
+    whole = wire.state_value(rules.UnitState())
+    assert wire.state(whole, 'here') == (rules.UnitState(), ())
 
-    assert wire.local(json.dumps(whole), 'here')[0] is None
+    del (whole if missing in whole else whole['claims'])[missing]
+
+    assert wire.state(whole, 'here')[0] is None
 
 
 def test_a_ticket_cannot_name_an_option_of_relation_get():
@@ -257,59 +262,58 @@ def test_a_request_spoilt_in_the_databag_before_the_leader_heard_it_is_told_agai
     assert everybody_is_served(world)
 
 
-STORED = [
-    'update kv set data = null',
-    'update kv set data = 7',
-    "update kv set data = cast(x'22ff22' as text)",
-    'update kv set data = replace(data, char(34), char(92) || char(34))',
-    'drop table kv; create table kv (a, b)',
-    'drop table kv; create view kv as select 1 as key, 2 as data',
-]
+STORED = {
+    'nothing': lambda text: '',
+    'null': lambda text: 'null',
+    'a number': lambda text: '7',
+    'no checksum': lambda text: '{"values": {}}',
+    'no values': lambda text: '{"checksum": "44136fa3"}',
+    'half of it': lambda text: text[: len(text) // 2],
+    'twice': lambda text: text + text,
+    'a key twice': lambda text: text.replace('{"checksum"', '{"checksum": "0", "checksum"'),
+}
 
 
-@pytest.mark.parametrize('change', STORED)
-def test_a_store_that_sqlite_opens_and_cannot_use_is_put_aside_too(folder, change):
-    """TypeError, or an OperationalError that was taken for a locked file: every hook failed from then on."""
+@pytest.mark.parametrize('change', STORED.values(), ids=STORED)
+def test_a_store_that_cannot_be_believed_is_put_aside(folder, change):
+    """TypeError, or an error that was taken for a locked file: every hook failed from then on."""
     world = first_world(3, 'app/1', folder)
-    database = sqlite3.connect(str(world.store('app/1')))
-    database.executescript(change)
-    database.close()
+    world.store('app/1').write_text(change(world.store('app/1').read_text()))
 
     assert everybody_is_served(world)
     assert not world.faults
-    assert (world.home('app/1') / '.coordinator.db.unreadable').exists()
+    assert (world.home('app/1') / '.coordinator.json.unreadable').exists()
 
 
-@pytest.mark.parametrize('name, good, bad', [('local', '"done\\":1', '"done\\":2'), ('relation', ':0', ':7')])
-def test_a_digit_changed_in_a_local_store_is_not_believed(folder, name, good, bad):
+@pytest.mark.parametrize('good, bad', [('"done": 1', '"done": 2'), ('"coordinator:0"', '"coordinator:7"')])
+def test_a_digit_changed_in_a_local_store_is_not_believed(folder, good, bad):
     """A peer's turn was over by it, and two units held one lock; or no hook could publish any more."""
     world = first_world(3, 'app/1', folder)
     for unit in UNITS:
-        database = sqlite3.connect(str(world.store(unit)))
-        ((data,),) = database.execute('select data from kv where key = ?', [name])
-        text = json.loads(data)
+        text = world.store(unit).read_text()
         assert good in text
-        database.execute('update kv set data = ? where key = ?', [json.dumps(text.replace(good, bad)), name])
-        database.commit()
-        database.close()
+        world.store(unit).write_text(text.replace(good, bad))
 
     assert everybody_is_served(world)
     assert not world.faults
 
 
-def test_a_store_that_is_only_locked_fails_the_hook_and_stays(folder, monkeypatch):
+def test_a_store_on_a_full_disk_fails_the_hook_and_stays(folder, monkeypatch):
     """Put aside it would lose a request of which Juju has not heard."""
     world = first_world(3, 'app/1', folder)
+    before = world.store('app/1').read_text()
 
-    def locked(path):
-        raise sqlite3.OperationalError('database is locked')
+    def full(number):
+        raise OSError(errno.ENOSPC, 'No space left on device')
 
     with world.in_hook('app/1'):
-        monkeypatch.setattr(layer_juju.unitdata, 'Storage', locked)
-        with pytest.raises(sqlite3.OperationalError):
-            layer_juju.Juju().load()
+        port = layer_juju.Juju()
+        remembered = port.load()
+        monkeypatch.setattr(os, 'fsync', full)
+        with pytest.raises(OSError, match='No space left'):
+            port.save(remembered._replace(own=()))
 
-    assert [path.name for path in world.home('app/1').iterdir()] == ['.coordinator.db']
+    assert world.store('app/1').read_text() == before
 
 
 def test_a_spoilt_databag_is_put_right_with_another_text(model, charm_with):

@@ -1,0 +1,117 @@
+"""The local store: one file, written at once, shared by the processes of one unit."""
+
+import json
+import tempfile
+from pathlib import Path
+
+import pytest
+from charms.layer.coordinator import juju, rules
+from charms.layer.coordinator.rules import Claim, UnitState
+from charms.layer.coordinator.store import Store
+
+from tests.threeunits import MEMORY, first_world
+
+pytestmark = pytest.mark.every_python
+
+
+@pytest.fixture
+def folder():
+    with tempfile.TemporaryDirectory(dir=MEMORY) as place:
+        yield Path(place)
+
+
+def test_what_was_written_is_there_for_the_next_process(folder):
+    Store(str(folder / 'store'), pytest.fail).set('here', {'a': [1, 'é']})
+
+    assert Store(str(folder / 'store'), pytest.fail).get('here') == {'a': [1, 'é']}
+    assert Store(str(folder / 'store'), pytest.fail).get('elsewhere') is None
+
+
+def test_a_process_that_writes_one_value_keeps_what_another_has_written_meanwhile(folder):
+    ours, theirs = (Store(str(folder / 'store'), pytest.fail) for _ in range(2))
+    assert ours.get('theirs') is None
+
+    theirs.set('theirs', 1)
+    ours.set('ours', 2)
+
+    assert [ours.get('theirs'), theirs.get('ours')] == [1, 2]
+
+
+def test_a_change_is_made_to_the_value_as_it_is_now(folder):
+    ours, theirs = (Store(str(folder / 'store'), pytest.fail) for _ in range(2))
+    ours.set('count', 1)
+
+    theirs.update('count', lambda found: found + 1)
+    ours.update('count', lambda found: found + 1)
+
+    assert ours.get('count') == 3
+
+
+def test_a_write_that_is_cut_off_leaves_the_file_as_it_was(folder, monkeypatch):
+    store = Store(str(folder / 'store'), pytest.fail)
+    store.set('here', 1)
+
+    def cut_off(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(json, 'dump', cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        store.set('here', 2)
+
+    assert Store(str(folder / 'store'), pytest.fail).get('here') == 1
+
+
+def test_a_file_that_cannot_be_believed_is_put_aside_with_a_sentence(folder):
+    said = []
+    store = Store(str(folder / 'store'), said.append)
+    store.set('here', 1)
+    (folder / 'store').write_text((folder / 'store').read_text().replace('1', '2'))
+
+    assert store.get('here') is None
+    assert 'local store store: expected JSON with its checksum, found' in said[0]
+    assert (folder / 'store.unreadable').exists()
+    store.set('here', 3)
+    assert store.get('here') == 3
+    assert len(said) == 1
+
+
+# What a unit remembers
+
+
+@pytest.mark.parametrize('first, second', [('a', 'b'), ('b', 'a')])
+def test_two_processes_of_one_unit_lose_neither_request(folder, first, second):
+    world = first_world(3, None, folder)
+    with world.in_hook('app/1'):
+        ours, theirs = juju.Juju(), juju.Juju()
+        known = ours.load()
+        assert theirs.load() == known
+
+        theirs.save(asking(known, first))
+        merged = ours.save(asking(known, second))
+
+        assert dict(merged.own)[''].names == ('a', 'b')
+        assert juju.Juju().load() == merged
+
+
+def test_a_process_that_wrote_alone_reads_back_just_what_it_wrote(folder):
+    world = first_world(3, None, folder)
+    with world.in_hook('app/1'):
+        port = juju.Juju()
+        asked = port.save(asking(port.load(), 'a'))
+        withdrawn = asked._replace(own=(('', rules.released(dict(asked.own)[''])),), peers=())
+
+        assert port.save(withdrawn) == withdrawn
+        assert juju.Juju().load() == withdrawn
+
+
+def test_a_release_that_another_process_wrote_is_not_forgotten():
+    asked = UnitState(own=(('', Claim(2, 1, (('a', ''),))),))
+    released = UnitState(own=(('', Claim(2, 2, token=7)),))
+
+    assert rules.merged_states(asked, released).own == released.own
+    assert rules.merged_states(released, asked).own == released.own
+
+
+def asking(state, lock):
+    own = dict(state.own)
+    return state._replace(own=(('', rules.asked_for(own.get('', rules.NO_CLAIM), lock, '2026-01-01')),))
