@@ -18,7 +18,10 @@ ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / 'examples' / 'rolling-db'
 CACHES = ('.git', '.hypothesis', '.mypy_cache', '.pytest_cache', '.ruff_cache', '.venv', '__pycache__')
 
-MODULES = '__init__ choice classes flags here juju old policy protocol rules wire'.split()
+MODULES = (
+    '__init__', 'context', 'flags', 'juju', 'policy', 'rules', 'session', 'store', 'view', 'wire',
+    'compat/__init__', 'compat/choice', 'compat/classes', 'compat/deciding', 'compat/predecessor',
+)  # fmt: skip
 SHIPPED = {'lib/charms/layer/coordinator/{}.py'.format(module) for module in MODULES} | {
     'copyright.layer-coordinator',
     'hooks/relations/coordinator/interface.yaml',
