@@ -2,7 +2,8 @@
  *
  * N units ask R times each for one lock. Each runs hooks, one at a time; a hook may fail,
  * lose its commit or be run again after it, and leadership moves between any two steps.
- * Written from the protocol's rules (README.md beside this file lists them), not from the Python.
+ * Written from the protocol's rules (docs/protocol.md), not from the Python. README.md beside this
+ * file says what is promised, and which name here is which in the layer.
  *
  *     spin -a -DN=2 -DR=2 -DJUJU=3 turns.pml && gcc -O2 -DSAFETY -o pan pan.c && ./pan
  *
