@@ -70,7 +70,7 @@ def reconfigure():
 def restart():
     check_call(['systemctl', 'restart', 'rolling-db'])
 """
-"""Who is in wave 1, 2 or 3 asks when `go` is that much: so the leader can stand anywhere in the queue."""
+"""A unit of wave n asks when `go` is n, so the leader can stand anywhere in the queue."""
 
 
 class Price(NamedTuple):

@@ -214,7 +214,7 @@ class Agent:
             local.app_version = operation.version
 
     def restart(self) -> None:
-        """R13: the agent process starts anew: caches are gone, what was persisted stays."""
+        """R13: the agent process restarts: caches are gone, what was persisted stays."""
         self.member_cache.clear()
         self.update_status_due = False
         self.local.leader_settings = 0

@@ -299,7 +299,7 @@ class Hooked(Watched):
             self._fill_vacancy()
 
     def _reconnect(self, name: str) -> None:
-        """R13, R16: the agent's workers start anew, the one that claims the lease too."""
+        """R13, R16: the agent's workers restart, the one that claims the lease too."""
         if name in self._lost or self.now < self._cut_until[name]:
             return
         self.controller.units[name].connected = True

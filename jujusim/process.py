@@ -121,7 +121,7 @@ class _Line:
 
 
 class World:
-    """What the hook believes about time, and whom it asks."""
+    """What the hook believes about time, and how it asks the model."""
 
     ask: Callable[[Tuple[Any, ...]], Tuple[Any, ...]]
     now: float

@@ -128,7 +128,7 @@ inline promise_at_write(next) { /* before `next` becomes the ledger */
         tickets_of(next);
         for (place : 0 .. N * R - 1) {
             ticket = AT(ledger, place);
-            /* what goes was released in a hook that succeeded; who is at work keeps his ticket */
+            /* a ticket that goes was released in a hook that succeeded; a unit at work keeps its ticket */
             assert(ticket == 0 || IN(ticket, present)
                    || (bag[UNIT(ticket)].done >= ASK(ticket) && works[UNIT(ticket)] != ASK(ticket)));
             behind = behind + (place < used && ticket != 0 && IN(ticket, present))
@@ -220,7 +220,7 @@ inline decide(tickets) { /* plan: the ledger as the leader would have it; 0 if n
     }
 }
 
-inline survey(tickets) { /* turn: this unit holds. unheard: peers with tickets ahead whom it must hear first */
+inline survey(tickets) { /* turn: this unit holds. unheard: peers with tickets ahead that it must hear first */
     d_step {
         basis = tickets;
         for (place : 0 .. N * R - 1) {
@@ -241,7 +241,7 @@ inline survey(tickets) { /* turn: this unit holds. unheard: peers with tickets a
     }
 }
 
-inline adopt() { /* rule 8: a ticket above one's own claim was asked for, and forgotten */
+inline adopt() { /* rule 8: a ticket above this unit's own claim was asked for, and forgotten */
     d_step {
 #if BREAK != 8
         for (place : 0 .. N * R - 1) {
@@ -298,7 +298,7 @@ inline story(tickets) {
     }
 }
 
-inline commit() { /* one transaction: on Juju 4 refused whole with a ledger of who leads no more (R10) */
+inline commit() { /* one transaction: on Juju 4 refused whole if it has a ledger and its unit leads no more (R10) */
     if
 #if JUJU == 4
     :: dirty[me] && leader != me -> due[me] = 1; printf("%d: the commit is refused\n", me)
