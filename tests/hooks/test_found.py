@@ -232,7 +232,8 @@ def test_a_ticket_cannot_name_an_option_of_relation_get():
     """relation-get -o/x writes a file."""
     ledger, _ = wire.ledger('{"v":1,"token":1,"tickets":[[1,"","-o/x",1,1]]}', 'here')
 
-    assert ledger.tickets[0].raw and ledger.tickets[0].unit == ''
+    assert ledger.tickets[0].raw
+    assert ledger.tickets[0].unit == ''
 
 
 @pytest.mark.parametrize('found', [{(1, 2): 3}, {1: {2: {(): 0}}}, 16**5000], ids=['tuple', 'deeper', 'huge'])

@@ -62,7 +62,7 @@ class Found(NamedTuple):
 
 
 def distinct(numbers: Any) -> Any:
-    """Return them sorted, each once. (numpy's own unique hashes, and takes longer.)"""
+    """Return them sorted, each once; numpy's own unique hashes, and takes longer."""
     numbers = np.sort(numbers)
     first = np.ones(len(numbers), dtype=bool)
     first[1:] = numbers[1:] != numbers[:-1]

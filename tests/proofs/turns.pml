@@ -412,7 +412,7 @@ give:                    /* what the leader owes: rules 2, 6 and 7 */
     atomic {
         plan = 0;
 #if JUJU == 3
-        mine = ledger;   /* read back: what it wrote stands, whoever leads now */
+        mine = ledger;   /* read back: what it wrote stands, whichever unit leads now */
         out = mine
 #endif
     };
@@ -497,7 +497,7 @@ init
 #endif
     :: calm = 1; printf("calm weather from here on\n"); break
     od;
-    /* Everything that was owed has run. Whoever still waits now would wait for ever. */
+    /* Everything that was owed has run. A unit that still waits now would wait for ever. */
     atomic {
         timeout ->
         for (who : 0 .. N - 1) {
