@@ -15,7 +15,7 @@ from benchmarks import bench
 from jujusim.agent import Operation
 from jujusim.juju import Juju
 from tests import inprocess
-from tests.deploy import COUNTED, machine
+from tests.deploy import COUNTED, ROOT, assemble, machine
 from tests.watch import Watch
 
 SIZES = (3, 5)
@@ -30,9 +30,10 @@ def by_lock(calls):
 
 
 @pytest.fixture(scope='module')
-def rolled(example):
+def rolled(tmp_path_factory):
     """Returns the model and the watch of one calm rolling restart; each kind of roll runs once."""
     rolls = {}
+    example = assemble(ROOT / 'examples' / 'rolling-db', tmp_path_factory.mktemp('charm') / 'rolling-db')
 
     def roll(units, juju):
         if (units, juju) not in rolls:
