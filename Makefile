@@ -51,7 +51,7 @@ bench: .venv/.demo .venv/.test ## Measure what the layer costs, beside charmhelp
 	@.venv/bin/python benchmarks/bench.py $(if $(UNITS),--units $(UNITS)) $(if $(PEER_UP_TO),--peer-up-to $(PEER_UP_TO)) \
 	  $(if $(SEED),--seed $(SEED)) $(if $(OUTPUT),--output '$(OUTPUT)')
 
-clean: ## Remove .venv/ and every cache, so that the next target installs anew.
+clean: ## Remove .venv/ and every cache, so that the next target installs again.
 	@rm -rf .venv .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

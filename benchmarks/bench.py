@@ -5,7 +5,7 @@ the same seed; only the lock differs. What a roll costs is counted in the model,
 so those figures are the same on every machine. What a hook costs is measured on
 this machine, pair by pair, by benchmarks/hookcost.py.
 
-    hooks      all but update-status, which Juju runs every five minutes whoever locks
+    hooks      all but update-status, which Juju runs every five minutes with any lock
     floor      2·N·(N−1) hooks, since each unit asks once and releases once and each
                wakes all others; N turns of one critical section and one hook
     calls      hook-tool calls that the lock makes, juju-log aside
@@ -70,7 +70,7 @@ def reconfigure():
 def restart():
     check_call(['systemctl', 'restart', 'rolling-db'])
 """
-"""Who is in wave 1, 2 or 3 asks when `go` is that much: so the leader can stand anywhere in the queue."""
+"""A unit of wave n asks when `go` is n, so the leader can stand anywhere in the queue."""
 
 
 class Price(NamedTuple):

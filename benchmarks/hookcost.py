@@ -27,8 +27,6 @@ import time
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-ROOT = Path(__file__).resolve().parents[1]
-
 from charms.layer.coordinator import rules, wire
 
 from jujusim import process
@@ -38,6 +36,7 @@ from jujusim.model import Controller
 from tests import inprocess
 from tests.deploy import assemble
 
+ROOT = Path(__file__).resolve().parents[1]
 OURS, THEIRS, NONE = 'layer:coordinator', 'charmhelpers.coordinator', 'no lock'
 CHARMS = {OURS: 'probe', THEIRS: 'seed-db', NONE: 'seed-db'}
 SINCE = '2026-01-01 00:00:{:09.6f}Z'
@@ -287,6 +286,7 @@ class Told(NamedTuple):
 
 
 def told(hooks: Dict[Kind, Hook], costs: Dict[Kind, List[Cost]]) -> List[Told]:
+    """Return a line of figures for each kind of hook, from all its rounds."""
     lines = []
     for kind, of_kind in costs.items():
         calls = len(hooks[kind].calls)
@@ -315,6 +315,7 @@ def _quartiles(figures: List[float]) -> Tuple[float, float, float]:
 
 
 def table(lines: List[Told]) -> Any:
+    """Return those lines as a table for the terminal."""
     from rich.table import Table
 
     shown = Table(title='One hook, a peer’s relation-changed, run as a program', title_justify='left')
@@ -353,6 +354,7 @@ def verdicts(lines: List[Told]) -> List[str]:
 
 
 def main(words: Optional[List[str]] = None) -> int:
+    """Measure and print the table, or with --calls print the tool calls only."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--pairs', type=int, default=30)
     parser.add_argument('--calls', action='store_true', help='only tell the tool calls of each kind')

@@ -15,7 +15,7 @@ from benchmarks import bench
 from jujusim.agent import Operation
 from jujusim.juju import Juju
 from tests import inprocess
-from tests.deploy import COUNTED, machine
+from tests.deploy import COUNTED, ROOT, assemble, machine
 from tests.watch import Watch
 
 SIZES = (3, 5)
@@ -30,9 +30,10 @@ def by_lock(calls):
 
 
 @pytest.fixture(scope='module')
-def rolled(example):
+def rolled(tmp_path_factory):
     """Returns the model and the watch of one calm rolling restart; each kind of roll runs once."""
     rolls = {}
+    example = assemble(ROOT / 'examples' / 'rolling-db', tmp_path_factory.mktemp('charm') / 'rolling-db')
 
     def roll(units, juju):
         if (units, juju) not in rolls:
@@ -92,7 +93,8 @@ def test_where_nothing_is_asked_a_hook_costs_at_most_one_call_and_says_nothing(r
         made.run(seconds=400)
 
         idle = [by_lock(calls) for unit, _, calls in made.costs[since:] if unit != made.controller.leader]
-        assert idle and all(tools == ['is-leader'] for tools in idle)
+        assert idle
+        assert all(tools == ['is-leader'] for tools in idle)
         assert not [text for _, _, _, text in made.logs[logged:] if text.startswith('coordinator: ')]
 
 
@@ -259,7 +261,8 @@ def test_a_waiting_unit_makes_the_same_calls_behind_a_thousand_tickets_as_behind
         waiting, someone = queue.tickets[-1].unit, queue.tickets[-2].unit
         queue.hook(waiting, news=someone)  # its own claim is seen to be published
         session, calls = queue.hook(waiting, news=someone)
-        assert session.requested and not session.turns
+        assert session.requested
+        assert not session.turns
         costs.append(dict(calls))
 
     assert costs[0] == costs[1] == {'is-leader': 1, 'leader-get': 1, 'relation-get': 1}
@@ -299,5 +302,6 @@ def test_requests_beyond_a_full_ledger_get_their_tickets_once_there_is_room():
     assert [ticket.unit for ticket in later.tickets] == in_order[len(full.tickets) - 1 :][
         : len(later.tickets)
     ]
-    assert later.tickets[0] == last and len(later.tickets) > 1000
+    assert later.tickets[0] == last
+    assert len(later.tickets) > 1000
     assert max(len(wire.ledger_text(ledger)) for ledger in (full, later)) <= rules.MAX_BYTES

@@ -64,6 +64,7 @@ class Recorder:
         juju.observers.append(self.see)
 
     def see(self, event: Event) -> None:
+        """Take in one event of the model."""
         unit = event.unit
         if event.what == 'leads':
             self.leaders.append((event.time, unit))
@@ -109,6 +110,7 @@ class Recorder:
         return first < second and self.doing[other][0] != 'done'
 
     def does(self, unit: str) -> str:
+        """Return what a unit does now, as a phrase for the table."""
         kind = self.doing[unit][0]
         again = ' (try {})'.format(self.tries[unit]) if self.tries[unit] > 1 else ''
         return {
@@ -121,15 +123,18 @@ class Recorder:
 
     @property
     def failing(self) -> bool:
+        """Whether a unit's restart has failed and Juju has not retried yet."""
         return any(kind == 'until the retry' for kind, _ in self.doing.values())
 
     @property
     def counts(self) -> str:
+        """How many slots are in use, and how many units are done, as a phrase."""
         done = sum(kind == 'done' for kind, _ in self.doing.values())
         slots = '{} of {} slots in use'.format(len(self.watch.at_work), self.watch.slots)
         return '{}, {} of {} done'.format(slots, done, len(self.doing))
 
     def table(self, title: str) -> Table:
+        """Return a table of all units as they are now."""
         table = Table(title=title, title_justify='left', caption_justify='left', expand=False)
         table.add_column('unit', no_wrap=True)
         table.add_column('progress', no_wrap=True)
@@ -303,13 +308,14 @@ def _show(juju: Juju, recorder: Recorder, console: Console, title: str) -> None:
 
 
 class Teller:
-    """Where there is no terminal: a line for each thing worth telling."""
+    """Prints a line for each turn, result and change of a reason, where there is no terminal."""
 
     def __init__(self, recorder: Recorder, console: Console) -> None:
         self.recorder, self.console = recorder, console
         self.told: Dict[str, str] = {}
 
     def see(self, event: Event) -> None:
+        """Print one event of the model, if it changes what the reader knows."""
         recorder, unit = self.recorder, event.unit
         if event.what in ('works', 'worked', 'failed at'):
             self._line(event, event.what, '{}; {}'.format(event.text, recorder.counts))
@@ -329,7 +335,7 @@ class Teller:
 
 
 def parsed(words: Optional[List[str]] = None) -> argparse.Namespace:
-    """Return the options; a senseless one ends the program with a sentence."""
+    """Return the options; a wrong one ends the program with a sentence."""
     parser = argparse.ArgumentParser(prog='make demo', description=__doc__.splitlines()[0])
     parser.add_argument('--units', default='5', help='how many units, 1 to 100 (make demo UNITS=12)')
     parser.add_argument('--juju', default='3', help='3 for Juju 2.9-3.x, 4 for Juju 4 (make demo JUJU=4)')
@@ -360,6 +366,7 @@ def _number(parser: argparse.ArgumentParser, name: str, text: str, least: int, m
 
 
 def main(words: Optional[List[str]] = None) -> int:
+    """Run the demo; return 0 if every promise was kept, else 1."""
     options = parsed(words)
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     with tempfile.TemporaryDirectory() as folder:

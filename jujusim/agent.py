@@ -214,7 +214,7 @@ class Agent:
             local.app_version = operation.version
 
     def restart(self) -> None:
-        """R13: the agent process starts anew: caches are gone, what was persisted stays."""
+        """R13: the agent process restarts: caches are gone, what was persisted stays."""
         self.member_cache.clear()
         self.update_status_due = False
         self.local.leader_settings = 0
@@ -240,10 +240,12 @@ class Context:
 
     @property
     def knows_relation(self) -> bool:
+        """Whether this unit has entered the peer relation (R19)."""
         return self.controller.units[self.agent.name].entered_scope
 
     @property
     def connected(self) -> bool:
+        """Whether the hook's tools still reach the controller."""
         return self.controller.units[self.agent.name].connected and not self.cut_off
 
     def is_leader(self) -> bool:
@@ -265,6 +267,7 @@ class Context:
         return cache[unit]
 
     def own_settings(self) -> Dict[str, str]:
+        """Return this hook's own copy of the unit's databag; a commit publishes its changes (R8)."""
         if self._own is None:
             self._own = dict(self.controller.units[self.agent.name].settings)
         return self._own
@@ -276,12 +279,13 @@ class Context:
         return self._app
 
     def leader_settings(self) -> Dict[str, str]:
+        """Return the leader settings as first read in this hook, or since its last leader-set (R9)."""
         if self._leader_settings is None:
             self._leader_settings = dict(self.controller.leader_settings)
         return self._leader_settings
 
     def forget_leader_settings(self) -> None:
-        """R9: one's own leader-set refreshes one's own leader-get."""
+        """R9: a leader-set of this hook refreshes what its leader-get answers."""
         self._leader_settings = None
 
     def commit(self) -> None:

@@ -23,11 +23,17 @@ output; None for a program that it does not know.
 class HookProcess(Protocol):
     """What `process.Child` and `quick.Child` have in common."""
 
-    def message(self) -> Tuple[Any, ...]: ...
+    def message(self) -> Tuple[Any, ...]:
+        """Let the hook run until it asks something or ends; `process.Child.message` lists the messages."""
+        ...
 
-    def answer(self, *parts: Any) -> None: ...
+    def answer(self, *parts: Any) -> None:
+        """Answer the last message: the time, and for a call what it returned."""
+        ...
 
-    def kill(self) -> None: ...
+    def kill(self) -> None:
+        """Stop the hook where it is; nothing happens if it has ended already."""
+        ...
 
 
 class Execution:
@@ -293,7 +299,7 @@ class Hooked(Watched):
             self._fill_vacancy()
 
     def _reconnect(self, name: str) -> None:
-        """R13, R16: the agent's workers start anew, the one that claims the lease too."""
+        """R13, R16: the agent's workers restart, the one that claims the lease too."""
         if name in self._lost or self.now < self._cut_until[name]:
             return
         self.controller.units[name].connected = True

@@ -61,8 +61,9 @@ class Controller:
         return bag.writes if self.juju == 3 else _hash(bag.settings)
 
     def app_version(self) -> int:
+        """Return the version of the application's databag, as `version`; 0 before the first write."""
         if not self.app_writes:
-            return 0  # no hook before the bag was ever written
+            return 0  # so no hook runs before the first write
         return self.app_writes if self.juju == 3 else _hash(self.app_settings)
 
     def enter_scope(self, unit: str) -> None:
@@ -95,6 +96,7 @@ class Controller:
             self._notify('app', unit)
 
     def config_version(self) -> int:
+        """Return a number that differs for every configuration."""
         return _hash(self.config)
 
     # Leader settings, 2.9-3.x
@@ -119,6 +121,7 @@ class Controller:
         return {name: unit for name, unit in self.units.items() if unit.life != 'dead'}
 
     def set_leader(self, unit: Optional[str]) -> None:
+        """Give leadership to a unit, or to none, and notify the two units concerned."""
         before, self.leader = self.leader, unit
         for name in (before, unit):
             if name and before != unit:

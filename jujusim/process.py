@@ -59,8 +59,12 @@ class Child:
         self._reaped = False
 
     def message(self) -> Tuple[Any, ...]:
-        """Return a list of juju-log calls made meanwhile, and then one of
-        'call', argv, counted; 'sleep', seconds; 'exit', code, why; 'killed'."""
+        """Wait for the next message of the hook.
+
+        Returns:
+            The juju-log calls made since the last message, and then one of
+            'call', argv, counted; 'sleep', seconds; 'exit', code, why; 'killed'.
+        """
         try:
             message = self._line.receive()
         except (EOFError, ConnectionError):  # it died without a word
@@ -71,9 +75,11 @@ class Child:
         return message
 
     def answer(self, *parts: Any) -> None:
+        """Answer the last message: the time, and for a call what it returned."""
         self._line.send(parts)
 
     def kill(self) -> None:
+        """Kill the process, unless it has ended."""
         if not self._reaped:
             os.kill(self.pid, signal.SIGKILL)
             self._reap()
@@ -115,7 +121,7 @@ class _Line:
 
 
 class World:
-    """What the hook believes about time, and whom it asks."""
+    """What the hook believes about time, and how it asks the model."""
 
     ask: Callable[[Tuple[Any, ...]], Tuple[Any, ...]]
     now: float
@@ -162,16 +168,19 @@ class Popen:
         pass
 
     def communicate(self, input: Any = None, timeout: Optional[float] = None) -> Tuple[Any, Any]:
+        """Return what the model answered, of each stream that was to be captured."""
         return self._out, self._err
 
     def wait(self, timeout: Optional[float] = None) -> int:
+        """Return the exit code at once: the time has passed already."""
         return self.returncode
 
     def poll(self) -> int:
+        """Return the exit code."""
         return self.returncode
 
     def kill(self) -> None:
-        pass
+        """Do nothing: the program has ended."""
 
 
 def _output(said: str, where: Any, otherwise: Any, text: bool) -> Any:
@@ -281,7 +290,10 @@ def lies_in(found: Any, folder: str) -> bool:
 
 
 def _below(place: str, folder: str) -> bool:
-    """A unit's folder has links to its charm's files, and hooks put relative names on their path."""
+    """Tell whether a file lies in a charm's folder.
+
+    A unit's folder has links to its charm's files, and hooks put relative names on their path.
+    """
     if not os.path.isabs(place):
         return os.path.exists(os.path.join(folder, place))
     lib = os.path.realpath(os.path.join(folder, 'lib'))

@@ -197,7 +197,7 @@ def _connect(*args: Any, **options: Any) -> Any:
 
 
 class Child:
-    """Stands for process.Child."""
+    """A hook as a greenlet, with the methods of `process.Child`."""
 
     def __init__(
         self, script: str, env: Dict[str, str], now: float, log_path: str, counted: Tuple[str, ...] = ()
@@ -221,6 +221,7 @@ class Child:
     # What the model calls
 
     def message(self) -> Tuple[Any, ...]:
+        """Let the hook run until its next message; see `process.Child.message`."""
         self._enter()
         try:
             message: Tuple[Any, ...] = self._hook.switch(self._answer)
@@ -231,9 +232,11 @@ class Child:
         return message
 
     def answer(self, *parts: Any) -> None:
+        """Keep the answer to the last message; the hook gets it when it goes on."""
         self._answer = parts
 
     def kill(self) -> None:
+        """Never let the hook go on, unless it has ended."""
         if not self._hook.dead:
             self._over()
             _Stage.killed.add(self._hook)
@@ -260,7 +263,7 @@ class Child:
         os.environ._data = self._environ  # type: ignore[attr-defined]
         os.chdir(self.env['CHARM_DIR'])
         if self._output is None:
-            self._output = open(self._log_path, 'a')
+            self._output = open(self._log_path, 'a')  # noqa: SIM115 - closed in _over, hooks later
             self._path = [os.path.join(self.env['CHARM_DIR'], 'lib'), *_Stage.path]
             self._values = _Stage.framework.fresh()
             begins = True
@@ -290,7 +293,8 @@ class Child:
         _Stage.framework.put(self._values)
 
     def _make_room(self) -> None:
-        assert _Stage.framework is not None and self._charm is not None
+        assert _Stage.framework is not None
+        assert self._charm is not None
         self._values = _Stage.framework.taken()
         self._own_values = self._charm.state.taken()
         self._modules = _taken_modules()

@@ -10,7 +10,7 @@ from typing import Callable, List, NamedTuple, Optional, Tuple
 
 
 class Event(NamedTuple):
-    """One thing that happened: a hook began, a program ran, a commit landed …"""
+    """One thing that happened: a hook began, a program ran, leadership moved, and so on."""
 
     time: float
     unit: str
@@ -75,7 +75,7 @@ class Timeline:
         return self.random.uniform(*self.delay_s)
 
     def _soon(self, seconds: float, do: Callable[[], None]) -> None:
-        """Something that is left to do."""
+        """Do something after some seconds; until then the model is not quiet."""
         self._on_their_way += 1
 
         def done() -> None:
@@ -87,7 +87,7 @@ class Timeline:
     # What happened
 
     def note(self, what: str, text: str) -> None:
-        """Put a line of somebody else's into the history."""
+        """Add a line that belongs to no unit to the history."""
         self._tell('', what, text)
 
     def _tell(self, unit: str, what: str, text: str = '') -> None:

@@ -18,6 +18,8 @@ class Unanswered(Exception):
 
 
 class Answer(NamedTuple):
+    """How a hook tool ended: its exit code, and what it printed."""
+
     code: int = 0
     out: str = ''
     err: str = ''
@@ -54,6 +56,7 @@ def answer(context: Context, argv: List[str]) -> Optional[Answer]:
 
 
 def is_tool(name: str) -> bool:
+    """Tell whether a program's name is that of a hook tool which this module answers."""
     return name in _TOOLS
 
 
@@ -263,7 +266,7 @@ def _unit_get(context: Context, arguments: List[str]) -> str:
 
 
 def _accepted(context: Context, arguments: List[str]) -> str:
-    """Take what tells no other unit anything, and forget it."""
+    """Accept a call that no other unit can see the effect of, and forget it."""
     return ''
 
 

@@ -77,13 +77,13 @@ class Hook:
         self.hear(logged)
         try:
             if what != 'call':
-                raise tools.Untold('expected hook tools only, found {}'.format(what))
+                raise tools.Unanswered('expected hook tools only, found {}'.format(what))
             argv = about[0]
             for word in argv:
                 argument(word)
             found = tools.answer(self.context, argv)
             if found is None:
-                raise tools.Untold('{}: this Juju has no such tool'.format(argv[0]))
+                raise tools.Unanswered('{}: this Juju has no such tool'.format(argv[0]))
         except BaseException as refused:
             self.refused = self.refused or refused
             raise
@@ -116,7 +116,7 @@ def in_hook(agent: Agent, operation: Operation, charm_dir: Path) -> Iterator[Hoo
     """Put charmhelpers' hookenv into this hook for a while. Only `Hook.commit` lets anything land.
 
     Raises:
-        tools.Untold, AssertionError: where the hook asked for what no Juju or
+        tools.Unanswered, AssertionError: where the hook asked for what no Juju or
             no Linux would do, whatever the hook's own code made of it.
     """
     hook = Hook(agent.context(operation))

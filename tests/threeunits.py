@@ -174,14 +174,16 @@ def first_world(version, holder, folder):
     world.run()
     world.configure()
     world.run()
-    assert world.served == dict.fromkeys(UNITS, 1) and not world.faults
+    assert world.served == dict.fromkeys(UNITS, 1)
+    assert not world.faults
     if holder:
         others = [unit for unit in UNITS if unit != holder]
         world.configure()
         world.run(until=lambda: holder in world.at_work)
         world.configure(others)
         world.run(others)
-    assert world.at_work == ({holder} if holder else set()) and not world.faults
+    assert world.at_work == ({holder} if holder else set())
+    assert not world.faults
     return world
 
 

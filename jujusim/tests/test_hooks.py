@@ -153,7 +153,7 @@ def test_the_applications_change_comes_before_a_join(deployed, juju):
     assert hooks(made, 'app/1') == ['action nap', CHANGED, JOINED + ' (app/2)', CHANGED + ' (app/2)']
 
 
-# R24-R26: what wakes whom
+# R24-R26: what wakes which unit
 
 
 @both

@@ -57,7 +57,8 @@ def test_a_hook_whose_model_is_gone_ends_and_never_goes_on_as_a_copy_of_the_test
     child._line.close()
     _, status = os.waitpid(child.pid, 0)
 
-    assert os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0
+    assert os.WIFEXITED(status)
+    assert os.WEXITSTATUS(status) == 0
 
 
 # What it takes from a charm

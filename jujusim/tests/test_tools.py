@@ -134,7 +134,8 @@ def test_a_tool_ends_with_jujus_exit_code(deployed, juju, call, code, error):
 
     [[found, said]] = noted(made, 'app/0', 'call')
     assert found == code
-    assert error in said and said.startswith('ERROR ' if code else '')
+    assert error in said
+    assert said.startswith('ERROR ' if code else '')
 
 
 def test_the_address_of_a_unit_is_the_one_in_its_databag(deployed):

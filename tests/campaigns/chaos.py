@@ -254,7 +254,7 @@ class Verdict(NamedTuple):
 
 
 class Account:
-    """Keeps account, from outside, of who asked, who works, and what was made to happen."""
+    """Counts from outside which units asked, which work, and what was made to happen."""
 
     def __init__(self, model: Juju, kind: Kind) -> None:
         self.model, self.kind = model, kind

@@ -412,7 +412,7 @@ def test_a_holders_poisoned_claim_frees_nothing_and_fails_no_hook(model, example
     for place, text in enumerate(POISON[juju - 3 :: 2]):  # each in one of the two modes
         watch, since = Watch(made), made.now
         made.configure(memory=2 + place)
-        # The second at work: the third has its ticket by then, and reads whom it waits for.
+        # The second unit works. By then the third has its ticket, and reads the claim ahead of it.
         made.run(until=lambda watch=watch: len(watch.turns) == 1 and bool(watch.at_work))
         holder = next(iter(watch.at_work))
 

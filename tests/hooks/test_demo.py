@@ -21,7 +21,7 @@ def demo(*words):
     )
 
 
-@pytest.mark.parametrize(('juju', 'picture'), [('3', 'roll.png'), ('4', 'roll.svg')])
+@pytest.mark.parametrize('juju, picture', [('3', 'roll.png'), ('4', 'roll.svg')])
 def test_the_demo_rolls_through_a_failure_and_a_change_of_leader_and_draws_it(tmp_path, juju, picture):
     ran = demo('--units', '3', '--juju', juju, '--output', str(tmp_path / picture))
 
@@ -63,7 +63,7 @@ def test_the_least_possible_duration_fills_the_slots_and_counts_the_retry(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ('words', 'sentence'),
+    'words, sentence',
     [
         (['--units', '0'], "UNITS: expected a whole number from 1 to 100, found '0'"),
         (['--units', 'many'], "UNITS: expected a whole number from 1 to 100, found 'many'"),

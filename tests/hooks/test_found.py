@@ -161,7 +161,7 @@ def test_a_number_that_is_no_json_everywhere_is_not_written_back_into_the_ledger
 
 
 def test_a_key_that_is_there_twice_drops_no_ticket():
-    """Of two lists of tickets the last was taken: app/0 at work, and its lock given to the next."""
+    """The last of two lists of tickets was used: app/0 was at work, and its lock went to the next unit."""
     text = '{"v":1,"token":2,"tickets":[[1,"","app/0",1,1]],"tickets":[]}'
 
     assert wire.ledger(text, 'here')[0] == rules.UNREADABLE
@@ -232,7 +232,8 @@ def test_a_ticket_cannot_name_an_option_of_relation_get():
     """relation-get -o/x writes a file."""
     ledger, _ = wire.ledger('{"v":1,"token":1,"tickets":[[1,"","-o/x",1,1]]}', 'here')
 
-    assert ledger.tickets[0].raw and ledger.tickets[0].unit == ''
+    assert ledger.tickets[0].raw
+    assert ledger.tickets[0].unit == ''
 
 
 @pytest.mark.parametrize('found', [{(1, 2): 3}, {1: {2: {(): 0}}}, 16**5000], ids=['tuple', 'deeper', 'huge'])
@@ -276,7 +277,7 @@ STORED = {
 
 @pytest.mark.parametrize('change', STORED.values(), ids=STORED)
 def test_a_store_that_cannot_be_believed_is_put_aside(folder, change):
-    """TypeError, or an error that was taken for a locked file: every hook failed from then on."""
+    """TypeError, or an error that looked like a locked file: every hook failed from then on."""
     world = first_world(3, 'app/1', folder)
     world.store('app/1').write_text(change(world.store('app/1').read_text()))
 

@@ -7,8 +7,8 @@ standing, whether it leads, the scene, what others see of each peer) is worked
 out once, by smallworld.py on the layer's own code; whole arrays of worlds are
 then moved on by table.
 
-In a symmetric world units are interchangeable, so of the worlds that differ
-only in who is who, the one with the least number is kept. That is sound since
+In a symmetric world units are interchangeable: where worlds differ only in which
+unit is which, the one with the least number is kept. That is sound because
 nothing but the order of requests seen together depends on a unit's name, and a
 symmetric world has every such order: the times of the requests may have been any.
 """
@@ -42,7 +42,7 @@ from tests.proofs.smallworld import (
 )
 
 World = Tuple[int, ...]
-"""Who leads (as many as there are units: nobody), the scene's number, each unit's standing's number."""
+"""The leader (the number of units, if there is none), the scene, each unit's standing: all as numbers."""
 
 CHUNK = 200000
 
@@ -62,7 +62,7 @@ class Found(NamedTuple):
 
 
 def distinct(numbers: Any) -> Any:
-    """Return them sorted, each once. (numpy's own unique hashes, and takes longer.)"""
+    """Return them sorted, each once; numpy's own unique hashes, and takes longer."""
     numbers = np.sort(numbers)
     first = np.ones(len(numbers), dtype=bool)
     first[1:] = numbers[1:] != numbers[:-1]
@@ -290,9 +290,9 @@ class Search:
         cases, here = self._cases[unit], self._scenes.things[scene]
         found = self._options(unit, standing, me, look)
         steps, fault = [], (has_no_ticket(unit, me, here), '')
-        for said, after, anew, effect, calm, broken in found:
+        for said, after, changed, effect, calm, broken in found:
             # An option that leaves the scene alone was worked out for any scene.
-            steps.append((said, after, scene if anew is None else anew, effect, calm))
+            steps.append((said, after, scene if changed is None else changed, effect, calm))
             if broken and not fault[0]:
                 fault = (broken, said)
         cases.steps.append(steps)
@@ -442,7 +442,7 @@ class Search:
     def _served(self, levels: List[Any], visited: 'Runs') -> Found:
         """Demand that calm weather, from every world, comes to rest with every request served."""
         if self.kind.tokens or self.kind.anytime:
-            return Found(len(visited))  # cut off at a token; or nothing is told of what hooks are due
+            return Found(len(visited))  # cut off at a token, or the world does not know which hooks are due
         worlds = visited.whole()
         leads_to = np.empty(len(worlds), dtype=np.int32)
         for begin in range(0, len(worlds), CHUNK):
@@ -518,7 +518,7 @@ class Search:
         return bool(self.number(world) == packed)
 
     def number(self, world: World) -> int:
-        """Return a world's number, of those that differ only in who is who the least."""
+        """Return the least number of the worlds that differ from this one only in which unit is which."""
         return int(self.least(self.packed([np.array([part]) for part in world]))[0])
 
     def steps(self, world: World) -> Iterator[Tuple[str, World]]:

@@ -398,10 +398,10 @@ class SmallPort:
         place = len(decided.tickets) - len(added)
         chosen = orders[self._pick(len(orders))]
         tokens = [ticket.token for ticket in added]
-        anew = tuple(ticket._replace(token=token) for ticket, token in zip(chosen, tokens))
+        renumbered = tuple(ticket._replace(token=token) for ticket, token in zip(chosen, tokens))
         if added and decided.tickets[place:] != tuple(added):
             return decided  # a broken rule's ledger, which has them elsewhere
-        return decided._replace(tickets=decided.tickets[:place] + anew)
+        return decided._replace(tickets=decided.tickets[:place] + renumbered)
 
     def _kept_small(self, ledger: Ledger) -> Ledger:
         """Return the ledger with every token 0, except where tokens are what is looked at.
@@ -744,7 +744,7 @@ def _options(kind: Kind, unit: int, me: U, around: Around, quiet: bool = False) 
 def _removals(kind: Kind, unit: int, me: U, around: Around, who: str) -> Iterator[Option]:
     peers = (peer for peer in range(kind.units) if peer != unit)
     removed = sum(around.life(peer) in (DYING, GONE) for peer in peers)
-    told = LEFT if kind.juju == 3 and me.related else 0  # R20; on Juju 4 nobody is ever told
+    told = LEFT if kind.juju == 3 and me.related else 0  # R20; Juju 4 never tells the peers
     if me.life == THERE and removed < kind.removals:
         yield Option('remove ' + who, me._replace(life=DYING), effect=told)
         yield Option('lose {}, removed by force'.format(who), _gone(me), effect=told)
@@ -779,9 +779,9 @@ def _beginnings(kind: Kind, unit: int, me: U, around: Around, who: str) -> Itera
     if me.due or not _idle(me, around):
         yield from _begun(kind, unit, me._replace(due=False), around, 'begin ' + who, '', -1, int(me.due))
     if kind.removals and not me.due and around.leads:
-        # To who does not lead, update-status is a hook like any other.
+        # Where a unit does not lead, update-status is a hook like any other.
         yield from _begun(kind, unit, me, around, 'begin update-status of ' + who, 'look', -1, LOOK)
-    leavers, news = (me.leavers, me.news) if not kind.anytime else _whom_to_hear(kind, unit, me, around)
+    leavers, news = (me.leavers, me.news) if not kind.anytime else _units_to_hear(kind, unit, me, around)
     for peer in sorted(leavers):
         said = 'begin {}, {} departed'.format(who, name(peer))
         departed = _reread(kind, me, peer, 'departed')
@@ -808,7 +808,7 @@ def _reread(kind: Kind, me: U, peer: int, why: str) -> U:
     return me._replace(leavers=leavers, news=me.news - here, seen=seen, strangers=strangers, why=(why, peer))
 
 
-def _whom_to_hear(kind: Kind, unit: int, me: U, around: Around) -> Tuple[List[int], List[int]]:
+def _units_to_hear(kind: Kind, unit: int, me: U, around: Around) -> Tuple[List[int], List[int]]:
     """Return the peers whose departure, and those whose news, may come where any hook may."""
     peers = [peer for peer in range(kind.units) if peer != unit and me.related]
     left = [peer for peer in peers if kind.removals and around.life(peer) in (DYING, GONE)]

@@ -2,7 +2,8 @@
  *
  * N units ask R times each for one lock. Each runs hooks, one at a time; a hook may fail,
  * lose its commit or be run again after it, and leadership moves between any two steps.
- * Written from the protocol's rules (README.md beside this file lists them), not from the Python.
+ * Written from the protocol's rules (docs/protocol.md), not from the Python. README.md beside this
+ * file says what is promised, and which name here is which in the layer.
  *
  *     spin -a -DN=2 -DR=2 -DJUJU=3 turns.pml && gcc -O2 -DSAFETY -o pan pan.c && ./pan
  *
@@ -127,7 +128,7 @@ inline promise_at_write(next) { /* before `next` becomes the ledger */
         tickets_of(next);
         for (place : 0 .. N * R - 1) {
             ticket = AT(ledger, place);
-            /* what goes was released in a hook that succeeded; who is at work keeps his ticket */
+            /* a ticket that goes was released in a hook that succeeded; a unit at work keeps its ticket */
             assert(ticket == 0 || IN(ticket, present)
                    || (bag[UNIT(ticket)].done >= ASK(ticket) && works[UNIT(ticket)] != ASK(ticket)));
             behind = behind + (place < used && ticket != 0 && IN(ticket, present))
@@ -219,7 +220,7 @@ inline decide(tickets) { /* plan: the ledger as the leader would have it; 0 if n
     }
 }
 
-inline survey(tickets) { /* turn: this unit holds. unheard: peers with tickets ahead whom it must hear first */
+inline survey(tickets) { /* turn: this unit holds. unheard: peers with tickets ahead that it must hear first */
     d_step {
         basis = tickets;
         for (place : 0 .. N * R - 1) {
@@ -240,7 +241,7 @@ inline survey(tickets) { /* turn: this unit holds. unheard: peers with tickets a
     }
 }
 
-inline adopt() { /* rule 8: a ticket above one's own claim was asked for, and forgotten */
+inline adopt() { /* rule 8: a ticket above this unit's own claim was asked for, and forgotten */
     d_step {
 #if BREAK != 8
         for (place : 0 .. N * R - 1) {
@@ -297,7 +298,7 @@ inline story(tickets) {
     }
 }
 
-inline commit() { /* one transaction: on Juju 4 refused whole with a ledger of who leads no more (R10) */
+inline commit() { /* one transaction: on Juju 4 refused whole if it has a ledger and its unit leads no more (R10) */
     if
 #if JUJU == 4
     :: dirty[me] && leader != me -> due[me] = 1; printf("%d: the commit is refused\n", me)
@@ -411,7 +412,7 @@ give:                    /* what the leader owes: rules 2, 6 and 7 */
     atomic {
         plan = 0;
 #if JUJU == 3
-        mine = ledger;   /* read back: what it wrote stands, whoever leads now */
+        mine = ledger;   /* read back: what it wrote stands, whichever unit leads now */
         out = mine
 #endif
     };
@@ -496,7 +497,7 @@ init
 #endif
     :: calm = 1; printf("calm weather from here on\n"); break
     od;
-    /* Everything that was owed has run. Whoever still waits now would wait for ever. */
+    /* Everything that was owed has run. A unit that still waits now would wait for ever. */
     atomic {
         timeout ->
         for (who : 0 .. N - 1) {

@@ -15,28 +15,50 @@ OURS = 'charms.layer.coordinator'
 MAY_IMPORT = {
     'rules.py': set(),
     'wire.py': {'rules'},
-    'old.py': {'rules', 'wire'},
     'policy.py': {'rules', 'wire'},
-    'protocol.py': {'rules', 'policy', 'wire'},
-    'juju.py': {'rules', 'wire', 'old', 'protocol'},
+    'context.py': set(),
+    'view.py': {'context', 'policy', 'rules'},
+    'session.py': {'context', 'rules', 'view'},
+    'store.py': {'wire'},
+    'juju.py': {'context', 'rules', 'store', 'wire'},
     'flags.py': set(),
-    'here.py': {'rules', 'old', 'policy', 'protocol', 'juju', 'flags'},
-    'classes.py': {'rules', 'wire', 'policy', 'juju', 'here'},
-    'choice.py': {'policy', 'juju', 'here', 'classes'},
-    '__init__.py': {'wire', 'here', 'classes', 'choice'},
+    '__init__.py': {'compat.choice', 'compat.classes', 'flags', 'session', 'wire'},
+    'compat/__init__.py': set(),
+    'compat/deciding.py': {'policy', 'rules', 'session'},
+    'compat/predecessor.py': {'juju', 'rules', 'wire'},
+    'compat/classes.py': {
+        'compat.deciding',
+        'compat.predecessor',
+        'context',
+        'juju',
+        'policy',
+        'view',
+        'wire',
+    },
+    'compat/choice.py': {'compat.classes', 'compat.predecessor', 'juju', 'policy', 'session'},
 }
-PURE = ('rules.py', 'wire.py', 'old.py', 'policy.py', 'protocol.py')
-OUTSIDE_OF_PURE = {'typing', 'json', 're'}
+"""What each module of the layer may import of the others."""
+
+PURE = ('rules.py', 'wire.py', 'policy.py', 'context.py', 'view.py', 'session.py', 'compat/deciding.py')
+OUTSIDE_OF_PURE = {'typing', 'json', 're', 'enum', 'math'}
+
+PAGES = sorted(
+    path
+    for pattern in ('*.md', 'docs/*.md', 'jujusim/*.md', 'tests/**/*.md', 'examples/**/*.md')
+    for path in ROOT.glob(pattern)
+)
 
 
 def imported(path):
-    """Return the modules a file imports, ours by their short names."""
+    """Return the modules a file imports as it runs, ours by their short names."""
     ours, others = set(), set()
-    for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+    tree = ast.parse(path.read_text(encoding='utf-8'))
+    tree.body = [node for node in tree.body if not isinstance(node, ast.If)]  # if TYPE_CHECKING
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
             module = node.module or ''
-            if module == OURS:
-                ours |= {alias.name for alias in node.names}
+            if module in (OURS, OURS + '.compat'):
+                ours |= {(module + '.' + alias.name)[len(OURS) + 1 :] for alias in node.names}
             elif module.startswith(OURS + '.'):
                 ours.add(module[len(OURS) + 1 :])
             else:
@@ -47,7 +69,7 @@ def imported(path):
 
 
 def test_every_module_of_the_layer_is_in_the_map():
-    assert {path.name for path in LAYER.glob('*.py')} == set(MAY_IMPORT)
+    assert {str(path.relative_to(LAYER)) for path in LAYER.rglob('*.py')} == set(MAY_IMPORT)
 
 
 @pytest.mark.parametrize('name', sorted(MAY_IMPORT))
@@ -69,7 +91,7 @@ def test_hook_tools_are_called_in_one_place():
         'goal_state',
         'related_units',
     )
-    for path in LAYER.glob('*.py'):
+    for path in LAYER.rglob('*.py'):
         text = path.read_text(encoding='utf-8')
         assert path.name == 'juju.py' or not any('hookenv.' + call in text for call in calls)
 
@@ -109,3 +131,34 @@ def test_the_version_is_the_newest_heading_of_the_changes():
     assert [
         heading for heading in headings[1:] if not re.match(r'\d+\.\d+\.\d+ – \d{4}-\d\d-\d\d$', heading)
     ] == []
+
+
+def prose(page):
+    """Return a page without its blocks of code."""
+    return re.sub(r'^( *)```.*?^\1```', '', page.read_text(encoding='utf-8'), flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(page):
+    """Return the anchors that GitHub gives the headings of a page."""
+    found = []
+    for heading in re.findall(r'^#+ (.*)$', prose(page), re.MULTILINE):
+        text = re.sub(r'\[([^]]*)\]\([^)]*\)', r'\1', heading).strip().lower()
+        found.append(re.sub(r'[^\w\- ]', '', text).replace(' ', '-'))
+    return [
+        name + '-{}'.format(found[:place].count(name)) * (name in found[:place])
+        for place, name in enumerate(found)
+    ]
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_of_a_page_leads_to_a_file_and_a_heading(page):
+    broken = []
+    for target in re.findall(r'\]\(([^)\s]+)\)', prose(page)):
+        place, _, anchor = target.partition('#')
+        if re.match(r'\w+:', target):
+            continue
+        to = page.parent / place if place else page
+        if not to.exists() or (anchor and anchor not in anchors(to)):
+            broken.append(target)
+
+    assert broken == []

@@ -11,7 +11,7 @@ from charms.layer.coordinator.context import LedgerClosed
 from charms.layer.coordinator.rules import Ledger
 
 from jujusim.agent import Operation
-from jujusim.tools import Untold
+from jujusim.tools import Unanswered
 from tests.threeunits import MEMORY, everybody_is_served, first_world
 
 pytestmark = pytest.mark.every_python
@@ -33,7 +33,7 @@ def test_three_units_take_turns_and_each_failed_turn_is_kept(folder, version):
 
 
 def test_a_ledger_that_another_wrote_within_the_hook_is_read_before_a_decision(folder):
-    """leader-get is cached for the hook until one's own leader-set."""
+    """leader-get is cached for the hook until this unit's own leader-set."""
     world = first_world(3, None, folder)
     with world.in_hook('app/0'):
         port = juju.Juju()
@@ -48,9 +48,8 @@ def test_a_ledger_that_another_wrote_within_the_hook_is_read_before_a_decision(f
 def test_a_write_that_is_refused_closes_the_ledger_and_fails_no_hook(folder, version):
     world = first_world(version, None, folder)
     before = world.ledger_text
-    with world.in_hook('app/1'):
-        with pytest.raises(LedgerClosed):
-            juju.Juju().write_ledger(Ledger(9))
+    with world.in_hook('app/1'), pytest.raises(LedgerClosed):
+        juju.Juju().write_ledger(Ledger(9))
 
     assert world.ledger_text == before
 
@@ -65,7 +64,8 @@ def test_a_unit_that_is_dying_is_not_gone(folder, version):
         world.hook(unit, Operation('update-status'))
 
     assert '"app/1",2' in world.ledger_text
-    assert not world.faults and world.at_work == {'app/1'}
+    assert not world.faults
+    assert world.at_work == {'app/1'}
 
 
 @both
@@ -79,13 +79,13 @@ def test_nobody_is_gone_because_a_new_leader_has_not_joined_him(folder, version)
         world.hook('app/2', Operation(name))
 
     assert '"app/1",2' in world.ledger_text
-    assert not world.faults and world.at_work == {'app/1'}
+    assert not world.faults
+    assert world.at_work == {'app/1'}
 
 
 def test_a_hook_in_this_process_cannot_hide_a_call_that_no_juju_would_answer(folder):
     """Where relation-get raises a ValueError, charmhelpers answers None; and a charm may catch anything."""
     world = first_world(3, None, folder)
     for words in (['storage-get'], ['relation-get', '-o/x'], ['relation-get', '\x00'], ['juju-log', '\x00']):
-        with pytest.raises((Untold, AssertionError)):
-            with world.in_hook('app/0'), suppress(Exception):
-                subprocess.check_output(words)
+        with pytest.raises((Unanswered, AssertionError)), world.in_hook('app/0'), suppress(Exception):
+            subprocess.check_output(words)

@@ -2,6 +2,7 @@
 
 import pytest
 from charms.layer.coordinator import rules, wire
+from charms.layer.coordinator.compat import deciding
 from charms.layer.coordinator.policy import DEFAULTS, Policy, from_options
 from charms.layer.coordinator.rules import Claim, Ledger, Ticket
 from hypothesis import given
@@ -281,6 +282,10 @@ def per_lock(*wishes):
     }
 
 
+def decided(ledger, claims, committed, decide, gone=frozenset()):
+    return deciding.growing(decide)(ledger, claims, committed, gone)
+
+
 def alone(question):
     """A policy: one unit holds locks at a time."""
     return not [unit for unit, locks in question.grants.items() if locks and unit != question.unit]
@@ -290,7 +295,7 @@ def test_a_policy_is_asked_in_the_order_of_the_requests_and_told_who_holds_and_w
     asked = []
     said = per_lock(('app/2', 'b', 1, 0), ('app/0', 'a', 1, 0), ('app/1', 'a', 1, 0))
 
-    ledger = rules.decided(Ledger(), said, said, lambda question: not asked.append(question))
+    ledger = decided(Ledger(), said, said, lambda question: not asked.append(question))
 
     assert [(q.lock, q.unit, sorted(q.granted), q.queue) for q in asked] == [
         ('b', 'app/2', [], ('app/2',)),
@@ -298,25 +303,25 @@ def test_a_policy_is_asked_in_the_order_of_the_requests_and_told_who_holds_and_w
         ('a', 'app/1', ['app/0'], ('app/1',)),
     ]
     assert asked[2].grants == {'app/2': {'b': '2026-00'}, 'app/0': {'a': '2026-01'}}
-    assert asked[2].requests == {**asked[2].grants, 'app/1': {'a': '2026-02'}}
+    assert deciding.requests(asked[2].claims) == {**asked[2].grants, 'app/1': {'a': '2026-02'}}
     assert [(ticket.token, ticket.after) for ticket in ledger.tickets] == [(1, ()), (2, ()), (3, ())]
 
 
 def test_what_a_policy_grants_is_held_beside_what_is_held():
     said = per_lock(('app/0', 'a', 1, 0), ('app/1', 'a', 1, 0), ('app/2', 'b', 1, 0))
 
-    ledger = rules.decided(Ledger(), said, said, lambda question: True)
+    ledger = decided(Ledger(), said, said, lambda question: True)
 
     assert holders(ledger, said) == ['app/0', 'app/1', 'app/2']
 
 
 def test_a_ticket_of_a_policy_waits_for_what_the_leader_releases_in_that_hook_whatever_the_lock():
     before = per_lock(('app/0', 'a', 1, 0), ('app/1', 'b', 1, 0))
-    ledger = rules.decided(Ledger(), before, before, alone)
+    ledger = decided(Ledger(), before, before, alone)
     assert [ticket.unit for ticket in ledger.tickets] == ['app/0']
     truth = {**before, ('app/0', 'a'): Claim(1, 1)}
 
-    ledger = rules.decided(ledger, truth, before, alone)
+    ledger = decided(ledger, truth, before, alone)
 
     assert ledger.tickets[1].after == (1,)
     assert holders(ledger, before) == ['app/0']  # as app/1 sees it until the hook has succeeded
@@ -330,7 +335,7 @@ def test_a_ticket_of_a_policy_waits_for_all_that_no_policy_gave():
     for ledger in (grown(fifo), spoilt):
         said = {**fifo, **per_lock(('app/2', 'a', 1, 0))}
 
-        after = rules.decided(ledger, said, said, lambda question: True)
+        after = decided(ledger, said, said, lambda question: True)
 
         assert after.tickets[-1].unit == 'app/2'
         assert 'app/2' not in holders(after, said)
@@ -339,9 +344,9 @@ def test_a_ticket_of_a_policy_waits_for_all_that_no_policy_gave():
 
 def test_a_ticket_given_without_a_policy_waits_for_those_of_a_policy():
     said = {**per_lock(('app/0', 'a', 1, 0)), **{('app/1', ''): Claim(1, 0, LOCKS)}}
-    ledger = rules.decided(Ledger(), per_lock(('app/0', 'a', 1, 0)), {}, lambda question: True)
+    ledger = decided(Ledger(), per_lock(('app/0', 'a', 1, 0)), {}, lambda question: True)
 
-    ledger = rules.decided(ledger, said, said, lambda question: True)  # app/1 has no policy yet
+    ledger = decided(ledger, said, said, lambda question: True)  # app/1 has no policy yet
 
     assert [(ticket.queue, ticket.after) for ticket in ledger.tickets] == [('a', ()), ('', None)]
     assert holders(ledger, said) == ['app/0']
@@ -352,14 +357,14 @@ def test_a_policy_gives_nothing_where_the_ledger_cannot_be_read_or_is_full():
     full = Ledger(1, (Ticket(1, 'x', 'y' * rules.MAX_BYTES, 1),))
 
     for ledger in (rules.UNREADABLE, full):
-        assert rules.decided(ledger, said, said, lambda question: True) == ledger
+        assert decided(ledger, said, said, lambda question: True) == ledger
 
 
 def test_units_that_are_gone_are_not_asked_about_and_lose_their_tickets():
     said = per_lock(('app/0', 'a', 1, 0), ('app/1', 'a', 1, 0), ('app/2', 'a', 1, 0))
-    ledger = rules.decided(Ledger(), per_lock(('app/0', 'a', 1, 0)), {}, alone)
+    ledger = decided(Ledger(), per_lock(('app/0', 'a', 1, 0)), {}, alone)
 
-    ledger = rules.decided(ledger, said, said, alone, frozenset({'app/0', 'app/1'}))
+    ledger = decided(ledger, said, said, alone, frozenset({'app/0', 'app/1'}))
 
     assert [ticket.unit for ticket in ledger.tickets] == ['app/2']
 

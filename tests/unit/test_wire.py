@@ -4,8 +4,7 @@ import json
 
 import pytest
 from charms.layer.coordinator import rules, wire
-from charms.layer.coordinator.rules import Claim, Ledger, Ticket
-from charms.layer.coordinator.wire import Local
+from charms.layer.coordinator.rules import Claim, Ledger, Ticket, UnitState
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -66,18 +65,26 @@ def test_a_ledger_is_read_back_as_it_was_written(ledger):
 @given(owns, owns, st.booleans())
 def test_what_a_unit_remembers_is_read_back_as_it_was_written(own, theirs, led):
     peers = tuple(sorted((('app/1', queue), claim) for queue, claim in theirs.items()))
-    local = Local(tuple(sorted(own.items())), (), peers, led, not led)
+    state = UnitState(tuple(sorted(own.items())), (), peers, led, not led)
 
-    assert wire.local(wire.local_text(local), 'here') == (local, ())
+    assert wire.state(json.loads(json.dumps(wire.state_value(state))), 'here') == (state, ())
 
 
 @settings(max_examples=5 * settings().max_examples)
 @given(rubbish)
 def test_any_text_is_read_as_something_or_reported_and_never_raises(text):
-    for read in (wire.claims, wire.ledger, wire.local):
+    for read in (wire.claims, wire.ledger):
         found, problems = read(text, 'databag of app/3')
         assert found or problems or not text or found in ({}, None) or found == Ledger()
         assert all('databag of app/3' in told and 'expected' in told and 'found' in told for told in problems)
+
+
+@given(anything)
+def test_any_value_in_place_of_what_a_unit_remembers_is_reported(found):
+    state, problems = wire.state(found, 'the local store')
+
+    assert state is None
+    assert problems or found is None
 
 
 @settings(max_examples=3 * settings().max_examples)

@@ -3,13 +3,12 @@
 import os
 from subprocess import check_call
 
+from charmhelpers.coordinator import Serial
 from charmhelpers.core import hookenv
+from charms.reactive import clear_flag, set_flag, when
 
 # It asks /var/lib/juju for the version of an agent, which this machine has not.
 hookenv.juju_version = lambda: os.environ['JUJU_VERSION']
-
-from charmhelpers.coordinator import Serial
-from charms.reactive import clear_flag, set_flag, when
 
 coordinator = Serial()  # books its own initialize() and handle() at the start of the hook
 
