@@ -399,7 +399,7 @@ def test_any_text_under_the_old_keys_is_read_or_reported(text):
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 1)), max_size=3))
 def test_old_code_can_read_whatever_it_is_told(claims):
     own = {
-        str(number): rules.Claim(1, 0, (('lock', port.now()),), kept, token)
+        str(number): rules.Claim(1, 0, (('lock', port.utc().strftime(port.TIME_FORM)),), kept, token)
         for number, (kept, token) in enumerate(claims)
     }
 
