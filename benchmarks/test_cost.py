@@ -167,7 +167,7 @@ class Port(juju.Juju):
         return state
 
     def ledger(self):
-        return ledger_in(self.book.read())
+        return ledger_in(self.read_shared(self.ledger_key))
 
 
 class Queue:
@@ -189,7 +189,8 @@ class Queue:
             operation = Operation('coordinator-relation-changed', news, with_relation=True)
         agent = inprocess.agent_of(self.controller, unit)
         with inprocess.in_hook(agent, operation, self.home(unit)) as hook:
-            session = Session(Port(self.remembered), Snapshot(juju.context()), Policy())
+            port = Port(self.remembered)
+            session = Session(port, Snapshot(juju.context()), Policy(), port.log)
             session.look()
             session.begin()
             if ask:
