@@ -474,19 +474,20 @@ def work():
         assert '"other","app/0",-3' in made.controller.leader_settings['coordinator-ledger'].replace(' ', '')
 
 
-def test_a_local_store_that_is_no_database_is_put_aside_and_nothing_held_is_lost(model, example):
+def test_a_local_store_that_is_no_json_is_put_aside_and_nothing_held_is_lost(model, example):
     made = begun(model, example, units=3)
     watch = Watch(made)
     made.configure(memory=2)
     made.run(until=lambda: len(watch.turns) == 1)
     waiting = next(unit for unit in made.units if not watch.served(unit))
 
-    (made._charm_dir(waiting) / '.coordinator.db').write_bytes(b'rubbish' * 1000)
+    (made._charm_dir(waiting) / '.coordinator.json').write_bytes(b'rubbish' * 1000)
     made.run()
 
     watch.check()
     assert [watch.served(unit) for unit in made.units] == [1, 1, 1]
-    assert made.log_of(waiting, 'expected an SQLite database')
+    assert made.log_of(waiting, 'local store .coordinator.json: expected JSON with its checksum')
+    assert (made._charm_dir(waiting) / '.coordinator.json.unreadable').exists()
     assert not any(event.what == 'fails' for event in made.history)
 
 
