@@ -333,7 +333,7 @@ def appended_by_what_is_said(ledger, claims, committed, *rest):
     history(NOTHING_RELEASED, releases=True),
 )  # fmt: skip
 def committed_though_the_hook_may_fail(self):
-    return self._with_peers(self.state.own)
+    return self.claims
 
 
 @broken(
@@ -342,8 +342,8 @@ def committed_though_the_hook_may_fail(self):
 )  # fmt: skip
 def begin_hook_and_release():
     unbroken()
-    session = _session()
-    session._say(session._after_turns(session.turns, frozenset()))
+    mine = _session()
+    mine._say(mine._after_turns(mine.turns, frozenset()))
 
 
 @broken(
@@ -577,7 +577,7 @@ def show_and_clear_nothing(requested, granted):
 def request_in_any_phase(self, lock):
     if lock not in self.requested:
         self._ask(lock)
-        self._tell_changes()
+        self._show_locks()
     return self.turn(lock) is not None
 
 

@@ -85,8 +85,8 @@ def noticed(code: int, output: str) -> str:
             if found
             else ''
         )
-    failed = re.search(r'^FAILED tests/(\S+)(.*)', output, re.M)
-    if code != FAILED or not failed or any(word in failed.group(2) for word in OUR_MISTAKES):
+    failed = re.search(r'^FAILED tests/(.+?)( - .*)?$', output, re.M)
+    if code != FAILED or not failed or any(word in (failed.group(2) or '') for word in OUR_MISTAKES):
         return ''
     return failed.group(1)
 

@@ -1,8 +1,10 @@
 """The table of broken rules does not rot, and what `make mutants` reports is so."""
 
+import ast
 import builtins
 import dis
 import inspect
+import re
 from types import CodeType
 
 import pytest
@@ -31,6 +33,28 @@ def test_a_replacement_uses_only_names_of_the_module_that_it_is_put_into(entry):
     known = {*vars(broken.place(entry.where).module), *vars(builtins), 'unbroken'}
 
     assert names(entry.instead.__code__) <= known
+
+
+def attributes(entry):
+    """Return where a replacement takes an attribute of a module, or of self: whose, and its name."""
+    for node in ast.walk(ast.parse(broken.source(entry.instead))):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            yield node.value.id, node.attr
+
+
+@each_function
+def test_what_a_replacement_takes_from_a_module_or_from_self_is_there(entry):
+    at = broken.place(entry.where)
+    of_self = set(dir(at.owner))
+    for base in inspect.getmro(at.owner) if inspect.isclass(at.owner) else ():
+        if base.__module__.startswith(broken.LIBRARY):
+            of_self.update(re.findall(r'\bself\.(\w+)', inspect.getsource(base)))
+    for whose, name in attributes(entry):
+        module = vars(at.module).get(whose)
+        if whose == 'self':
+            assert name in of_self
+        elif inspect.ismodule(module):
+            assert hasattr(module, name)
 
 
 @each_function

@@ -290,7 +290,7 @@ def test_units_of_a_subordinate_take_turns_too(model, example, juju):
     watch = Watch(made)
 
     made.configure(memory=2)
-    made.elect(after_s=70)
+    made.elect(after_s=40)
     made.run()
 
     watch.check()
