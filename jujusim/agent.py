@@ -46,7 +46,7 @@ class Remote:
 
 @dataclass
 class Local:
-    """What the agent has processed. Persisted over an agent restart unless said otherwise (R13)."""
+    """What the agent has processed; it outlives a restart of the agent, except where noted (R13)."""
 
     installed: bool = False
     created: bool = False
@@ -115,7 +115,7 @@ class Agent:
         return Operation(name, unit, departing, version, with_relation=True)
 
     def _leader_settings_changed(self) -> bool:
-        """R18."""
+        """Tell whether leader-settings-changed is due (R18)."""
         local, remote = self.local, self.remote
         if self.controller.juju == 4 or remote.dying or local.leads:
             return False
@@ -135,7 +135,7 @@ class Agent:
         return operation
 
     def _leaving(self) -> Operation:
-        """R21: departed for every peer known, each naming this unit; no broken; stop; remove."""
+        """Return a leaving unit's next hook: departed for every known peer, then stop, then remove (R21)."""
         if self.local.changed_pending:
             return self._changed(self.local.changed_pending)
         for peer in sorted(self.local.members):
@@ -143,7 +143,11 @@ class Agent:
         return Operation('remove' if self.local.stopped else 'stop')
 
     def _relation_operation(self, members: Dict[str, int]) -> Optional[Operation]:
-        """R4: changed after joined, then departed, application, joined, changed; names sort as text."""
+        """Return the relation's next hook, if one is due.
+
+        First the changed that follows a joined, then departed, the application's
+        changed, joined, changed; units in the order of their names as text (R4).
+        """
         local, remote = self.local, self.remote
         if local.changed_pending:
             return self._changed(local.changed_pending)
@@ -165,7 +169,7 @@ class Agent:
     # What a hook sees
 
     def context(self, operation: Operation) -> 'Context':
-        """R6: building a context drops the member's cache whose own joined or changed this is."""
+        """Return a hook's context; joined and changed drop what was cached of their member (R6)."""
         if operation.name.endswith(('-joined', '-changed')):
             self.member_cache.pop(operation.remote_unit, None)
         members = set(self.local.members)
@@ -214,7 +218,7 @@ class Agent:
             local.app_version = operation.version
 
     def restart(self) -> None:
-        """R13: the agent process restarts: caches are gone, what was persisted stays."""
+        """Restart the agent process: caches are gone, what was persisted stays (R13)."""
         self.member_cache.clear()
         self.update_status_due = False
         self.local.leader_settings = 0
@@ -249,7 +253,7 @@ class Context:
         return self.controller.units[self.agent.name].connected and not self.cut_off
 
     def is_leader(self) -> bool:
-        """R15: asks each time while True; one False lasts for the hook."""
+        """Return what is-leader answers: asked each time, until one False lasts for the hook (R15)."""
         if self.controller.leader != self.agent.name or not self.connected:
             self.minion = True
         return not self.minion
@@ -273,7 +277,7 @@ class Context:
         return self._own
 
     def app_settings(self) -> Dict[str, str]:
-        """The leader reads its local copy with its own writes; others the controller, once a hook."""
+        """Return the application's databag as first read in this hook, on the leader with its own writes."""
         if self._app is None:
             self._app = dict(self.controller.app_settings)
         return self._app
@@ -285,16 +289,16 @@ class Context:
         return self._leader_settings
 
     def forget_leader_settings(self) -> None:
-        """R9: a leader-set of this hook refreshes what its leader-get answers."""
+        """Let leader-get read again, after a leader-set of this hook (R9)."""
         self._leader_settings = None
 
     def commit(self) -> None:
-        """R8: everything buffered, in one batch. Raises model.NotLeader (R10)."""
+        """Commit all that the hook wrote, in one batch (R8). Raises model.NotLeader (R10)."""
         self.controller.commit(self.agent.name, self._own, self._app if self.app_written else None)
 
 
 def environment(agent: Agent, operation: Operation, charm_dir: str, version: str) -> Dict[str, str]:
-    """R29: the environment is made, not inherited."""
+    """Return the environment of a hook; nothing of it is inherited (R29)."""
     context = 'action' if operation.action else operation.name
     env = {
         'CHARM_DIR': charm_dir,

@@ -93,7 +93,7 @@ class Hooked(Watched):
         )
 
     def _next(self, name: str) -> None:
-        """R1: one operation at a time, chosen from scratch after each."""
+        """Begin a unit's next operation, if it is idle; each is chosen from scratch (R1)."""
         unit = self.controller.units[name]
         if name in self.running or name in self._lost or unit.life == 'dead' or not unit.connected:
             return
@@ -193,7 +193,7 @@ class Hooked(Watched):
         self._answer(execution, found is not None, *(found or tools.Answer()))
 
     def _die(self, execution: Execution, why: str) -> None:
-        """R12: a killed hook runs again, without error."""
+        """Kill a hook; it runs again, and the unit is not in error (R12)."""
         self._tell(execution.unit, 'is killed', why)
         self._kill(execution.unit)
         self._wake(execution.unit, 1.0)
@@ -223,7 +223,7 @@ class Hooked(Watched):
         return left > 0
 
     def _finish(self, execution: Execution, code: int, why: str) -> None:
-        """R8, R10-R12: flush on success, error otherwise."""
+        """End a hook: commit what it wrote if it succeeded, else put the unit in error (R8, R10-R12)."""
         if execution.killed:
             return
         name, operation, agent = execution.unit, execution.operation, execution.context.agent
@@ -288,7 +288,7 @@ class Hooked(Watched):
                 execution.child.kill()
 
     def _bury(self, name: str) -> None:
-        """R20, R21: Dead at last; leadership is revoked; peers on 4.0 never hear of it."""
+        """Let a unit be dead: it loses leadership, and on Juju 4 its peers never hear of it (R20, R21)."""
         self.controller.units[name].life = 'dead'
         self.controller.units[name].departing |= self.controller.juju == 3
         if self.controller.juju == 3:
@@ -299,7 +299,7 @@ class Hooked(Watched):
             self._fill_vacancy()
 
     def _reconnect(self, name: str) -> None:
-        """R13, R16: the agent's workers restart, the one that claims the lease too."""
+        """Connect a unit again: its agent restarts, and claims the lease if nobody has it (R13, R16)."""
         if name in self._lost or self.now < self._cut_until[name]:
             return
         self.controller.units[name].connected = True

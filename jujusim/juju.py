@@ -190,7 +190,7 @@ class Juju(Hooked):
         self._wake(unit)
 
     def resolve(self, unit: str, retry: bool = True) -> None:
-        """R11: `juju resolve`, or `--no-retry`: the hook counts as done without running."""
+        """Do `juju resolve`; without a retry, the failed hook counts as done (R11)."""
         agent = self.agents[unit]
         if agent.local.in_error and agent.local.pending:
             self._tell(unit, 'resolved', '' if retry else 'no retry')
@@ -200,7 +200,7 @@ class Juju(Hooked):
             self._wake(unit, 0.0)
 
     def remove_unit(self, unit: str) -> None:
-        """R20, R21: the unit is dying; on 2.9-3.x its peers are told at once."""
+        """Let a unit leave with all its hooks; on 2.9-3.x its peers learn it at once (R20, R21)."""
         record = self.controller.units[unit]
         record.life = 'dying'
         record.departing = self.controller.juju == 3
@@ -210,7 +210,7 @@ class Juju(Hooked):
         self._tell(unit, 'is removed')
 
     def lose_unit(self, unit: str, force: bool = False) -> None:
-        """The machine dies without a hook. With force: `juju remove-unit --force`, too."""
+        """Let a unit's machine die without a hook; with force, do `juju remove-unit --force` too."""
         self._kill(unit)
         self.controller.units[unit].connected = False
         self._lost.add(unit)
@@ -221,7 +221,7 @@ class Juju(Hooked):
     # What else goes wrong
 
     def partition(self, unit: str, seconds: float) -> None:
-        """R16: the agent loses the controller; tools fail, commits fail, the lease runs out."""
+        """Cut a unit off: its tools and commits fail, and its lease runs out (R16)."""
         self.controller.units[unit].connected = False
         if unit in self.running:
             self.running[unit].context.cut_off = True
@@ -230,25 +230,25 @@ class Juju(Hooked):
         self._soon(seconds, lambda: self._reconnect(unit))
 
     def fail_hook(self, unit: str, hook: str = '', times: int = 1) -> None:
-        """Let this unit's next hooks of that name (any, without a name) exit 1 after all they did."""
+        """Let this unit's next hooks of that name exit 1 after all they did; without a name, any hooks."""
         self._faults['fail ' + hook, unit] = times
 
     def crash_hook(self, unit: str, at_call: int) -> None:
-        """R12: kill the process of this unit's next hook at its n-th tool call; it runs again."""
+        """Kill the process of this unit's next hook at its n-th tool call; it runs again (R12)."""
         self._crashes[unit] = at_call
 
     def kill_hook(self, unit: str) -> None:
-        """R12: kill the process of the hook that this unit runs now, if any; it runs again."""
+        """Kill the process of the hook that this unit runs now, if any; it runs again (R12)."""
         execution = self.running.get(unit)
         if execution and not execution.operation.action:
             self._die(execution, 'by a signal')
 
     def lose_commit(self, unit: str) -> None:
-        """R11, R12: the next hook of this unit succeeds and its flush fails."""
+        """Let this unit's next hook succeed, and lose what it wrote (R11, R12)."""
         self._faults['lose', unit] = 1
 
     def repeat_commit(self, unit: str) -> None:
-        """R12: the next hook's flush lands, the agent dies before it notes so, the hook runs again."""
+        """Commit this unit's next hook and run it again: its agent dies before it notes that (R12)."""
         self._faults['repeat', unit] = 1
 
     def fail_command(self, unit: str, command: str, times: int = 1) -> None:

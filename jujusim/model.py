@@ -56,7 +56,7 @@ class Controller:
     # Databags
 
     def version(self, unit: str) -> int:
-        """R25: a counter up to 3.x, a hash of the content on 4.0 (A→B→A is invisible)."""
+        """Return the version of a unit's databag: a counter up to 3.x, a hash of the content on 4 (R25)."""
         bag = self.units[unit]
         return bag.writes if self.juju == 3 else _hash(bag.settings)
 
@@ -67,7 +67,7 @@ class Controller:
         return self.app_writes if self.juju == 3 else _hash(self.app_settings)
 
     def enter_scope(self, unit: str) -> None:
-        """R19: after install, before the unit's own relation-created."""
+        """Let a unit enter the relation, after install and before its own relation-created (R19)."""
         bag = self.units[unit]
         bag.entered_scope = True
         address = address_of(unit)
@@ -78,12 +78,12 @@ class Controller:
         self._notify('scope', unit)
 
     def in_scope(self, unit: str) -> bool:
-        """Whether peers have the unit as a member (R20): on 4.0 they keep it for ever."""
+        """Tell whether peers have the unit as a member (R20); on Juju 4 they keep it for ever."""
         bag = self.units[unit]
         return bag.entered_scope and not bag.departing
 
     def commit(self, unit: str, settings: Optional[Dict[str, str]], app: Optional[Dict[str, str]]) -> None:
-        """R8, R10: one atomic batch; with application settings in it, only for the leader."""
+        """Commit what a hook wrote, all or nothing; `app` is accepted from the leader only (R8, R10)."""
         if app is not None and self.leader != unit:
             raise NotLeader('{} is not leader of {}'.format(unit, self.app))
         bag = self.units[unit]
@@ -102,7 +102,7 @@ class Controller:
     # Leader settings, 2.9-3.x
 
     def write_leader_settings(self, unit: str, changes: Dict[str, Optional[str]]) -> None:
-        """R9: at once, atomic per call, only for the lease holder; a no-op is silent."""
+        """Write leader settings at once, from the leader only; a no-op wakes no unit (R9)."""
         if self.leader != unit:
             raise NotLeader('{} is not leader of {}'.format(unit, self.app))
         after = {**self.leader_settings, **{key: value for key, value in changes.items() if value}}
@@ -117,7 +117,7 @@ class Controller:
     # Lives
 
     def goal_units(self) -> Dict[str, Unit]:
-        """R23: alive and dying units, dead ones omitted."""
+        """Return the units that goal-state lists: alive and dying ones (R23)."""
         return {name: unit for name, unit in self.units.items() if unit.life != 'dead'}
 
     def set_leader(self, unit: Optional[str]) -> None:

@@ -43,7 +43,7 @@ def warm_up() -> None:
 
 
 class Child:
-    """A hook's process, as the model sees it: a message, then it waits for the answer."""
+    """A hook's process, as the model sees it: it sends a message, then waits for the answer."""
 
     def __init__(
         self, script: str, env: Dict[str, str], now: float, log_path: str, counted: Tuple[str, ...] = ()
@@ -210,7 +210,7 @@ class _Datetime(datetime.datetime):
 
 
 def exit_message(run: Callable[[], None]) -> Tuple[Any, ...]:
-    """Run a hook's file; return the message that it ended, with its exit code and why."""
+    """Run a hook's file; return the message that says how it ended: its exit code, and why."""
     code, why = 1, ''
     try:
         run()
@@ -223,7 +223,7 @@ def exit_message(run: Callable[[], None]) -> Tuple[Any, ...]:
 
 
 def _run(script: str, env: Dict[str, str], line: _Line, now: float, log_path: str) -> NoReturn:
-    """Be the hook. Never returns into the parent's code."""
+    """Run the hook in this process, and never return into the parent's code."""
 
     def ask(message: Tuple[Any, ...]) -> Tuple[Any, ...]:
         line.send(message)

@@ -53,7 +53,7 @@ class Watched(Timeline):
     # Watchers (R3)
 
     def _notify(self, channel: str, unit: str) -> None:
-        """A controller's change is on its way to every agent that watches it."""
+        """Send a change to every agent that watches it; each gets it after a delay of its own."""
         for name in self.agents:
             if channel == 'leadership':
                 if name == unit:
@@ -66,7 +66,7 @@ class Watched(Timeline):
         self._soon(self._delay(), lambda: self._arrive(name, channel, unit))
 
     def _arrive(self, name: str, channel: str, unit: str) -> None:
-        """The snapshot takes the value of now: later values overwrite earlier ones."""
+        """Deliver the value as it is now: a later one replaces an earlier one."""
         if not self.controller.units[name].connected:
             if name not in self._lost:
                 self._soon(1.0, lambda: self._arrive(name, channel, unit))
@@ -104,7 +104,7 @@ class Watched(Timeline):
             self._tell(chosen, 'leads')
 
     def may_lead(self, name: str) -> bool:
-        """Whether a unit can hold the lease now; a test may put a stricter rule in its place."""
+        """Tell whether a unit can hold the lease now; a test may put a stricter rule in its place."""
         unit = self.controller.units[name]
         return unit.connected and unit.life != 'dead'
 
@@ -114,7 +114,7 @@ class Watched(Timeline):
         ]
 
     def _fill_vacancy(self) -> None:
-        """Where nobody holds the lease, an agent claims it before long."""
+        """Let an agent claim the lease before long, if no unit holds it."""
 
         def claim() -> None:
             if self.controller.leader is None:
@@ -124,7 +124,7 @@ class Watched(Timeline):
             self._soon(self.random.uniform(0.1, 1.0), claim)
 
     def _renew(self) -> None:
-        """The lease holds for LEASE_S from now; the holder's agent comes again after RENEW_S."""
+        """Renew the lease for LEASE_S from now, and do so again after RENEW_S."""
         self._renewals += 1
         holder, renewal = self.controller.leader, self._renewals
 

@@ -388,7 +388,7 @@ def gone_where_not_met(self):
 
 @broken(
     'gone', 'a unit that is not in relation-list is gone', 'juju.Juju.living',
-    'unit/test_juju.py::test_nobody_is_gone_because_a_new_leader_has_not_joined_him',
+    'unit/test_juju.py::test_no_unit_is_gone_because_a_new_leader_has_not_joined_it',
 )  # fmt: skip
 def living_where_met(self):
     return self.related_units() | {self.unit}

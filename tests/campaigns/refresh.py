@@ -5,8 +5,8 @@ one, in any order, while they roll, and things go wrong: hooks fail, are killed 
 units come and go, and leadership moves, but only to units that run the new code: the old pair is not safe
 where it moves between its own.
 
-    .venv/bin/python tests/campaigns/refresh.py 300       histories 1 to 300
-    .venv/bin/python tests/campaigns/refresh.py 300 301   tells history 300
+    PYTHONPATH=lib:. .venv/bin/python tests/campaigns/refresh.py 300       histories 1 to 300
+    PYTHONPATH=lib:. .venv/bin/python tests/campaigns/refresh.py 300 301   tells history 300
 """
 
 import json

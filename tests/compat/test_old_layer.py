@@ -234,7 +234,7 @@ def test_it_counts_on_where_another_unit_leads(old):
     assert made.controller.leader_settings['mine-released-counts'] == '{"restart": 3}'
 
 
-def test_on_juju_4_a_class_that_needs_leader_get_is_told_of_and_the_unit_goes_on(old):
+def test_on_juju_4_a_class_that_needs_leader_get_is_reported_and_the_unit_goes_on(old):
     made = old(ASK + RESTART, juju=4, module=TELLING, **{'class': 'mine.Telling'})
     watch = Watch(made)
     made.configure(go=1)
@@ -247,7 +247,7 @@ def test_on_juju_4_a_class_that_needs_leader_get_is_told_of_and_the_unit_goes_on
 
 
 @both
-def test_a_class_whose_save_needs_leader_set_is_told_of_and_the_unit_goes_on(old, juju):
+def test_a_class_whose_save_needs_leader_set_is_reported_and_the_unit_goes_on(old, juju):
     module = TELLING.replace("json.loads(hookenv.leader_get(KEY) or '{}')", '{}')
     made = old(ASK + RESTART, juju=juju, module=module, **{'class': 'mine.Telling'})
     watch = Watch(made)
@@ -648,7 +648,7 @@ def test_a_leader_elected_in_the_middle_of_its_hook_writes_over_nothing(pair, mo
 
 
 @beside
-def test_a_new_leader_that_has_joined_nobody_takes_nobody_for_gone(pair, module):
+def test_a_new_leader_that_has_joined_no_peer_regards_none_as_gone(pair, module):
     """New leader with an empty relation-list."""
     made = pair(module, asks="go and unit != 'app/0'")
     watch = Watch(made, slots=99)

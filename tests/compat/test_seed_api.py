@@ -425,7 +425,7 @@ def test_row_18_each_release_is_told_once_on_the_leader(begun, module, juju):
 
 
 @pytest.mark.parametrize('module, juju', [(OURS, 3), (SEED, 3), (OURS, 4)])
-def test_row_18_a_unit_that_is_gone_is_told_of_as_released(begun, module, juju):
+def test_row_18_a_unit_that_is_gone_is_reported_as_released(begun, module, juju):
     plan = (
         RELEASED + "    if unit == 'app/1' and serial.granted('a'):\n        check_call(['work', '999999'])\n"
     )

@@ -486,7 +486,8 @@ def test_a_local_store_that_is_no_json_is_put_aside_and_nothing_held_is_lost(mod
 
     watch.check()
     assert [watch.served(unit) for unit in made.units] == [1, 1, 1]
-    assert made.log_of(waiting, 'expected JSON with its checksum')
+    assert made.log_of(waiting, 'local store .coordinator.json: expected JSON with its checksum')
+    assert (made._charm_dir(waiting) / '.coordinator.json.unreadable').exists()
     assert not any(event.what == 'fails' for event in made.history)
 
 

@@ -218,7 +218,7 @@ def test_a_local_store_that_names_no_unit_is_not_believed(unit):
 
 
 @pytest.mark.parametrize('missing', ['own', 'committed', 'claims', 'led', 'published'])
-def test_half_a_local_store_is_not_taken_for_a_unit_that_asked_for_nothing(missing):
+def test_half_a_local_store_is_not_read_as_a_unit_that_asked_for_nothing(missing):
     """'{}' was believed: a held lock was neither used nor released, and the next ask had a number of old."""
     whole = wire.state_value(rules.UnitState())
     assert wire.state(whole, 'here') == (rules.UnitState(), ())

@@ -162,3 +162,20 @@ def test_every_link_of_a_page_leads_to_a_file_and_a_heading(page):
             broken.append(target)
 
     assert broken == []
+
+
+def test_every_test_and_every_make_target_that_a_page_names_exists():
+    there = {
+        name
+        for folder in ('tests', 'jujusim', 'benchmarks')
+        for path in (ROOT / folder).rglob('test_*.py')
+        for name in [
+            path.stem,
+            *re.findall(r'^def (test_\w+)', path.read_text(encoding='utf-8'), re.MULTILINE),
+        ]
+    }
+    targets = set(re.findall(r'^([a-z-]+):', (ROOT / 'Makefile').read_text(encoding='utf-8'), re.MULTILINE))
+    for page in PAGES:
+        code = '\n'.join(re.findall(r'`([^`\n]+)`', prose(page)))
+        assert set(re.findall(r'\btest_\w+', code)) - {'test_', 'test_my_charm'} <= there, page
+        assert set(re.findall(r'\bmake ([a-z-]+)', code)) <= targets, page

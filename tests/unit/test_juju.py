@@ -69,7 +69,7 @@ def test_a_unit_that_is_dying_is_not_gone(folder, version):
 
 
 @both
-def test_nobody_is_gone_because_a_new_leader_has_not_joined_him(folder, version):
+def test_no_unit_is_gone_because_a_new_leader_has_not_joined_it(folder, version):
     """Its relation-list is empty at first."""
     world = first_world(version, 'app/1', folder)
     world.controller.set_leader('app/2')

@@ -119,7 +119,7 @@ def test_a_bad_entry_of_a_claim_costs_that_entry_alone():
 @pytest.mark.parametrize(
     'text', ['{"v": 2, "token": 1, "tickets": []}', 'x', '[]', '{"v": true, "token": 1, "tickets": []}']
 )
-def test_a_ledger_that_cannot_be_read_is_not_taken_for_an_empty_one(text):
+def test_a_ledger_that_cannot_be_read_is_not_read_as_an_empty_one(text):
     ledger, problems = wire.ledger(text, 'here')
 
     assert ledger == rules.UNREADABLE
