@@ -14,6 +14,7 @@ from tests.deploy import COUNTED, IMPORTS, ROOT, assemble, machine
 MEASURED = (
     'tests/unit/test_juju.py',
     'tests/unit/test_rules.py',
+    'tests/unit/test_store.py',
     'tests/unit/test_wire.py',
     'tests/hooks/test_charm.py',
     'tests/hooks/test_found.py',
