@@ -59,6 +59,7 @@ def restart():
 """
 ALONE = """
 import os, sys, time
+sys.path.insert(0, 'lib')
 from charmhelpers.core import hookenv
 from charms.layer import basic
 import charms.reactive
