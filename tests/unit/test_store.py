@@ -1,7 +1,9 @@
 """The local store: one file, written at once, shared by the processes of one unit."""
 
 import json
+import os
 import tempfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -54,7 +56,7 @@ def test_a_write_that_is_cut_off_leaves_the_file_as_it_was(folder, monkeypatch):
     def cut_off(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(json, 'dump', cut_off)
+    monkeypatch.setattr(os, 'fsync', cut_off)
     with pytest.raises(KeyboardInterrupt):
         store.set('here', 2)
 
@@ -73,6 +75,16 @@ def test_a_file_that_cannot_be_believed_is_put_aside_with_a_sentence(folder):
     store.set('here', 3)
     assert store.get('here') == 3
     assert len(said) == 1
+
+
+@pytest.mark.parametrize('values', [None, 7, [], 'x'])
+def test_values_that_are_no_values_are_put_aside_though_their_checksum_fits(folder, values):
+    text = json.dumps(values, sort_keys=True)
+    checksum = '{:08x}'.format(zlib.crc32(text.encode()))
+    (folder / 'store').write_text(json.dumps({'checksum': checksum, 'values': values}))
+
+    assert Store(str(folder / 'store'), lambda sentence: None).get('here') is None
+    assert (folder / 'store.unreadable').exists()
 
 
 # What a unit remembers

@@ -26,7 +26,6 @@ PEERS = 'coordinator'
 KEY = 'coordinator'
 
 Read = TypeVar('Read')
-MAX_REPORTED = 64
 REFUSED = '{}: refused with exit code {}: this unit leads no more; the next leader gives the tickets'
 _LAST_HOOKS = ('stop', 'remove', '-relation-broken')
 TIME_FORM = '%Y-%m-%d %H:%M:%S.%fZ'
@@ -250,7 +249,7 @@ class Juju:
             checksum = '{:08x}'.format(zlib.crc32(problem.encode('utf-8', 'replace')))
             reported = self.store.get('reported') or []
             if checksum not in reported:
-                self.store.set('reported', [checksum, *reported][:MAX_REPORTED])
+                self.store.set('reported', [checksum, *reported][:64])
                 self.log(problem, hookenv.WARNING)
         return read[0]
 

@@ -59,8 +59,9 @@ class Store:
         with open(self._path, 'rb') as file:
             text = file.read().decode('utf-8', 'replace')
         found = parsed(text)
-        if isinstance(found, dict) and found.get('checksum') == _checksum(found.get('values')):
-            return dict(found['values'])
+        values = found.get('values') if isinstance(found, dict) else None
+        if isinstance(values, dict) and found.get('checksum') == _checksum(values):
+            return values
         # A digit changed on the disk could free what another unit holds, so nothing of it is believed.
         os.replace(self._path, self._path + '.unreadable')
         self._warn(problem('local store ' + self.name, 'JSON with its checksum', text, PUT_ASIDE))
@@ -69,7 +70,7 @@ class Store:
     def _write(self, values: Dict[str, Any]) -> None:
         new = '{}.{}'.format(self._path, os.getpid())
         with open(new, 'w') as file:
-            json.dump({'checksum': _checksum(values), 'values': values}, file, sort_keys=True)
+            file.write(json.dumps({'checksum': _checksum(values), 'values': values}, sort_keys=True))
             file.flush()
             os.fsync(file.fileno())
         os.replace(new, self._path)

@@ -115,9 +115,9 @@ class View:
         """
         everybody = self.port.everybody()
         self._read_claims(sorted(everybody))
-        unfinished = set(rules.unfinished_units(self.ledger, self.claims))
-        self._read_claims(sorted(unfinished - everybody - {self.context.unit, rules.UNNAMED}))
-        self._remember(peers=tuple(peer for peer in self.state.peers if peer[0][0] in everybody | unfinished))
+        heard = everybody.union(rules.unfinished_units(self.ledger, self.claims))
+        self._read_claims(sorted(heard - everybody - {self.context.unit, rules.UNNAMED}))
+        self._remember(peers=tuple(peer for peer in self.state.peers if peer[0][0] in heard))
 
     def _gone(self) -> FrozenSet[str]:
         """Return the units that will never run again, among those that block others or must be reported.
@@ -139,9 +139,9 @@ class View:
 
         A leaver takes no new turn, so its request without a ticket goes too.
         """
-        seated = {(ticket.unit, ticket.queue) for ticket in (self.ledger.tickets if self.ledger else ())}
-        requests = {key for key, claim in self.state.peers if claim.outstanding and key[0] not in leavers}
-        self._remember(peers=tuple(peer for peer in self.state.peers if peer[0] in seated | requests))
+        matter = {(ticket.unit, ticket.queue) for ticket in (self.ledger.tickets if self.ledger else ())}
+        matter |= {key for key, claim in self.state.peers if claim.outstanding and key[0] not in leavers}
+        self._remember(peers=tuple(peer for peer in self.state.peers if peer[0] in matter))
 
     def _awaited_units(self) -> FrozenSet[str]:
         """Return the units that still run a predecessor, as far as a leader without a ledger can see.
