@@ -58,8 +58,7 @@ def restart():
     check_call(['systemctl', 'restart', 'rolling-db'])
 """
 ALONE = """
-import os, sys, time
-sys.path.insert(0, 'lib')
+import os, time
 from charmhelpers.core import hookenv
 from charms.layer import basic
 import charms.reactive
@@ -246,9 +245,8 @@ def run(hook: Hook) -> Cost:
         if status:
             output.seek(0)
             raise RuntimeError('{}: {}'.format(hook.command, output.read().decode()[-2000:]))
-    own = subprocess.check_output(
-        hook.alone, cwd=hook.env['CHARM_DIR'], env=hook.env, stderr=subprocess.DEVNULL
-    )
+    env = {**hook.env, 'PYTHONPATH': 'lib'}
+    own = subprocess.check_output(hook.alone, cwd=env['CHARM_DIR'], env=env, stderr=subprocess.DEVNULL)
     return Cost(1000 * (used.ru_utime + used.ru_stime), 1000 * (ends - begins), float(own.split()[-1]))
 
 
