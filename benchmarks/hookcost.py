@@ -245,7 +245,7 @@ def run(hook: Hook) -> Cost:
         if status:
             output.seek(0)
             raise RuntimeError('{}: {}'.format(hook.command, output.read().decode()[-2000:]))
-    env = {**hook.env, 'PYTHONPATH': 'lib'}
+    env = {**hook.env, 'PYTHONPATH': 'lib:' + hook.env['PYTHONPATH']}
     own = subprocess.check_output(hook.alone, cwd=env['CHARM_DIR'], env=env, stderr=subprocess.DEVNULL)
     return Cost(1000 * (used.ru_utime + used.ru_stime), 1000 * (ends - begins), float(own.split()[-1]))
 
