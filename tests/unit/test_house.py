@@ -179,3 +179,37 @@ def test_every_test_and_every_make_target_that_a_page_names_exists():
         code = '\n'.join(re.findall(r'`([^`\n]+)`', prose(page)))
         assert set(re.findall(r'\btest_\w+', code)) - {'test_', 'test_my_charm'} <= there, page
         assert set(re.findall(r'\bmake ([a-z-]+)', code)) <= targets, page
+
+
+PYTHON = sorted(
+    path
+    for folder in ('lib', 'reactive', 'interfaces', 'jujusim', 'tests', 'benchmarks', 'examples')
+    for path in (ROOT / folder).rglob('*.py')
+)
+
+
+def test_no_test_module_imports_another():
+    for path in PYTHON:
+        tree = ast.parse(path.read_text(encoding='utf-8'))
+        modules = [node.module or '' for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+        modules += [
+            alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
+        ]
+        assert not [module for module in modules if module.split('.')[-1].startswith('test_')], path
+
+
+def test_no_file_edits_the_module_path_but_the_one_that_runs_hooks_in_this_process():
+    edits = re.compile(r'sys\.path(\[[^\]]*\]\s*=|\.insert|\.append|\.extend|\s*=)')
+    found = {path.relative_to(ROOT).parts[0] for path in PYTHON if edits.search(path.read_text('utf-8'))}
+
+    assert found <= {'jujusim'}  # a hook's process has the path of its charm
+
+
+@pytest.mark.parametrize('path', sorted(LAYER.rglob('*.py')), ids=lambda path: path.stem)
+def test_a_file_of_the_layer_has_at_most_450_lines_and_a_function_40(path):
+    text = path.read_text(encoding='utf-8')
+    assert len(text.splitlines()) <= 450
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            said = ast.get_docstring(node, clean=False) or ''
+            assert node.end_lineno - node.lineno - said.count('\n') <= 40, node.name
