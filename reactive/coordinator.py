@@ -1,12 +1,13 @@
 """When the coordinator runs, and nothing about what it decides.
 
-Every hook is treated alike: look at what is true now, raise the flags. No
-event is waited for, so none can be missed.
+Every hook does the same: find out what is true now, and set the flags. The layer
+depends on no particular event, so it can miss none.
 """
 
 from charmhelpers.core import hookenv
 from charms.layer import coordinator
 
-# Before any handler. It also books `end_hook`: booked from here, that runs
-# before charms.reactive saves flags; booked at import, it would run after.
+# It runs before any handler, and books `end_hook`. If that is booked at the start of
+# the hook, it runs before charms.reactive saves flags; booked at import, it would run
+# after.
 hookenv.atstart(coordinator.begin_hook)

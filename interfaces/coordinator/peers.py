@@ -1,16 +1,16 @@
 """The peer relation's class, which does nothing on purpose.
 
-charms.reactive looks for one and logs an error in every hook where it finds
-none. An `Endpoint` would read the data of every peer in each of this
-relation's hooks: N calls a hook. And a name it answers to would be passed as
-an argument to every handler of a `coordinator.…` flag.
+charms.reactive looks for such a class, and logs an error in every hook if there is
+none. An `Endpoint` would read the data of every peer in each of this relation's
+hooks: N calls a hook. And if the class returned an object for its name,
+charms.reactive would pass that to every handler of a `coordinator.…` flag.
 """
 
 from charms.reactive.relations import RelationFactory
 
 
 class CoordinatorPeers(RelationFactory):
-    """Answers to no name and no flag; the layer reads what it needs itself."""
+    """Gives charms.reactive no object, for any name or flag; the layer reads what it needs by itself."""
 
     @classmethod
     def from_name(cls, name):

@@ -1,8 +1,8 @@
 """The old layer's module, for charms that were written for it; see docs/compatibility.md.
 
-Everything is the layer's own coordinator, `charms.layer.coordinator`: a lock
-asked for here is the same lock there. Importing it does nothing but that, at
-discovery and from a class that the layer options name.
+It gives the old names to `charms.layer.coordinator`: a lock asked for here is
+the same lock there. Importing it runs nothing else, so charms.reactive can import
+it at discovery, and so can the module of a class that the layer options name.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ def acquire(lock: str) -> bool:
     """Ask for a lock once, without waiting; return whether this unit holds it now.
 
     Sets the flag `coordinator.requested.LOCK` until the turn is used and
-    released, and `coordinator.granted.LOCK` in the hooks where it is held.
+    released, and `coordinator.granted.LOCK` in the hooks in which the lock is held.
 
     Raises:
         ValueError: for a name that is not a lock name.
@@ -26,14 +26,14 @@ def acquire(lock: str) -> bool:
 
 
 def log(sentence: str, level: str = 'INFO') -> None:
-    """Log as the layer does, from the level that the layer options set."""
+    """Log a sentence as the layer does, unless it is below the level that the layer options set."""
     chosen().session.port.log(sentence, level)
 
 
 class _Coordinator:
     """The coordinator that the layer options choose, made when it is first used.
 
-    Not before: the module of the class that they name may import this one.
+    It cannot be made earlier: the module of the class that they name may import this module.
     """
 
     def __getattr__(self, name: str) -> Any:

@@ -22,10 +22,11 @@ in `hookenv.atexit` callbacks and in actions. Outside the handlers of a hook (in
 callbacks, and in an action script that does not run `charms.reactive.main()`)
 a request is recorded and its turn comes in a later hook.
 
-The first call of a process looks at what is true now. So each function raises,
-beside what it names: ValueError for a layer option that does not exist or is not
-allowed, RuntimeError below Juju 2.9, CalledProcessError where a hook tool fails,
-and OSError where the disk is full.
+The first call in a process reads the current state from Juju and from disk. So
+each function may raise, in addition to what its docstring lists: ValueError for a
+layer option that does not exist or has a value that is not allowed, RuntimeError
+below Juju 2.9, CalledProcessError if a hook tool fails, and OSError if the disk
+is full.
 
 Flags, which are up to date before the first handler runs:
     coordinator.requested.LOCK  from the request until the turn is used and released
@@ -45,6 +46,7 @@ __all__ += ['BaseCoordinator', 'Serial', 'SimpleCoordinator', 'request_again', '
 
 
 def _session() -> Session:
+    """Return this hook's LeaderSession (a Session on an OldJuju); compat/choice.py makes it at first use."""
     return chosen().session
 
 
@@ -52,12 +54,13 @@ def _session() -> Session:
 
 
 def begin_hook() -> None:
-    """Look at what is true now and show it in the flags; book `end_hook`.
+    """Find out what is true now, show it in the flags, and book `end_hook`.
 
-    Called once at the start of a hook, before any handler. Costs at most one
-    hook-tool call where nothing is asked and this unit does not lead. An action
-    cannot use a turn that came before it, since it may run between a failed hook
-    and its retry: the turn stays for the next hook.
+    reactive/coordinator.py has it called once at the start of a hook, before any
+    handler. It costs at most one hook-tool call if this unit has no request and does
+    not lead. An action cannot use a turn that came before the action, since the
+    action may run between a failed hook and its retry: the turn stays for the next
+    hook.
 
     Raises:
         ValueError: for a layer option that does not exist or is not allowed.
@@ -72,7 +75,7 @@ def begin_hook() -> None:
 
 
 def end_hook() -> None:
-    """Release every lock held that is not kept. Called after all handlers, if they succeeded."""
+    """Release every held lock that is not kept. It runs after all handlers, if they succeeded."""
     chosen().end()
 
 
@@ -84,8 +87,8 @@ def request_lock(name: str) -> bool:
 
     Asking again before the turn is over changes nothing. The request survives a
     hook that fails. Sets the flag `coordinator.requested.NAME`, and
-    `coordinator.granted.NAME` if the lock is held. Nothing is asked in a hook in
-    which this unit leaves (stop, remove, its own departed).
+    `coordinator.granted.NAME` if the lock is held. A unit that is leaving (in the
+    hooks stop, remove and its own relation-departed) asks for nothing.
 
     Args:
         name: the lock: 1 to 200 printable characters, without braces and
@@ -105,8 +108,8 @@ def keep_lock(name: str) -> bool:
 
     Sets the flag `coordinator.granted.NAME` again in the next hook of this unit.
     The lock is released at the end of that hook unless it is kept again. A kept
-    lock keeps every other unit waiting: a handler that only looks should read
-    the flag, or call `is_granted`.
+    lock keeps every other unit waiting: to find out only whether the lock is held,
+    read the flag or call `is_granted`.
 
     Args:
         name: the lock: 1 to 200 printable characters, without braces and
@@ -122,7 +125,7 @@ def keep_lock(name: str) -> bool:
 
 
 def release_lock(name: str) -> None:
-    """Release a held lock now, or withdraw a request for it. Without either, do nothing.
+    """Release a held lock now, or withdraw a request for it. If there is neither, do nothing.
 
     This unit knows it at once, so the turn is not repeated if a later step of the
     hook fails. The other units know it when the hook succeeds. Clears both flags
@@ -141,7 +144,7 @@ def release_lock(name: str) -> None:
 def request_again(name: str) -> None:
     """Release a held lock at the end of this hook and queue up again: "not done, next turn please".
 
-    If the lock is not held, this is `request_lock`. If another lock of the same
+    If the lock is not held, this does the same as `request_lock`. If another lock of the same
     queue is kept, the turn goes on, and both are held in the next hook. The flag
     `coordinator.requested.NAME` stays set.
 
@@ -188,7 +191,7 @@ def is_requested(name: str) -> bool:
 
 
 def token(name: str) -> Optional[int]:
-    """Return the fencing token of the turn. Give it to what the lock protects, to refuse late work.
+    """Return the fencing token of the turn. What the lock protects can refuse late work by it.
 
     Args:
         name: the lock: 1 to 200 printable characters, without braces and

@@ -1,4 +1,4 @@
-"""What Juju says of the hook that runs, and how far it has come.
+"""What Juju says about the hook that is running, and how far the hook has come.
 
 What lives here: these values. What must not: a hook tool, a rule.
 """
@@ -11,20 +11,20 @@ Log = Callable[[str], None]
 
 
 class LedgerClosed(Exception):
-    """Raised by a port where this unit may not write the ledger; the text, if any, is for the log."""
+    """Raised by a port if this unit may not write the ledger; the text, if any, is for the log."""
 
 
 class Phase(enum.IntEnum):
     """How far a hook has come."""
 
-    # No handler runs yet; what is asked for is recorded, and its turn comes once handlers run.
+    # No handler has run yet. A request is recorded; its turn can come once handlers run.
     BEFORE_HANDLERS = 0
 
     # Handlers may run, so a turn can be used.
     HANDLERS = 1
 
-    # The handlers have succeeded, and callbacks for the end of the hook run; turns are not released
-    # yet.
+    # The handlers have succeeded, and the callbacks for the end of the hook are running. The turns
+    # have not been released yet.
     CALLBACKS = 2
 
     # The turns are released, except those that are kept.
@@ -32,17 +32,19 @@ class Phase(enum.IntEnum):
 
 
 class HookContext(NamedTuple):
-    """What Juju says of the hook that runs.
+    """What Juju says about the hook that is running.
 
     Args:
         unit: this unit.
-        news: the peer whose relation-joined or -changed this is, or ''.
-        departed: the peer whose relation-departed this is, or ''.
-        leaving: this unit is being removed, or stops.
-        reread: what this unit remembers may be incomplete (start, upgrade-charm).
-        full_check: time to read the claims of all units, and to look for units
-            that are gone (update-status).
-        action: this is an action, which may run between a failed hook and its retry.
+        news: the peer, if this is a relation-joined or -changed hook; otherwise ''.
+        departed: the peer that departs, if this is a relation-departed hook;
+            otherwise ''.
+        leaving: whether this unit is being removed, or stops.
+        reread: whether this unit may have forgotten something (start, upgrade-charm).
+        full_check: whether the leader should now read the claims of all units and
+            look for units that are gone (update-status).
+        action: whether this is an action, which may run between a failed hook and
+            its retry.
     """
 
     unit: str

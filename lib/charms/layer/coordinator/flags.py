@@ -1,4 +1,4 @@
-"""The two families of flags that charms see, and how they are brought in line.
+"""The two families of flags that charms see, and how they are brought up to date.
 
 What lives here: flag names and charms.reactive. What must not: a rule.
 """
@@ -12,8 +12,8 @@ GRANTED = 'coordinator.granted.'
 def show(requested: AbstractSet[str], granted: AbstractSet[str]) -> None:
     """Set and clear flags until exactly these locks are shown as requested and granted.
 
-    Only what differs is touched: every change makes charms.reactive log, and
-    test all handlers again.
+    Only flags that differ are touched: for every change charms.reactive writes a
+    log line and tests all handlers again.
     """
     from charms.reactive import flags  # not before a reactive hook needs it
 

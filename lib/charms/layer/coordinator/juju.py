@@ -1,7 +1,7 @@
-"""All that touches Juju: the hook tools, both ledgers, the clock, and where the local store lies.
+"""Everything that touches Juju: hook tools, both ledgers, the clock, and the place of the local store.
 
-What lives here: one small function for each thing Juju is asked or told. What
-must not: a rule, or an `if` about whose turn it is. Every hook tool is called
+What lives here: one small function for each thing that is read from Juju or written
+to it. What must not: a rule, or an `if` about whose turn it is. Every hook tool is called
 through charmhelpers.
 """
 
@@ -22,7 +22,7 @@ from charms.layer.coordinator.store import Store
 # The layer's peer relation. Frozen: Juju refuses an upgrade that changes it (lp:2049953).
 PEERS = 'coordinator'
 
-# What the layer's own keys in databags and leader settings begin with. Frozen, too.
+# The beginning of the layer's own keys in databags and leader settings. Frozen, too.
 KEY = 'coordinator'
 
 Read = TypeVar('Read')
@@ -35,10 +35,10 @@ _SEVERITY = (hookenv.DEBUG, hookenv.INFO, hookenv.WARNING, hookenv.ERROR, hooken
 class Juju:
     """This hook's Juju, for one coordinator: the port of a session.
 
-    Each call is one step that others may come between.
+    Other units may run between any two of its calls.
 
     Args:
-        key: what its keys begin with: KEY-claims in databags, KEY-ledger.
+        key: the beginning of its keys: KEY-claims in databags, KEY-ledger.
         peers: the name of its peer relation.
     """
 
@@ -57,8 +57,8 @@ class Juju:
     def relation(self) -> Optional[str]:
         """The peer relation's id, None before it exists.
 
-        Remembered, since it never changes, but not believed when the unit goes:
-        then Juju may have closed the relation (juju/juju#20713).
+        It never changes, so it is kept in the local store. In a unit's last hooks it
+        is read from Juju, which may have closed the relation (juju/juju#20713).
         """
         if self._relation is None and not hookenv.hook_name().endswith(_LAST_HOOKS):
             self._relation = self.store.get('relation')
@@ -69,7 +69,7 @@ class Juju:
         return self._relation
 
     def now(self) -> str:
-        """Return this unit's clock, in UTC, as text that sorts."""
+        """Return the time by this unit's clock, in UTC, as text that sorts."""
         return utc().strftime(TIME_FORM)
 
     def is_leader(self) -> bool:
@@ -79,12 +79,12 @@ class Juju:
     # What this unit remembers
 
     def load(self) -> Optional[UnitState]:
-        """Return what this unit remembers, None if nothing."""
+        """Return what this unit remembers, None if there is nothing."""
         self._stored = self._state(self.store.get('state'))
         return self._stored
 
     def save(self, state: UnitState) -> UnitState:
-        """Remember it, at once; return it merged with what another process of this unit has saved."""
+        """Save it at once; return it merged with what another process of this unit has saved."""
 
         def merged(found: Any) -> Any:
             other = self._state(found)
@@ -101,7 +101,7 @@ class Juju:
     # Claims
 
     def published(self) -> Optional[Dict[str, Claim]]:
-        """Return this unit's claims as Juju has them, None where Juju has none, not even empty ones."""
+        """Return this unit's claims as Juju has them, None if Juju does not even have empty ones."""
         text = self.said(self.unit, self.claims_key)
         if not text:
             return None
@@ -110,15 +110,18 @@ class Juju:
         return self.believed((own, problems))
 
     def publish(self, own: Mapping[str, Claim]) -> None:
-        """Tell the other units, when this hook succeeds. Nothing before the relation exists."""
+        """Write this unit's claims to its databag; Juju sends them when the hook succeeds.
+
+        Before the relation exists, do nothing.
+        """
         if self.relation is not None:
-            # Juju 4 knows a databag by its hash (R25): peers that have read a spoilt one meanwhile would not
-            # read it again if it were put right to the letter. A blank makes it another text.
+            # Juju 4 compares databags by their hash (R25). Peers that have read a spoilt text meanwhile would
+            # not notice a repair that restores the text exactly, so a blank makes it a different text.
             text = wire.claims_text(own) + (' ' if self._spoilt else '')
             hookenv.relation_set(self.relation, {self.claims_key: text, **self.beside(own)})
 
     def beside(self, own: Mapping[str, Claim]) -> Dict[str, str]:
-        """Return what to publish beside this unit's claims; a subclass that takes over from others may."""
+        """Return what to publish in addition to the claims: nothing, unless a subclass overrides it."""
         return {}
 
     def said(self, unit: str, key: str) -> str:
@@ -135,8 +138,8 @@ class Juju:
             text = hookenv.relation_get(self.claims_key, unit, self.relation)
             return self.believed(self._read(unit, text))
         except CalledProcessError:
-            # A unit that has not entered the relation's scope has no databag (R22); its
-            # first claim comes with its relation-joined. One that we joined must answer.
+            # A unit that has not entered the relation's scope has no databag (R22); its first claim comes
+            # with its relation-joined. If the unit is in relation-list, its databag must be readable.
             if unit in self.related_units():
                 raise
             return {}
@@ -144,23 +147,23 @@ class Juju:
     def _read(self, unit: str, text: Optional[str]) -> Tuple[Dict[str, Claim], wire.Problems]:
         return wire.claims(text, 'databag of {}, key "{}"'.format(unit, self.claims_key))
 
-    # A subclass says what came before this layer
+    # What ran before this layer; OldJuju overrides these
 
     def inherited_requests(self) -> Tuple[Tuple[str, str, bool], ...]:
-        """Return what this unit had asked a predecessor for: lock, when, and whether its turn had begun."""
+        """Return this unit's requests to a predecessor: lock, when, and whether its turn had begun."""
         return ()
 
     def awaited_units(self) -> FrozenSet[str]:
         """Return the other units that may still run a predecessor, or did so when they were removed.
 
-        UNNAMED is one of them where Juju does not list all units.
+        UNNAMED is among them if Juju does not list all units.
         """
         return frozenset()
 
     def awaiting(self, units: FrozenSet[str]) -> str:
-        """Return, in words, why these units keep the leader from making a ledger.
+        """Return, in words, why the leader makes no ledger while it waits for these units.
 
-        Without units: '', or why there may be none yet.
+        If there are no units: '', or why there may be no ledger yet.
         """
         return ''
 
@@ -171,7 +174,7 @@ class Juju:
         return frozenset(hookenv.related_units(self.relation) if self.relation else ())
 
     def goal_units(self) -> Dict[str, Dict[str, Any]]:
-        """Return the application's units by goal-state, {} where Juju does not tell (R23)."""
+        """Return the application's units in goal-state, {} if Juju has no such tool or lists none (R23)."""
         try:
             return hookenv.goal_state().get('units') or {}
         except NotImplementedError:  # no such tool
@@ -186,9 +189,9 @@ class Juju:
         return frozenset(staying if self.unit in units else self.related_units()) - {self.unit}
 
     def living(self) -> Optional[FrozenSet[str]]:
-        """Return all units that are not gone, None where Juju does not tell."""
+        """Return all units that are not gone, None if Juju does not list them."""
         units = frozenset(self.goal_units())
-        # A subordinate's goal-state is empty, itself included: then it tells nothing.
+        # A subordinate's goal-state does not even list itself: then it tells nothing.
         return units if self.unit in units else None
 
     def unit_count(self) -> int:
@@ -196,9 +199,9 @@ class Juju:
         living = self.living()
         return 1 + len(self.related_units()) if living is None else len(living)
 
-    # The ledger. On Juju 2.9-3.x it is in leader settings, which land at once, also where the hook then
-    # fails (R9). On Juju 4 it is in the application databag, which lands when the hook succeeds and this
-    # unit still leads (R10).
+    # The ledger. On Juju 2.9-3.x it is in leader settings. A write to them lands at once, even if the hook
+    # then fails (R9). On Juju 4 it is in the application databag. A write to that lands when the hook
+    # succeeds and this unit still leads (R10).
 
     def ledger(self) -> Optional[Ledger]:
         """Return the ledger as this hook may see it, None if there is none."""
@@ -207,21 +210,21 @@ class Juju:
         return self.believed(wire.ledger(text, '{}, key "{}"'.format(place, self.ledger_key)))
 
     def fresh_ledger(self) -> Optional[Ledger]:
-        """Return the ledger to decide from, as it is now. Raises LedgerClosed."""
+        """Return the ledger as it is now, for the leader to decide from. Raises LedgerClosed."""
         if self.durable_at_once:
-            # leader-get is cached for the hook until this unit's own leader-set, and
-            # deleting a key that does not exist is a leader-set that wakes nobody (R9, R25).
+            # leader-get is cached for the hook until this unit's own leader-set. Deleting a key that does
+            # not exist is a leader-set that wakes nobody (R9, R25).
             self.write_shared({self.ledger_key + '-refresh': None})
         elif self.relation is None:
             raise LedgerClosed  # there is no databag yet
         return self.ledger()
 
     def write_ledger(self, ledger: Ledger) -> None:
-        """Write it. Raises LedgerClosed."""
+        """Write the ledger. Raises LedgerClosed."""
         self.write_shared({self.ledger_key: wire.ledger_text(ledger)})
 
     def read_shared(self, key: str) -> str:
-        """Return what the leader has written under a key, '' where there is nothing.
+        """Return what the leader has written under a key, '' if there is nothing.
 
         On Juju 4 a leader reads back what it wrote in this hook; that is not durable yet.
         """
@@ -232,19 +235,19 @@ class Juju:
         return hookenv.relation_get(key, rid=self.relation, app=hookenv.application_name()) or ''
 
     def write_shared(self, settings: Mapping[str, Optional[str]]) -> None:
-        """Write as the leader; None removes a key. Raises LedgerClosed where Juju refuses."""
+        """Write as the leader; None removes a key. Raises LedgerClosed if Juju refuses."""
         try:
             if self.durable_at_once:
                 hookenv.leader_set(settings)
             else:
                 hookenv.relation_set(self.relation, settings, app=True)
-                hookenv.flush(self.ledger_key)  # charmhelpers keeps what it read before
+                hookenv.flush(self.ledger_key)  # charmhelpers caches what it has read
         except CalledProcessError as refused:
             tool = 'leader-set' if self.durable_at_once else 'relation-set --app'
             raise LedgerClosed(REFUSED.format(tool, refused.returncode)) from refused
 
     def believed(self, read: Tuple[Read, wire.Problems]) -> Read:
-        """Return what could be read; log each problem once, as far as the store remembers."""
+        """Return what could be read; log each problem that is not among the last 64 in the store."""
         for problem in read[1]:
             checksum = '{:08x}'.format(zlib.crc32(problem.encode('utf-8', 'replace')))
             reported = self.store.get('reported') or []
@@ -254,12 +257,12 @@ class Juju:
         return read[0]
 
     def log(self, sentence: str, level: str = hookenv.INFO) -> None:
-        """Log a sentence, unless the layer options ask for more severe ones alone."""
+        """Log a sentence, unless the layer options ask only for more severe ones."""
         if _SEVERITY.index(level) >= _SEVERITY.index(self.least):
             hookenv.log('coordinator: ' + sentence, level)
 
     def when_handlers_succeeded(self, tell: Callable[[], None]) -> None:
-        """Call this when the hook's handlers have succeeded, before any callback for its end runs."""
+        """Call `tell` when the hook's handlers have succeeded, before any callback for its end runs."""
         hookenv._atexit = _Callbacks(hookenv._atexit)
         _TO_TELL.append(tell)
 
@@ -268,7 +271,7 @@ class Juju:
 
 
 def context(peers: str = PEERS) -> HookContext:
-    """Return what the environment says of this hook or action (JUJU_*, Juju's hook reference)."""
+    """Return what the environment says about this hook or action (JUJU_*, see Juju's hook reference)."""
     unit, name = hookenv.local_unit(), hookenv.hook_name()
     ours = hookenv.relation_type() == peers
     remote = (hookenv.remote_unit() or '') if ours else ''
@@ -285,9 +288,9 @@ def context(peers: str = PEERS) -> HookContext:
 
 
 class _Callbacks(list):  # type: ignore[type-arg]
-    """hookenv's callbacks for the end of the hook, which say when the first of them begins to run.
+    """hookenv's callbacks for the end of the hook; the list tells when charmhelpers begins to run them.
 
-    charmhelpers runs them with `reversed`, and has no public sign of it.
+    charmhelpers iterates over them with `reversed`, and has no public way to tell.
     """
 
     def __reversed__(self) -> Any:
@@ -303,7 +306,7 @@ def major_version(version: str) -> int:
     """Return the agent's major version.
 
     Raises:
-        RuntimeError: below Juju 2.9, or where JUJU_VERSION tells nothing.
+        RuntimeError: below Juju 2.9, or if JUJU_VERSION has no version.
     """
     found = re.match(r'(\d+)\.(\d+)', version)
     if not found or (int(found.group(1)), int(found.group(2))) < (2, 9):
@@ -316,7 +319,7 @@ def first_peers() -> str:
     """Return the peer relation of the charm's metadata whose name sorts first.
 
     Raises:
-        AssertionError: where the charm has none.
+        AssertionError: if the charm has none.
     """
     peers = sorted(hookenv.metadata().get('peers') or {})
     if not peers:
@@ -326,12 +329,12 @@ def first_peers() -> str:
 
 
 def utc() -> datetime:
-    """Return this unit's clock, in UTC without a time zone."""
+    """Return the time by this unit's clock, in UTC without a time zone."""
     return datetime.now(timezone.utc).replace(tzinfo=None)
 
 
 def time_of(text: str) -> Optional[datetime]:
-    """Return such a text as a UTC time without a time zone, None where it is none."""
+    """Return a text in TIME_FORM as a UTC time without a time zone, None if it is not one."""
     try:
         return datetime.strptime(text, TIME_FORM)
     except ValueError:

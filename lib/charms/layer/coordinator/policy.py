@@ -1,7 +1,7 @@
 """What the layer options decide: which queue a lock is in, and how many units may hold it at once.
 
 What lives here: the options, their allowed values, and the value they become.
-What must not: IO, a rule of whose turn it is, a class of a charm's own.
+What must not: IO, a rule about whose turn it is, a class of a charm's own.
 """
 
 import re
@@ -16,7 +16,8 @@ SERIAL = ('charmhelpers.coordinator.Serial', 'charms.layer.coordinator.Serial')
 DEFAULTS: Mapping[str, Any] = {'class': SIMPLE[0], 'log_level': 'info', 'queues': 'one', 'slots': 1}
 SLOTS_FORM = 'a number of units from 1 to 10000, or a percentage from "1%" to "100%"'
 
-# Grows a ledger from what is claimed, what is committed, and the units that are gone; must not raise.
+# Returns a ledger with new tickets, given it, all claims, the committed ones and the units that are gone;
+# must not raise.
 Grow = Callable[[Ledger, Claims, Claims, AbstractSet[str]], Ledger]
 
 
@@ -25,14 +26,15 @@ class Policy(NamedTuple):
 
     Args:
         per_lock: each lock has a queue of its own; otherwise all share one.
-        slots: how many tickets of a queue may be held at once; 0 where `percent` says it.
+        slots: how many tickets of a queue may be held at once; 0 if `percent` is used.
         percent: the same as a percentage of the application's units, rounded
-            down, and at least 1 unit.
-        grow: grows the ledger on the leader, in place of `rules.appended`; then
-            `per_lock` is True and `slots` means nothing. None: turns go by the
+            down, and at least 1 unit; 0 if `slots` is used.
+        grow: gives tickets on the leader, in place of `rules.appended`; then
+            `per_lock` is True and `slots` is ignored. None if turns come in the
             order of requests.
-        reports_releases: each release is reported on the leader, so a ticket
-            stays in the ledger until a hook that reported it has succeeded.
+        reports_releases: whether the leader reports each release to the charm's
+            class. Then a ticket stays in the ledger until a hook that reported its
+            release has succeeded.
     """
 
     per_lock: bool = False
@@ -53,13 +55,13 @@ class Policy(NamedTuple):
 def from_options(options: Mapping[str, Any]) -> Policy:
     """Return the policy that the layer options of a charm ask for.
 
-    `queues` and `slots` belong to the default class. Any other class decides
-    itself, so beside it they must be left alone.
+    `queues` and `slots` belong to the default class. Any other class decides by
+    itself, and both must then have their defaults.
 
     Raises:
         ValueError: for an option that does not exist or a value that is not
-            allowed; the sentence names both and what is allowed. charm build
-            accepts unknown names silently, so they are refused here.
+            allowed. The message names both, and what is allowed. charm build
+            silently accepts unknown option names, so this function refuses them.
     """
     for name in options:
         if name not in DEFAULTS:
@@ -81,10 +83,10 @@ def from_options(options: Mapping[str, Any]) -> Policy:
 
 
 def own_class(options: Mapping[str, Any]) -> str:
-    """Return the dotted path of a class of the charm's own, '' where a class of this layer is asked for.
+    """Return the dotted path of the charm's own class, '' if the options name a class of this layer.
 
     Raises:
-        ValueError: for what is no dotted path.
+        ValueError: if it is not a dotted path.
     """
     path = options.get('class', DEFAULTS['class'])
     if path in SIMPLE + SERIAL:
@@ -95,7 +97,7 @@ def own_class(options: Mapping[str, Any]) -> str:
 
 
 def no_such_class(path: str, found: str) -> ValueError:
-    """Return the error for a class that cannot be had; `found` says what is there instead."""
+    """Return the error for a class that cannot be loaded; `found` says what was found instead."""
     return ValueError(_sentence('class', 'a coordinator class at ' + path, found))
 
 

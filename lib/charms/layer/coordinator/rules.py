@@ -1,8 +1,8 @@
 """The rules of taking turns: values in, values out.
 
 What lives here: claims, tickets, the ledger, whose turn it is, what the leader
-appends, and the sentence that says why not yet. What must not: IO, a clock, a
-log, a flag name, anything of Juju's.
+appends, and the sentence that says why a turn has not come yet. What must not:
+IO, a clock, a log, a flag name, anything about Juju.
 
     a unit says        the leader gives            everyone works out alone
     claim 3 asked,  →  ticket 17 for ask 3 of  →   fewer than `slots` unfinished
@@ -11,36 +11,36 @@ log, a flag name, anything of Juju's.
 Theory of operation
 ===================
 
-The numbers are those of docs/protocol.md, which gives for each rule the history
-that breaks without it.
+The rule numbers are those of docs/protocol.md, which shows for each rule a history
+that goes wrong without it.
 
-Two kinds of values go around. Each unit has one claim in each queue: how often
+Units share two kinds of values. Each unit has one claim in each queue: how often
 it has asked, and how many of these asks are done. Only that unit writes it, and
 both counts only grow (rule 1). There is one ledger: a list of tickets, each for
 one ask of one unit. Only the leader writes it, and new tickets go to its end
-(rule 2). That is all the units share. A lock has no owner field; nothing is set
+(rule 2). They share nothing else. A lock has no owner field; nothing is set
 when a turn comes, and nothing is cleared when it ends.
 
-A turn goes like this. `asked_for` raises `asked` in the claim of a unit. The
-leader reads the claim, and `appended` gives the ask a ticket. From then on
-`is_turn` says of that ticket, on any unit, whether its turn has come: fewer than
+A turn takes these steps. `asked_for` raises `asked` in the claim of a unit. The
+leader reads the claim, and `appended` gives the ask a ticket. From then on any
+unit can ask `is_turn` whether the turn of that ticket has come: fewer than
 `slots` of the tickets ahead of it are unfinished (rule 3). When the work is done,
 `released` raises `done`, and every unit that reads the claim sees that the ticket
-is `finished`. The next turn has come without the leader (rule 4). The ticket
+is `finished`. The next turn comes without the leader (rule 4). The ticket
 itself leaves the ledger later, when the leader has something to append (rule 6).
 
 Why it is safe. Of the units at work, take the one whose ticket is last: all the
 others stand ahead of it, unfinished, and those are fewer than its slots. So no
 more units are at work than a ticket has slots, as long as every unit sees all
-the unfinished tickets ahead of its own. It does, even where all that it has
+the unfinished tickets ahead of its own. It does, even if everything it has
 read is old. An old claim shows lower counts, so it can only make a finished
 ticket look unfinished. An old ledger can only show more tickets ahead, since
-new ones come at the end, and what goes is finished or belongs to a unit that
-will never run again. No claim at all counts as nothing done. Therefore old news
+new ones come at the end, and a ticket that was removed was finished or belonged
+to a unit that will never run again. No claim at all counts as nothing done. Therefore old news
 delays a turn and never brings one too early, and nothing here needs a timeout or
 a common clock.
 
-That argument needs three things of the caller. It uses a ticket only from a
+That argument holds if the caller does three things. It uses a ticket only from a
 ledger that is durable (rule 5). It appends to the newest ledger, not to one that
 another leader has replaced (rule 7). And it passes as `committed` only what units
 said in hooks that succeeded: a unit knows its own release before Juju does, and
@@ -48,20 +48,20 @@ if the hook then fails, nobody else will ever have seen it (rule 9).
 
 Why it is live. A request stays in its unit's claim until it is done, and the
 unit publishes it until Juju has it. A published claim wakes every unit. One of
-them leads, or will: a unit that is newly leading reads all claims, so it learns
-what was said before. It appends what it knows while at most `slots` tickets of the
+them leads or will lead, and a unit that is newly leading reads all claims, so it
+learns of earlier requests. It gives tickets while at most `slots` tickets of the
 queue are unfinished, that is, before the queue runs dry. Each ticket then ends in
 one of two ways: its unit says so, or the unit is gone for good and the leader
 drops the ticket. If a unit has forgotten an ask, `adopted` brings it back from the
-ledger (rule 8). A unit that leaves gives up what it has (rule 10). What nothing
-here can end is the turn of a unit that is down and may come back: nothing expires.
-Restarting a second unit while the first is down is what the lock is there to
-prevent.
+ledger (rule 8). A unit that leaves gives up what it has (rule 10). One turn does
+not end by itself: that of a unit that is down and may come back. Nothing expires,
+because the lock exists to prevent the restart of a second unit while the first
+is down.
 
-What cannot be read is never a release either. A ticket that makes no sense stays
-where it is, unfinished, and is written back to the letter. Where a class of the
+Text that cannot be read never counts as a release. A ticket that cannot be read
+stays where it is, unfinished, and is written back unchanged. If a class of the
 charm's own decides on the leader (compat/), it chooses which asks get tickets, and
-a ticket waits only for those that it names.
+a ticket waits only for the tickets that it names.
 """
 
 import json
@@ -70,28 +70,29 @@ from typing import AbstractSet, Any, Dict, Iterable, List, Mapping, NamedTuple, 
 # The queue that all locks share by default. No lock can have this name.
 ALL_LOCKS = ''
 
-# The unit of a ticket that cannot be read: nobody knows whose turn that is.
+# Stands for the unit of a ticket whose unit cannot be read: nobody knows whose turn that is.
 UNNAMED = ''
 
-# No count goes above this, and none above is believed: a request a second for thirty years.
+# No count goes above this, and a higher one is not trusted: a request a second for thirty years.
 MAX_COUNT = 10**9
 
-# No token goes above this: not every reader of JSON has greater whole numbers.
+# No token goes above this: not every JSON reader can represent a greater whole number.
 MAX_TOKEN = 2**53
 
-# The longest ledger a leader writes. A ledger is one argument of a command line, 128 KiB at most on
-# Linux; a request beyond this waits in its claim.
+# The longest ledger a leader writes. A ledger is one argument of a command line, which Linux limits to
+# 128 KiB; a request for which there is no room waits in its claim.
 MAX_BYTES = 120000
 
 
 class Claim(NamedTuple):
-    """What one unit says of itself about one queue.
+    """What one unit says about itself in one queue.
 
     Args:
         asked: how often it has asked; never falls.
-        done: the last ask that it has finished; never falls. The claim is a
-            request while `asked > done`.
-        locks: the names it asks for, each with its time (UTC, as text that sorts).
+        done: the number of the last ask that it has finished; never falls. The
+            claim is a request while `asked > done`.
+        locks: the locks it asks for, each with the time of the request (UTC, as
+            text that sorts).
         kept: whether the turn has begun and goes on in the next hook.
         token: the last fencing token that this unit held in this queue, 0 for none.
     """
@@ -104,7 +105,7 @@ class Claim(NamedTuple):
 
     @property
     def outstanding(self) -> bool:
-        """Whether it is a request: asked for, and not finished."""
+        """Whether the claim is a request: asked for, and not finished."""
         return self.asked > self.done
 
     @property
@@ -122,14 +123,14 @@ class Ticket(NamedTuple):
         unit: the unit it is for, UNNAMED where that cannot be read.
         ask: the number of the request that it serves.
         slots: how many tickets of the queue may be held at once, this one
-            included. It is fixed when the ticket is given, so a later change of
-            the option, or of the number of units under a percentage, takes
-            nothing from a holder.
-        raw: the text of a ledger entry that cannot be read, '' for any other.
-            It is written back as it was, and the ticket is never finished.
-        after: the tokens of the tickets that this one waits for; None where it
-            waits for every earlier ticket that excludes it.
-        requested_at: when the request was made, '' where nobody needs to know.
+            included. It is fixed when the ticket is given. So a holder loses
+            nothing when the option changes later, or the number of units of which
+            it is a percentage.
+        raw: the text of a ledger entry that cannot be read, otherwise ''. It is
+            written back as it was, and the ticket is never finished.
+        after: the tokens of the tickets that this one waits for; None if it waits
+            for every earlier ticket that excludes it.
+        requested_at: when the request was made, '' if that is not recorded.
     """
 
     token: int
@@ -144,9 +145,9 @@ class Ticket(NamedTuple):
     def waits_for(self, earlier: 'Ticket') -> bool:
         """Return whether this ticket's turn may have to wait until an earlier one is finished.
 
-        Tickets of one queue exclude one another. So do a ticket of the queue of
-        all locks and one of a single lock. Both kinds are in the ledger only
-        during a charm upgrade, while units with different options run.
+        Tickets of one queue exclude one another. A ticket of the queue of all locks
+        and one of a single lock exclude each other, too. The ledger has both kinds
+        only during a charm upgrade, while units with different options run.
         """
         if earlier.unit == self.unit:
             return False
@@ -163,7 +164,7 @@ class Ledger(NamedTuple):
     readable: bool = True
 
 
-# A ledger that is there and cannot be read: nobody may hold by it, nobody may write over it.
+# A ledger that exists and cannot be read: it gives nobody a turn, and nobody may write over it.
 UNREADABLE = Ledger(readable=False)
 
 Units = AbstractSet[str]
@@ -176,17 +177,17 @@ NO_CLAIM = Claim()
 
 
 class UnitState(NamedTuple):
-    """What a unit remembers between hooks, written at once.
+    """What a unit remembers between hooks. Each change is saved at once.
 
     Args:
-        own: this unit's claims by queue: what it has asked for and finished,
-            also where Juju has not heard of it yet.
-        committed: the same, as Juju was last seen to have it.
+        own: this unit's claims by queue: what it has asked for and finished, even
+            if it has not been committed to Juju yet.
+        committed: this unit's claims as Juju was last seen to have them.
         peers: claims of other units by (unit, queue): the requests seen, and
             the releases of tickets that are still in the ledger.
         led: whether this unit led in its last hook.
         published: whether Juju was ever seen to have claims of this unit, even
-            empty ones. They tell the other units that it runs this layer.
+            empty ones. Such claims tell the other units that it runs this layer.
     """
 
     own: Tuple[Tuple[str, Claim], ...] = ()
@@ -196,11 +197,11 @@ class UnitState(NamedTuple):
     published: bool = False
 
 
-# What a unit says
+# What a unit claims
 
 
 def asked_for(claim: Claim, lock: str, requested_at: str) -> Claim:
-    """Return the claim with one lock more; asking again changes nothing, nor does asking beyond MAX_COUNT."""
+    """Return the claim with one more lock; unchanged if it has the lock, or if MAX_COUNT is reached."""
     if claim.outstanding and lock not in claim.names:
         return claim._replace(locks=tuple(sorted(claim.locks + ((lock, requested_at),))))
     if claim.outstanding or claim.asked >= MAX_COUNT:
@@ -214,7 +215,7 @@ def released(claim: Claim, token: int = 0) -> Claim:
 
 
 def without(claim: Claim, lock: str, token: int = 0) -> Claim:
-    """Return the claim with one lock less; the last lock takes the whole turn with it."""
+    """Return the claim without this lock; without the last one, the whole turn is released."""
     rest = tuple(pair for pair in claim.locks if pair[0] != lock)
     return claim._replace(locks=rest) if rest else released(claim, token)
 
@@ -249,7 +250,7 @@ def _merged_pairs(ours: Any, theirs: Any) -> Any:
 
 
 def frozen(known: Mapping[Any, Claim]) -> Tuple[Any, ...]:
-    """Return claims by what they are known as, in order, as a value that can be compared."""
+    """Return claims by key, sorted, as a value that can be compared."""
     return tuple(sorted(known.items()))
 
 
@@ -257,7 +258,7 @@ def frozen(known: Mapping[Any, Claim]) -> Tuple[Any, ...]:
 
 
 def finished(ticket: Ticket, claims: Claims) -> bool:
-    """Return whether the ticket's unit has said that it is done. Absence is never a release."""
+    """Return whether the ticket's unit has said that it is done. A missing claim is never a release."""
     return not ticket.raw and claims.get((ticket.unit, ticket.queue), NO_CLAIM).done >= ticket.ask
 
 
@@ -272,12 +273,12 @@ def ahead(ledger: Ledger, ticket: Ticket, claims: Claims) -> Tuple[Ticket, ...]:
 
 
 def is_turn(ledger: Ledger, ticket: Ticket, claims: Claims) -> bool:
-    """Return whether a ticket's turn has come: fewer than its slots are taken ahead of it."""
+    """Return whether a ticket's turn has come: fewer unfinished tickets than its slots are ahead of it."""
     return len(ahead(ledger, ticket, claims)) < ticket.slots
 
 
 def ticket_of(ledger: Optional[Ledger], unit: str, queue: str, claim: Claim) -> Optional[Ticket]:
-    """Return the ticket for a unit's outstanding request, None while it has none."""
+    """Return the ticket for a unit's outstanding request, or None."""
     tickets = ledger.tickets if ledger and claim.outstanding else ()
     return next((ticket for ticket in tickets if ticket[1:4] == (queue, unit, claim.asked)), None)
 
@@ -285,8 +286,8 @@ def ticket_of(ledger: Optional[Ledger], unit: str, queue: str, claim: Claim) -> 
 def adopted(ledger: Optional[Ledger], unit: str, own: Mapping[str, Claim]) -> Dict[str, Claim]:
     """Return a unit's own claims, raised to the asks that the ledger knows of.
 
-    A ticket for an ask above the claim means that the unit asked and then lost
-    its own record of it, with its disk for instance.
+    If a ticket is for an ask above the claim, the unit asked and then lost its own
+    record of that, for instance with its disk.
     """
     claims = dict(own)
     for ticket in ledger.tickets if ledger else ():
@@ -302,8 +303,8 @@ def adopted(ledger: Optional[Ledger], unit: str, own: Mapping[str, Claim]) -> Di
 def unserved(ledger: Ledger, claims: Claims) -> Dict[str, List[Tuple[str, Claim]]]:
     """Return the requests that have no ticket, by queue, each queue in order.
 
-    First comes a turn that had begun before a ledger was lost; then the order is
-    the time of the request, and then the unit. Clocks decide nothing else.
+    A turn that had begun before a ledger was lost comes first. The others are
+    ordered by the time of the request, then by unit. Clocks decide nothing else.
     """
     seated = {ticket[1:4] for ticket in ledger.tickets}
     waiting: Dict[str, List[Tuple[str, Claim]]] = {}
@@ -314,13 +315,13 @@ def unserved(ledger: Ledger, claims: Claims) -> Dict[str, List[Tuple[str, Claim]
 
 
 def order_of(request: Tuple[str, Claim]) -> Tuple[bool, str, str]:
-    """Return what requests without a ticket are sorted by."""
+    """Return the key by which requests without a ticket are sorted."""
     unit, claim = request
     return (not claim.kept, first_asked_at(claim), unit)
 
 
 def first_asked_at(claim: Claim) -> str:
-    """Return when the first of the locks was asked for, '' where none is named."""
+    """Return when the first of the locks was asked for, '' if the claim names none."""
     return min((requested_at for _, requested_at in claim.locks), default='')
 
 
@@ -329,10 +330,10 @@ def appended(
 ) -> Ledger:
     """Return the ledger after the leader has looked at it once.
 
-    Tickets are appended for all requests known of a queue, once fewer than
-    `slots + 1` of its tickets are unfinished: a write wakes every unit, and a
-    waiting request is safe in its claim. Where nothing is appended and no
-    ticket belongs to a unit that is gone, the ledger comes back as it was.
+    While at most `slots` tickets of a queue are unfinished, each known request of
+    the queue gets a ticket. Otherwise none does: a write wakes every unit, and a
+    waiting request is safe in its claim. If nothing is appended and no ticket
+    belongs to a unit that is gone, the ledger comes back as it was.
 
     Args:
         ledger: as read just before. One that cannot be read comes back as it was.
@@ -341,8 +342,9 @@ def appended(
         committed: the releases: what each unit has said in a hook that
             succeeded. This unit's own unfinished hook must not be in it.
         slots: how many tickets of a queue may be held at once, at least 1.
-        gone: units that will never run again; only their tickets are dropped unfinished.
-        dated: a ticket tells the time of its request.
+        gone: units that will never run again. Their tickets are dropped even if
+            unfinished.
+        dated: whether a new ticket records the time of its request.
     """
     if not ledger.readable:
         return ledger
@@ -369,7 +371,7 @@ def room_after(tickets: Iterable[Ticket]) -> int:
 
 
 def bytes_of(ticket: Ticket) -> int:
-    """Return at least what a ticket takes on the wire, where a letter that is not ASCII takes up to 12."""
+    """Return an upper bound on a ticket's bytes as text; a letter that is not ASCII takes up to 12."""
     words = ticket.raw or ticket.queue + ticket.unit + ticket.requested_at
     return 48 + 17 * len(ticket.after or ()) + len(json.dumps(words))
 
@@ -378,12 +380,12 @@ def bytes_of(ticket: Ticket) -> int:
 
 
 def finished_tickets(ledger: Optional[Ledger], claims: Claims) -> Tuple[Ticket, ...]:
-    """Return the tickets that stand in the ledger and are finished."""
+    """Return the tickets of the ledger that are finished."""
     return tuple(ticket for ticket in (ledger.tickets if ledger else ()) if finished(ticket, claims))
 
 
 def unfinished_units(ledger: Optional[Ledger], claims: Claims) -> Tuple[str, ...]:
-    """Return the units that have unfinished tickets, one for each ticket."""
+    """Return the units of the unfinished tickets; a unit is repeated for each of its tickets."""
     tickets = ledger.tickets if ledger else ()
     return tuple(ticket.unit for ticket in tickets if not finished(ticket, claims))
 
@@ -395,17 +397,17 @@ def blocking_units(ledger: Optional[Ledger], claims: Claims) -> Tuple[str, ...]:
 
 
 def pruned(ledger: Ledger, dropped: Iterable[Ticket]) -> Ledger:
-    """Return the ledger without those tickets."""
+    """Return the ledger without the dropped tickets."""
     left = set(dropped)
     return ledger._replace(tickets=tuple(ticket for ticket in ledger.tickets if ticket not in left))
 
 
 def rebuilt(claims: Claims) -> Ledger:
-    """Return the empty ledger to begin with where there is none.
+    """Return the empty ledger to begin with when there is none.
 
-    Its token is above every token that was ever given, so tokens grow even
-    when a ledger is lost: each unit says the last token it held, and every
-    ticket given since stood for one of the asks.
+    Its token is above every token that was ever given, so tokens grow even when a
+    ledger is lost: each claim has the last token that its unit held, and each
+    ticket given since then was for one of the asks.
     """
     held = max((claim.token for claim in claims.values()), default=0)
     return Ledger(token=min(MAX_TOKEN, held + sum(claim.asked for claim in claims.values())))
@@ -415,7 +417,7 @@ def rebuilt(claims: Claims) -> Ledger:
 
 
 def refusal(ledger: Optional[Ledger], ticket: Optional[Ticket], claims: Claims) -> str:
-    """Return why a request does not hold yet, as words that follow 'LOCK: '."""
+    """Return why the lock is not held yet, as words to put after 'LOCK: '."""
     if ledger is not None and not ledger.readable:
         return "the leader's ledger cannot be read, so nobody is given the lock; see the log"
     if ledger is None or ticket is None:

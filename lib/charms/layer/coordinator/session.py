@@ -1,8 +1,8 @@
-"""One hook of one unit: it looks at the start, answers the charm, and speaks at the end.
+"""One hook of one unit: it reads and decides at the start, answers the charm, and releases at the end.
 
 What lives here: in which order a hook reads, decides and writes, on a port to
 Juju and on the values of `rules.py`. What must not: a hook tool, a clock, a
-flag, a rule of whose turn it is. The search of every history runs this file.
+flag, a rule about whose turn it is. tests/proofs runs this file, too.
 
     look ──▶ begin ──▶ request, keep, release, request_again ──▶ end
       │ own claim, a peer's news, what the leader owes the others, whose turn it is
@@ -20,8 +20,8 @@ class Session(View):
     """One coordinator in the hook or action that runs; arguments as for View.
 
     Attributes:
-        inherited: turns that had come before this action: it may not use them.
-        show: takes the locks requested and granted each time they may have changed.
+        inherited: in an action, the turns that had come before it; it may not use them.
+        show: called with the locks requested and granted each time they may have changed.
     """
 
     inherited: FrozenSet[Ticket] = frozenset()
@@ -32,13 +32,13 @@ class Session(View):
 
     @property
     def requested(self) -> FrozenSet[str]:
-        """The locks asked for whose turn is not over."""
+        """The locks that this unit has asked for and whose turn is not over."""
         waiting = (claim for claim in self.own.values() if claim.outstanding)
         return frozenset(name for claim in waiting for name in claim.names) | self._again
 
     @property
     def granted(self) -> FrozenSet[str]:
-        """The locks that may be used now."""
+        """The locks that this unit may use now."""
         return frozenset(lock for lock in self.requested if self.turn(lock))
 
     def turn(self, lock: str) -> Optional[Ticket]:
@@ -67,7 +67,7 @@ class Session(View):
     # A hook begins
 
     def look(self) -> None:
-        """Find out what is true at the start of the hook: who leads, what was said, whose turn it is."""
+        """Find out what is true at the start of the hook: who leads, what units claim, whose turn it is."""
         self.port.when_handlers_succeeded(self.handlers_succeeded)
         stored = self.port.load()
         self.state, self.leading = stored or UnitState(), self.port.is_leader()
@@ -86,9 +86,9 @@ class Session(View):
         self._own_at_look = self.state.own
 
     def begin(self) -> None:
-        """Let handlers use turns from now on. Where handlers were already running, do nothing.
+        """Let handlers use turns from now on. If it was called before in this hook, do nothing.
 
-        It does not look again. Where something was asked for before (at import,
+        It does not look again. If code has asked for a lock before (at import, or
         in another layer's atstart), a second look would see this unit's own
         writes, which Juju has not committed.
         """
@@ -102,17 +102,17 @@ class Session(View):
         self._show_locks()
 
     def handlers_succeeded(self) -> None:
-        """Note that callbacks run from now on: a turn that comes now can be used by no handler."""
+        """Note that only callbacks run from now on: no handler can use a turn that comes now."""
         if self.phase is Phase.HANDLERS:
             self.phase = Phase.CALLBACKS
 
     def _compare_own_claims(self, first: bool, reread: bool) -> None:
-        """Merge what this unit remembers with what Juju has, and tell Juju where it knows less.
+        """Merge what this unit remembers with what Juju has, and publish the result if Juju has less.
 
-        A unit also publishes an empty claim, once: it tells the others that
-        this unit runs this layer, see `_awaited_units`. In its first hook of
-        this layer it asks for what it had asked a predecessor for. A turn that
-        had begun there counts as kept, so it comes first in the first ledger.
+        Even empty claims are published, once: they tell the others that this
+        unit runs this layer (see `_awaited_units`). In its first hook under this
+        layer, the unit asks again for what it had asked a predecessor for. A turn
+        that had begun there counts as kept, so it comes first in the first ledger.
         """
         own, committed, known = self._fitting(self.own), dict(self.state.committed), self.state.published
         if reread or not known or own != committed:
@@ -132,8 +132,8 @@ class Session(View):
     def _fitting(self, own: Mapping[str, Claim]) -> Dict[str, Claim]:
         """Return own claims without those that this unit may no longer have.
 
-        A unit that leaves gives up all. After a charm upgrade that changed which
-        queue a lock is in, requests move to the queue where the lock is now.
+        A unit that leaves gives up everything (rule 10 of the protocol). After a
+        charm upgrade that moved a lock to another queue, its requests move there, too.
         """
         fitting, queue_of = dict(own), self.policy.queue_of
         for queue, claim in own.items():
@@ -148,7 +148,7 @@ class Session(View):
     # What the leader owes the others
 
     def _lead(self) -> None:
-        """Give tickets for the requests known, and drop those of units that are gone."""
+        """Give tickets for the known requests, and drop the tickets of units that are gone."""
         full_check = self.context.full_check or not self.state.led
         if full_check:
             self._read_ledger()
@@ -164,32 +164,33 @@ class Session(View):
         if self._is_due(gone):
             self._append(gone)
         if self.leading:
-            # Otherwise what they had asked for would be a request without a ticket again.
+            # Otherwise their requests, which have lost their tickets, would be given new ones.
             self._remember(peers=tuple(peer for peer in self.state.peers if peer[0][0] not in gone))
 
     def _is_due(self, gone: Units = rules.NOBODY) -> bool:
         return self.ledger is None or self._grown(self.ledger, gone) != self.ledger
 
     def _grown(self, ledger: Ledger, gone: Units) -> Ledger:
-        """Return the ledger as this leader wants it."""
+        """Return the ledger with the tickets that this leader would give, and without those it would drop."""
         policy, claims = self.policy, self.claims
         droppable: rules.Claims = {} if policy.reports_releases else self.committed
         if policy.grow is None:
             slots = policy.slots or policy.slots_among(self.port.unit_count())
             return rules.appended(ledger, claims, droppable, slots, gone, policy.reports_releases)
         if self.port.durable_at_once and self.phase > Phase.HANDLERS:
-            # Nothing would wake the leader for a ticket of its own, see `_serve_own`.
+            # Nothing would wake the leader for its own ticket, so it gives none; see `_serve_own`.
             for queue, claim in self.state.own:
                 claims[self.context.unit, queue] = claim._replace(asked=claim.done, locks=())
         grown = policy.grow(ledger, claims, self.committed, gone)
         return grown if grown == ledger else rules.pruned(grown, rules.finished_tickets(grown, droppable))
 
     def _append(self, gone: Units = rules.NOBODY, reported: Tuple[Ticket, ...] = ()) -> None:
-        """Write the ledger as decided from a read made just before (rule 7 of the protocol).
+        """Give tickets: read the ledger afresh, decide, and write it if it changes (rule 7 of the protocol).
 
-        is-leader, read, decide, is-leader, write, read back. A write refused
-        because leadership is gone is no error: the next leader appends what the
-        claims say. Finished tickets whose release was reported are dropped.
+        The steps are is-leader, read, decide, is-leader, write, read back. If the
+        write is refused because this unit no longer leads, that is not an error:
+        the next leader appends what the claims say. The tickets in `reported`
+        are dropped: they are finished, and their release was reported.
         """
         try:
             self._must_lead()
@@ -222,10 +223,10 @@ class Session(View):
             raise LedgerClosed
 
     def _fresh_ledger(self) -> Optional[Ledger]:
-        """Return the ledger as it is now; where there is none, see whether one may be made.
+        """Return the ledger as it is now. If there is none, find out whether one may be made.
 
-        The first ledger is made when no unit runs a predecessor any more, so an
-        old leader and this one never give turns side by side.
+        The first ledger is made only after the last unit has stopped running a
+        predecessor. So an old leader and this one never give turns side by side.
         """
         found = self.port.fresh_ledger()
         if found is None:
@@ -241,11 +242,11 @@ class Session(View):
         return found
 
     def _serve_own(self) -> None:
-        """As the leader, give this unit its ticket.
+        """If this unit leads, give it its own ticket now, unless that would hold up the others.
 
-        Not where no handler could use the turn and nothing would wake the leader
-        for it (leader settings wake everybody else). There the ticket would hold
-        up the others until the leader's next hook, whose start gives it anyway.
+        On Juju 2.9 - 3.x it would, outside handlers: no handler could use the turn
+        in this hook, and a write to leader settings wakes every unit but the
+        leader. The start of the leader's next hook gives the ticket anyway.
         """
         if self.leading and not (self.port.durable_at_once and self.phase is not Phase.HANDLERS):
             self._append()
@@ -258,7 +259,7 @@ class Session(View):
         if lock not in self.requested:
             in_turn = self.policy.queue_of(lock) in {ticket.queue for ticket in self.turns}
             if in_turn and self.phase is Phase.CALLBACKS:
-                # The turn of its queue was for other locks and is about to be released.
+                # The queue's turn was for other locks and is about to be released: ask after that.
                 self._again |= {lock}
             else:
                 self._ask(lock)
@@ -290,7 +291,7 @@ class Session(View):
         self.request(lock)
 
     def release(self, lock: str) -> None:
-        """Give up a lock, or a request for it; known here at once, to others when the hook succeeds."""
+        """Give up a lock, or a request for it. This unit knows at once, the others when the hook succeeds."""
         was_requested, queue, claim = lock in self.requested, self.policy.queue_of(lock), self.claim(lock)
         self._kept, self._again = self._kept - {lock}, self._again - {lock}
         if lock in claim.names:
@@ -310,9 +311,9 @@ class Session(View):
     def end(self) -> None:
         """Release every turn that is not kept. Call it only once all handlers have succeeded.
 
-        A lock to be asked for again beside one that is kept in its queue stays
-        in the turn. A leader then drops the tickets whose release was reported,
-        and lets its policy decide.
+        If one lock of a queue is kept and another is to be asked for again, both
+        stay in the turn. After that, a leader drops the tickets whose release was
+        reported, and lets its policy decide.
         """
         before, again, self.phase = self.granted, self._again, Phase.OVER
         turns = tuple(turn for turn in self.turns if turn not in self.inherited)
@@ -331,7 +332,7 @@ class Session(View):
             self.log('{}: released{}'.format(lock, ', and asked for again' if lock in again else ''))
 
     def _after_turns(self, turns: Iterable[Ticket], again: Units) -> Dict[str, Claim]:
-        """Return own claims with these turns over, except what is kept, and requests made again."""
+        """Return own claims after these turns: released unless kept, and with the new requests of `again`."""
         own = self.own
         for ticket in turns:
             claim = own[ticket.queue]
@@ -346,7 +347,7 @@ class Session(View):
         return own
 
     def _policy_must_decide(self) -> bool:
-        """Return whether this unit leads, and has released what its policy thought it held.
+        """Return whether this unit leads, has a policy of its own, and has changed its claims.
 
         Nothing wakes the leader for its own release, so its policy decides in
         the hook that releases.
@@ -354,11 +355,11 @@ class Session(View):
         return self.leading and self.policy.grow is not None and self.state.own != self.state.committed
 
     def hide(self) -> None:
-        """Let no flag say that a lock may be used: the handlers are over, also where nothing was released."""
+        """Clear all granted flags, even of locks that are kept: the handlers are over."""
         self.phase = Phase.OVER
         self._show_locks()
 
     def _show_locks(self) -> None:
-        """Show the locks as they are now."""
+        """Show the locks as they are now: in a reactive charm, set and clear the flags (flags.py)."""
         if self.show:
             self.show(self.requested, rules.NOBODY if self.phase is Phase.OVER else self.granted)

@@ -4,7 +4,7 @@ What lives here: the file. What must not: a hook tool, a rule, what the values m
 
     {"checksum": "9a0b1c2d", "values": {NAME: VALUE, …}}
 
-It stands beside the charm's own key-value store, which is committed with the
+It is separate from the charm's own key-value store, which is committed with the
 hook: what is kept here must outlive a hook that fails. Juju keeps the file over
 a charm upgrade.
 """
@@ -21,16 +21,17 @@ PUT_ASIDE = 'put aside under its name and .unreadable; this unit starts again fr
 
 
 class Store:
-    """Values by name, each written at once, whatever becomes of the hook.
+    """Values by name. Each is written at once, whether or not the hook succeeds.
 
     Args:
-        path: the file. It is replaced atomically, under a lock on a file beside it.
-        warn: takes a sentence when the file cannot be believed and is put aside.
+        path: the file. It is replaced atomically, under a lock on a second file,
+            `path` + '.lock'.
+        warn: called with a sentence when the file cannot be trusted and is put aside.
 
     Raises:
-        OSError: by each method, where the disk is full or the file cannot be
-            opened. The file is left as it is: the hook fails, and its retry may
-            go well.
+        OSError: from each method, if the disk is full or the file cannot be
+            opened. The file stays as it is: the hook fails, and its retry may
+            succeed.
     """
 
     def __init__(self, path: str, warn: Callable[[str], None]) -> None:
@@ -38,15 +39,15 @@ class Store:
         self._path, self._warn = path, warn
 
     def get(self, name: str) -> Any:
-        """Return a value, None where there is none."""
+        """Return the value of that name, or None."""
         return self._read().get(name)
 
     def set(self, name: str, value: Any) -> None:
-        """Write a value of JSON."""
+        """Write a value that JSON can express."""
         self.update(name, lambda found: value)
 
     def update(self, name: str, change: Callable[[Any], Any]) -> None:
-        """Write what `change` makes of a value as it is now, before any other process can write."""
+        """Read a value, change it with `change` and write it back, while no other process can write."""
         with open(self._path + '.lock', 'a') as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             values = self._read()
@@ -62,7 +63,7 @@ class Store:
         values = found.get('values') if isinstance(found, dict) else None
         if isinstance(values, dict) and found.get('checksum') == _checksum(values):
             return values
-        # A digit changed on the disk could free what another unit holds, so nothing of it is believed.
+        # A digit that changed on the disk could free what another unit holds, so no part of it is trusted.
         os.replace(self._path, self._path + '.unreadable')
         self._warn(problem('local store ' + self.name, 'JSON with its checksum', text, PUT_ASIDE))
         return {}

@@ -1,6 +1,6 @@
-"""What one hook of a unit knows, and how it gets to know it.
+"""What one hook of a unit knows, and how it learns it.
 
-What lives here: the values read, and which are read in which order. What must
+What lives here: the values that are read, and in which order. What must
 not: a decision of the leader, an answer to the charm, a hook tool.
 """
 
@@ -11,7 +11,7 @@ from charms.layer.coordinator.context import HookContext, Log, Phase
 from charms.layer.coordinator.policy import Policy
 from charms.layer.coordinator.rules import NO_CLAIM, Claim, Ledger, Ticket, Units, UnitState
 
-if TYPE_CHECKING:  # at run time any port will do; the search of every history has one of its own
+if TYPE_CHECKING:  # at run time any port will do; tests/proofs has a port of its own
     from charms.layer.coordinator.juju import Juju
 
 
@@ -21,12 +21,14 @@ class Snapshot(NamedTuple):
     Args:
         state: what this unit remembers.
         leading: whether Juju said at the start of the hook that this unit leads.
-        ledger: the durable ledger as last read in this hook; no meaning until `ledger_read`.
+        ledger: the durable ledger as last read in this hook.
+        ledger_read: whether it has been read; until then `ledger` means nothing.
         turns: this unit's tickets whose turn it is.
         given: tickets that this unit, as the leader, gave in this hook.
-        dropped: tickets that it dropped because their units are gone.
-        finished: tickets that it found finished, where the policy reports releases.
-        awaited: units that keep it from making a ledger: they still run a predecessor.
+        dropped: tickets that it dropped in this hook because their units are gone.
+        finished: tickets that it found finished, if the policy reports releases.
+        awaited: units that still run a predecessor; until they are upgraded, no
+            ledger is made.
     """
 
     context: HookContext
@@ -43,13 +45,13 @@ class Snapshot(NamedTuple):
 
 
 class View:
-    """What one hook knows; see Snapshot for its attributes.
+    """What one hook knows; Snapshot describes the attributes.
 
     Args:
         port: this hook's Juju.
-        start: where the hook stands; one that begins knows its context alone.
+        start: where the hook stands; at the start of a hook only the context is set.
         policy: what the layer options decide.
-        log: takes a sentence each time something changes.
+        log: called with a sentence each time something changes.
     """
 
     def __init__(self, port: 'Juju', start: Snapshot, policy: Policy, log: Log) -> None:
@@ -59,7 +61,7 @@ class View:
         self.dropped, self.finished, self.awaited = start[8:]
 
     def snapshot(self) -> Snapshot:
-        """Return where this session stands."""
+        """Return where this session stands, as a value."""
         return Snapshot(*(getattr(self, name) for name in Snapshot._fields))
 
     @property
@@ -92,12 +94,12 @@ class View:
         self.state = self.state._replace(**known)
 
     def _say(self, own: Mapping[str, Claim]) -> None:
-        """Remember own claims at once, and publish them with the hook."""
+        """Save own claims at once, and publish them (Juju sends them when the hook succeeds)."""
         self._remember(own=rules.frozen(own))
         self.state = self.port.save(self.state)
         self.port.publish(own)
 
-    # What the others say
+    # What the other units say
 
     def _read_claims(self, units: Iterable[str]) -> None:
         """Read what these peers say and remember it."""
@@ -108,10 +110,10 @@ class View:
         self._remember(peers=rules.frozen(peers))
 
     def _read_all_claims(self) -> None:
-        """Read the claims of every unit, and of each with an unfinished ticket; forget all other requests.
+        """Read the claims of every unit that stays or has an unfinished ticket; forget those of all others.
 
         `everybody` leaves out units that are leaving or have left. Their tickets
-        count, but a request without one would get a ticket that nobody uses.
+        count, but their requests do not: nobody would use a new ticket for one.
         """
         everybody = self.port.everybody()
         self._read_claims(sorted(everybody))
@@ -120,12 +122,12 @@ class View:
         self._remember(peers=tuple(peer for peer in self.state.peers if peer[0][0] in heard))
 
     def _gone(self) -> FrozenSet[str]:
-        """Return the units that will never run again, among those that block others or must be reported.
+        """Return the units that will never run again, among those that block others or must be reported on.
 
         Absence from relation-list does not mean gone: a new leader's is empty.
         Neither does relation-departed: on Juju 2.9-3.x it runs while the leaver
-        may still be inside its critical hook. goal-state tells (R23), but does
-        not list subordinates, so among subordinates no unit counts as gone.
+        may still be inside its critical hook. goal-state does tell (R23). It does
+        not list a subordinate's units, so none of those ever counts as gone.
         """
         found = rules.unfinished_units if self.policy.reports_releases else rules.blocking_units
         return self._gone_among(set(found(self.ledger, self.claims)) - {self.context.unit, rules.UNNAMED})
@@ -135,9 +137,9 @@ class View:
         return frozenset() if living is None else frozenset(units - living)
 
     def _forget(self, leavers: Units = rules.NOBODY) -> None:
-        """Forget claims that can no longer matter: not a request, and no ticket stands for them.
+        """Forget claims that no longer matter: those with neither a request nor a ticket.
 
-        A leaver takes no new turn, so its request without a ticket goes too.
+        A leaver takes no new turn, so its request is forgotten too if it has no ticket.
         """
         matter = {(ticket.unit, ticket.queue) for ticket in (self.ledger.tickets if self.ledger else ())}
         matter |= {key for key, claim in self.state.peers if claim.outstanding and key[0] not in leavers}
@@ -146,8 +148,8 @@ class View:
     def _awaited_units(self) -> FrozenSet[str]:
         """Return the units that still run a predecessor, as far as a leader without a ledger can see.
 
-        goal-state does not list a subordinate's units, so a new one that leads
-        before it has met the others waits until its first update-status.
+        goal-state does not list a subordinate's units. So a new subordinate unit
+        that leads before it has met the others waits until its first update-status.
         """
         old = self.port.awaited_units()
         return old - self._gone_among(old) - ({rules.UNNAMED} if self.context.full_check else set())
@@ -158,7 +160,12 @@ class View:
     # Whose turn it is
 
     def _take_turns(self, reread: bool = False) -> None:
-        """Find out which of this unit's requests have come to their turn."""
+        """Find out for which of this unit's requests the turn has come, and set `turns`.
+
+        Args:
+            reread: read the ledger even if this unit knows of no request: it may
+                have forgotten one.
+        """
         self.turns = ()
         if not (self.waiting or reread):
             return
@@ -178,7 +185,7 @@ class View:
         self.turns = tuple(turns)
 
     def _look_ahead(self, ledger: Ledger, ticket: Ticket) -> None:
-        """Read the frontmost units that seem unfinished, until as many as there are slots still are."""
+        """Read the claims ahead, from the front, until as many as there are slots are still unfinished."""
         seen = {*self.dropped, *(ticket for ticket in ledger.tickets if ticket.unit == rules.UNNAMED)}
         unseen: Optional[Ticket] = ticket
         while unseen:

@@ -1,12 +1,12 @@
-"""Text to values and back: what is written to Juju and to the local store.
+"""From text to values and back: what is written to Juju and to the local store.
 
 What lives here: the formats, their version, and what is refused and why. What
-must not: IO, a rule. Nothing here raises on bad text: whatever cannot be read
-comes back as a problem, a sentence for the log, and costs that entry alone.
+must not: IO, a rule. Nothing here raises on bad text. For each entry that cannot be
+read, the reader returns a problem, a sentence for the log; other entries are read.
 
     claims    {"v": 1, "queues": {QUEUE: {"asked": 2, "done": 1, "locks": {LOCK: TIME}}}}
     ledger    {"v": 1, "token": 17, "tickets": [[TOKEN, QUEUE, UNIT, ASK, SLOTS], …]}
-              and [TOKEN, QUEUE, UNIT, ASK, SLOTS, [TOKEN, …] or null, TIME] where a policy decided
+              or [TOKEN, QUEUE, UNIT, ASK, SLOTS, [TOKEN, …] or null, TIME] if a policy decided
 """
 
 import json
@@ -18,7 +18,7 @@ from charms.layer.coordinator.rules import ALL_LOCKS, UNNAMED, UNREADABLE, Claim
 
 VERSION = 1
 
-# A number of more digits is not ours. Python 3.11 refuses it, older ones take minutes over a long one.
+# This layer writes no number with more digits. Python 3.11 refuses one; older versions may take minutes.
 LONGEST_NUMBER = 4300
 
 OwnClaims = Mapping[str, Claim]
@@ -33,10 +33,10 @@ LEDGER_FORM = 'version 1 {"v": 1, "token": T, "tickets": [...]}'
 
 
 def shown(found: Any) -> str:
-    """Return a value as an error message shows it, cut at 80 characters."""
+    """Return a value as error messages show it, at most 80 characters of it."""
     try:
         text = found if isinstance(found, str) else json.dumps(found, default=repr)
-    except (TypeError, ValueError, RecursionError):  # an option, or a name, can be a list in itself
+    except (TypeError, ValueError, RecursionError):  # a list may contain itself
         text = 'a {}'.format(type(found).__name__)
     return repr(text if len(text) <= 80 else text[:77] + '...')
 
@@ -45,8 +45,8 @@ def lock_name(name: Any) -> str:
     """Return the lock name as it was given.
 
     Raises:
-        ValueError: where it is not one. Braces would break charms.reactive's
-            `@when`, which formats flag names; blanks at an end and control
+        ValueError: if it is not a lock name. Braces would break charms.reactive's
+            `@when`, which formats flag names. Blanks at an end and control
             characters are mistakes that nobody would see in a log.
     """
     if is_lock(name):
@@ -63,7 +63,7 @@ def claims_text(own: OwnClaims) -> str:
 
 
 def claims_value(own: OwnClaims) -> Dict[str, Any]:
-    """Return a unit's claims as what JSON can say."""
+    """Return a unit's claims as a value that JSON can express."""
     return {'v': VERSION, 'queues': {queue: _claim_entry(claim) for queue, claim in own.items()}}
 
 
@@ -76,14 +76,14 @@ def claims(text: Optional[str], where: str) -> Tuple[Dict[str, Claim], Problems]
     """Return the claims by queue that a unit's databag holds, and what could not be read.
 
     Args:
-        text: what is in the databag; None and '' are no claims.
-        where: the place, as a problem names it.
+        text: what is in the databag; None and '' mean no claims.
+        where: the name of the place in a problem.
     """
     return claims_in(parsed(text), where, text) if text else ({}, ())
 
 
 def claims_in(found: Any, where: str, text: Any) -> Tuple[Dict[str, Claim], Problems]:
-    """Return the claims by queue in a value of JSON; `text` is what a problem shows of it."""
+    """Return the claims by queue in a decoded JSON value; `text` is what a problem shows of it."""
     consequence = 'ignored: what it holds stays held, and it is given nothing until it can be read'
     queues = found.get('queues') if _is_ours(found) else None
     if not isinstance(queues, dict):
@@ -112,7 +112,7 @@ def _claim(found: Any) -> Optional[Claim]:
 
 
 def ledger_text(ledger: Ledger) -> str:
-    """Return the ledger as text: for each ticket about 25 bytes and the unit's name."""
+    """Return the ledger as text; each ticket takes about 25 bytes plus the unit's name."""
     tickets = [_ticket_entry(ticket) for ticket in ledger.tickets]
     return json.dumps({'v': VERSION, 'token': ledger.token, 'tickets': tickets}, separators=(',', ':'))
 
@@ -125,11 +125,11 @@ def _ticket_entry(ticket: Ticket) -> Any:
 
 
 def ledger(text: Optional[str], where: str) -> Tuple[Optional[Ledger], Problems]:
-    """Return the ledger, and what could not be read in it. None where there is none.
+    """Return the ledger, None if there is none, and what could not be read in it.
 
     A ticket that cannot be read may be somebody's turn, so it stays where it is
-    and is never finished: those behind it in its queue wait (in any queue,
-    where even that cannot be read) until its unit is gone or it is removed.
+    and is never finished. The tickets behind it in its queue (in any queue, if its
+    queue cannot be read either) wait until its unit is gone or it is removed.
     """
     if not text:
         return None, ()
@@ -163,7 +163,7 @@ def _ticket(entry: Any) -> Ticket:
 
 
 def state_value(state: UnitState) -> Dict[str, Any]:
-    """Return what a unit remembers as what JSON can say."""
+    """Return what a unit remembers as a value that JSON can express."""
     said = {'own': dict(state.own), 'committed': dict(state.committed)}
     for (unit, queue), claim in state.peers:
         said.setdefault(unit, {})[queue] = claim
@@ -172,14 +172,15 @@ def state_value(state: UnitState) -> Dict[str, Any]:
 
 
 def state(found: Any, where: str) -> Tuple[Optional[UnitState], Problems]:
-    """Return what a unit remembers; None where it cannot be read as a whole, which is safe.
+    """Return what a unit remembers, None if any part of it cannot be read.
 
-    Then the unit starts again from what Juju has of it: a request that Juju has
-    not heard may be lost, and a turn not yet published as finished may be repeated.
+    With None, which is safe, the unit starts again from its claims in Juju. A
+    request that is not in Juju yet may be lost, and a turn whose end is not yet
+    published may be repeated.
 
     Args:
-        found: a value of JSON; None is nothing.
-        where: the place, as a problem names it.
+        found: a decoded JSON value; None if nothing is stored.
+        where: the name of the place in a problem.
     """
     if found is None:
         return None, ()
@@ -201,7 +202,7 @@ def state(found: Any, where: str) -> Tuple[Optional[UnitState], Problems]:
 
 
 def parsed(text: str) -> Any:
-    """Return what the JSON says; None where readers of JSON may differ."""
+    """Return the decoded JSON; None if it is not JSON, or JSON that not all readers read alike."""
     try:
         return _STRICT.decode(text)
     except (ValueError, RecursionError):
@@ -249,13 +250,13 @@ def _is_time(found: Any) -> bool:
 
 
 def _is_name(found: Any) -> bool:
-    # Printable: what is read here is logged, and a command line takes no NUL and no half of a pair.
+    # Printable, because names are logged, and a command line can have neither NUL nor a lone surrogate.
     return isinstance(found, str) and 0 < len(found) <= 200 and found.isprintable()
 
 
 def is_unit(found: Any) -> bool:
     """Return whether this may be a unit's name."""
-    # It is an argument of relation-get, where '-o/etc/passwd' would be an option.
+    # The name becomes an argument of relation-get, where '-o/etc/passwd' would be an option.
     return _is_name(found) and found[0] != '-'
 
 

@@ -1,6 +1,6 @@
 """What the layer options choose: a policy, or a class of the charm's own.
 
-What lives here: from options to a session and an instance. What must not: a
+What lives here: how options become a session and an instance. What must not: a
 rule, what a coordinator does.
 """
 
@@ -16,12 +16,12 @@ NEEDS_MORE = 'class {}: it needs what this Juju does not have ({}); instead, one
 
 
 class Choice(NamedTuple):
-    """What the options of this charm choose.
+    """The session and the coordinator object that the options of this charm choose.
 
     Args:
         session: the layer's session in this hook.
-        instance: a coordinator object on it, for charm code that calls methods.
-        own: whether that is of the charm's own class.
+        instance: a coordinator object that uses it, for charm code that calls methods.
+        own: whether that object's class is the charm's own.
     """
 
     session: Session
@@ -29,13 +29,13 @@ class Choice(NamedTuple):
     own: bool
 
     def begin(self) -> None:
-        """Let handlers use turns from now on, and an own class do what it does at the start of a hook."""
+        """Run the start of the charm's own class, if there is one; then let handlers use turns."""
         for step in (self.instance.initialize, self.instance.handle) if self.own else ():
             self.instance.tolerating(step)
         self.session.begin()
 
     def end(self) -> None:
-        """Release what is held and not kept, by the own class if there is one."""
+        """Release what is held and not kept, through the charm's own class if there is one."""
         (self.instance.finish if self.own else self.session.end)()
         self.session.hide()
 
@@ -44,7 +44,7 @@ _CHOSEN: List[Choice] = []
 
 
 def chosen() -> Choice:
-    """Return what the layer options choose; the first question of a process looks at what is true now.
+    """Return what the layer options choose. The first call in a process makes it, and reads what is true now.
 
     Raises:
         ValueError: for a layer option that does not exist or is not allowed.
@@ -77,14 +77,14 @@ def _loaded(path: str) -> Any:
     """Return the coordinator class at a dotted path.
 
     Raises:
-        ValueError: where there is none, or it is no coordinator.
+        ValueError: if there is no such class, or it is not a coordinator class.
     """
     module, name = path.rsplit('.', 1)
     try:
         found: Any = getattr(import_module(module), name)
     except (ImportError, AttributeError) as missing:
         raise policy.no_such_class(path, str(missing)) from missing
-    from charmhelpers.coordinator import BaseCoordinator as Theirs  # not in each hook of each charm
+    from charmhelpers.coordinator import BaseCoordinator as Theirs  # only for a class of the charm's own
 
     if isinstance(found, type) and issubclass(found, (BaseCoordinator, Theirs)):
         return found
@@ -92,11 +92,11 @@ def _loaded(path: str) -> Any:
 
 
 def _made(cls: Any) -> Any:
-    """Return the instance of a class that the layer calls.
+    """Return the instance of a coordinator class; the layer calls it at the start and end of a hook.
 
-    The class may derive from charmhelpers' BaseCoordinator. Then ours stands before
-    that one, so that each `super()` call of the class ends in this layer, and
-    charmhelpers' own state is never touched.
+    The class may derive from charmhelpers' BaseCoordinator. Then this layer's class
+    comes before that one in the method order. So each `super()` call of the class ends
+    in this layer, and charmhelpers' own state is never touched.
     """
     bases: Any = (cls,)
     if not issubclass(cls, BaseCoordinator):

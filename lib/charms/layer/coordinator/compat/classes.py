@@ -1,4 +1,4 @@
-"""The classes of charmhelpers.coordinator, on this layer's protocol.
+"""The classes of charmhelpers.coordinator, on top of this layer's protocol.
 
     serial = coordinator.Serial()             # at import: nothing is read yet
 
@@ -6,14 +6,14 @@
     def maybe_restart():
         service_restart('db')                 # the turn ends when this hook succeeds
 
-They serve in any charm whose hooks run hookenv's atstart and atexit callbacks:
+They work in any charm whose hooks run hookenv's atstart and atexit callbacks:
 charms.reactive, `hookenv.Hooks`, charmhelpers' services framework. What lives
 here: names and signatures that charms know. What must not: a rule, a hook tool.
 
-A subclass that overrides nothing but `msg` hands its locks over directly, from
-unit to unit. One that overrides `default_grant`, or has a `grant_LOCK`, decides
-on the leader: a turn then takes two hops, and a leader that is down decides
-nothing. One that overrides `released` costs a ledger write for each release.
+If a subclass overrides only `msg`, a lock passes directly from unit to unit. If it
+overrides `default_grant`, or has a `grant_LOCK`, the leader decides: each turn then
+takes two hops, and none begins while the leader is down. If it overrides
+`released`, each release costs a ledger write.
 """
 
 from datetime import datetime
@@ -30,7 +30,7 @@ from charms.layer.coordinator.view import Snapshot
 
 Function = Callable[..., Any]
 
-# The coordinators of this process by what their keys begin with: no two may write over one another.
+# The coordinators of this process, by the beginning of their keys: no two may write over one another.
 OPENED: Dict[str, 'Coordinator'] = {}
 
 
@@ -38,20 +38,20 @@ class Coordinator:
     """What all coordinators can do. A charm builds one of the classes below, or a subclass.
 
     Args:
-        relation_key: what its keys in databags and leader settings begin with.
-            Left alone, coordinators of two classes have keys of their own; give
-            one where the class may change its name while the charm is in use.
-        peer_relation_name: the peer relation it talks through; None for the
-            first in metadata.yaml, by name.
+        relation_key: the beginning of its keys in databags and leader settings. By
+            default each class has its own. Pass one if the class may change its
+            name while the charm is in use.
+        peer_relation_name: the peer relation that it uses; None for the one in
+            metadata.yaml whose name sorts first.
 
     Raises:
-        ValueError: at the start of the hook, where two coordinators would have the same keys.
+        ValueError: at the start of the hook, if two coordinators would have the same keys.
     """
 
     default_grant: Function
     _session: Optional[deciding.LeaderSession] = None
     _led_by_layer = False  # whether the layer, not hookenv, says when a hook begins and ends
-    _about: Optional[Tuple[str, str]] = None  # the lock and unit that alone are decided about
+    _about: Optional[Tuple[str, str]] = None  # during `grant`: decide only about this lock and unit
 
     def __init__(self, relation_key: str = juju.KEY, peer_relation_name: Optional[str] = None) -> None:
         self.key = relation_key
@@ -61,7 +61,7 @@ class Coordinator:
             hookenv.atstart(self.handle)
 
     def use(self, port: juju.Juju, policy: Policy, log: Callable[[str], None]) -> deciding.LeaderSession:
-        """Make the session of this hook.
+        """Make the session of this hook, and let it look at what is true now.
 
         Args:
             port: this hook's Juju.
@@ -81,11 +81,11 @@ class Coordinator:
     def initialize(self) -> None:
         """Look at what is true now, and book the release for the end of the hook.
 
-        Runs by itself at the start of a hook; a second call does nothing. The
+        It is called at the start of every hook; a second call does nothing. The
         other methods may be called earlier.
 
         Raises:
-            AssertionError: where the charm has no peer relation.
+            AssertionError: if the charm has no peer relation.
             RuntimeError: below Juju 2.9.
         """
         session = self._opened()
@@ -99,7 +99,7 @@ class Coordinator:
     def handle(self) -> None:
         """As the leader, report the releases, and then decide about all requests that wait.
 
-        Runs by itself after `initialize`; may be called again, to decide again.
+        It is called after `initialize` in every hook. Call it again to decide again.
         """
         if not self._begun:
             self.initialize()
@@ -108,17 +108,17 @@ class Coordinator:
             self._opened().lead()
 
     def finish(self) -> None:
-        """Release, and then let a subclass save. Runs after the hook's work, if it succeeded."""
+        """Release, and then let a subclass save. It is called after the hook's work, if that succeeded."""
         self._release_granted()
         self.tolerating(self._save_state)
 
     def _release_granted(self) -> None:
-        """Release every lock this unit holds. Locks are kept where a subclass does not call this."""
-        self._report_releases()  # also where `handle` was overridden: they are forgotten now
+        """Release every lock this unit holds. A subclass that does not call it keeps them."""
+        self._report_releases()  # if an overridden `handle` has not: after this they are forgotten
         self._opened().end()
 
     def _save_state(self) -> None:
-        """Do nothing: all is saved as it happens. A subclass saves what it counts here."""
+        """Do nothing: everything has been saved already. A subclass may save what it counts here."""
 
     def _opened(self) -> deciding.LeaderSession:
         if self._session:
@@ -132,7 +132,7 @@ class Coordinator:
 
     @property
     def _begun(self) -> Optional[deciding.LeaderSession]:
-        """The session once `initialize` has run; before that, None, since no release is reported yet."""
+        """The session once `initialize` has run; None before that, when no release is reported yet."""
         session = self._session
         return session if session and session.phase is not Phase.BEFORE_HANDLERS else None
 
@@ -147,8 +147,8 @@ class Coordinator:
         """Ask for a lock once, without waiting.
 
         Asking again before the turn is over changes neither the request nor
-        its time. On the leader the policy decides at once, and again each time.
-        Where a policy's method or `released` asks, the policy decides next.
+        its time. On the leader the policy decides at once, and again in each call.
+        If a policy's method or `released` calls this, the policy decides afterwards.
 
         Args:
             lock: the lock.
@@ -162,7 +162,7 @@ class Coordinator:
         return self._opened().request(wire.lock_name(lock))
 
     def granted(self, lock: str) -> bool:
-        """Return whether this unit holds the lock, by its present request."""
+        """Return whether this unit holds the lock for its present request."""
         return self._opened().turn(lock) is not None
 
     def requested(self, lock: str) -> bool:
@@ -170,7 +170,7 @@ class Coordinator:
         return lock in self._opened().requested
 
     def request_timestamp(self, lock: str) -> Optional[datetime]:
-        """Return when this unit asked, in UTC without a time zone; None where it has not."""
+        """Return when this unit asked, in UTC without a time zone; None if it has not."""
         return juju.time_of(dict(self._opened().claim(lock).locks).get(lock, ''))
 
     @property
@@ -186,23 +186,23 @@ class Coordinator:
     def requests(self) -> Optional[deciding.Locks]:
         """Return {unit: {lock: time of the request}} of all requests, those granted included.
 
-        This unit is always in it. As for `grants` otherwise.
+        This unit is always in it. The answer is a copy, and costs the same as `grants`.
         """
         asked = deciding.requests(self._begun.known()[1]) if self._begun else None
         return asked if asked is None else {hookenv.local_unit(): {}, **asked}
 
     def require(self, lock: str, guard_func: Function, *guard_args: Any, **guard_kw: Any) -> Function:
-        """Decorate a function to run only while this unit holds the lock.
+        """Return a decorator for a function that may run only while this unit holds the lock.
 
         Args:
             lock: the lock.
             guard_func: says whether to ask for the lock. It is not called while
                 the lock is held.
-            guard_args: its arguments.
-            guard_kw: its arguments by name.
+            guard_args: arguments for `guard_func`.
+            guard_kw: keyword arguments for `guard_func`.
 
         Returns:
-            A decorator. The decorated function returns None where it did not run.
+            A decorator. The decorated function returns None if it did not run.
         """
 
         def decorate(function: Function) -> Function:
@@ -235,8 +235,8 @@ class Coordinator:
             unit: the unit.
 
         Returns:
-            Whether it is granted. False where this unit does not lead, or that
-            one has not asked.
+            Whether it is granted. False if this unit does not lead, or that unit has
+            not asked.
         """
         session, self._about = self._opened(), (lock, unit)
         session.lead()
@@ -246,11 +246,11 @@ class Coordinator:
         return session.leading and (given or lock in deciding.grants(*session.known()).get(unit, {}))
 
     def released(self, unit: str, lock: str, timestamp: datetime) -> None:
-        """Called on the leader once for each release, or unit that is gone with a lock. Override it.
+        """Called on the leader for each release, and for each unit that is gone with a lock. Override it.
 
-        Once, if the hook succeeds: where the hook fails it is called again, so
-        what it stores must land with the hook, as leader settings do that
-        `_save_state` writes. What it raises is logged and fails no hook.
+        It is called once if the hook succeeds. If the hook fails it is called again,
+        so save what it counts in `_save_state`, in leader settings. An exception is
+        logged and does not fail the hook.
 
         Args:
             unit: the unit that held the lock.
@@ -260,7 +260,7 @@ class Coordinator:
         self.msg('Leader released {} from {}, held {}'.format(lock, unit, juju.utc() - timestamp))
 
     def _decide(self, question: deciding.Question) -> bool:
-        """Ask `grant_LOCK`, or else `default_grant`. What raises is logged, and refuses."""
+        """Ask `grant_LOCK`, or else `default_grant`. An exception is logged and counts as a refusal."""
         session, lock, unit = self._begun, question.lock, question.unit
         if not session or self._about not in (None, (lock, unit)):
             return False
@@ -286,12 +286,12 @@ class Coordinator:
                 self._tried(report, what, 'the lock is released all the same')
 
     def tolerating(self, step: Callable[[], None]) -> None:
-        """Do a step of a subclass; where it needs a hook tool that Juju has not, log so and go on."""
+        """Run a step of a subclass. If it needs a hook tool that Juju lacks, log that and go on."""
         consequence = 'it needs what this Juju does not have; the unit goes on'
         self._tried(step, step.__name__, consequence, (NotImplementedError, FileNotFoundError))
 
     def _tried(self, step: Function, what: str, consequence: str, kinds: Any = Exception) -> Any:
-        """Return what a step of a subclass returns; where it raises, log so, and return None."""
+        """Run a step of a subclass and return its result. If it raises, log that and return None."""
         try:
             return step()
         except kinds as broken:
@@ -304,24 +304,24 @@ class Coordinator:
 
 
 class OnePerClass(type):
-    """One instance of each class: to build a second returns the first, whatever the arguments."""
+    """One instance of each class: building a second one returns the first, whatever the arguments."""
 
     _instances: ClassVar[Dict[type, Any]] = {}
 
     def __call__(cls, *args: Any, **kw: Any) -> Any:
-        """Return the instance of the class, made with these arguments if there is none."""
+        """Return the instance of the class; if there is none, make it with these arguments."""
         if cls not in cls._instances:
             cls._instances[cls] = super().__call__(*args, **kw)
         return cls._instances[cls]
 
 
 class BaseCoordinator(Coordinator, metaclass=OnePerClass):
-    """The class to derive from for a policy of one's own: give it a `default_grant` or a `grant_LOCK`.
+    """The base class for a policy of your own: give your class a `default_grant` or a `grant_LOCK`.
 
     Both are called on the leader as (lock, unit, granted, queue): `granted` is
-    the set of units that hold the lock, without `unit`; `queue` the list of
-    those that wait for it, by time of the request, with `unit`. True grants.
-    Without either of them nothing is granted, and the log says so.
+    the set of units that hold the lock, without `unit`; `queue` is the list of those
+    that wait for it, by time of the request, with `unit`. True grants the lock.
+    Without either method nothing is granted, and the log says so.
     """
 
 
@@ -329,18 +329,18 @@ class Serial(BaseCoordinator):
     """A lock is held by one unit at a time, and different locks by different units."""
 
     def default_grant(self, lock: str, unit: str, granted: Set[str], queue: List[str]) -> bool:
-        """Return whether nobody holds the lock and the unit is the first that waits for it."""
+        """Return whether nobody holds the lock and the unit is the first in the queue."""
         return not granted and queue[0] == unit
 
 
 class SimpleCoordinator(BaseCoordinator):
-    """One unit holds locks at a time: all that it asked for, whatever their names."""
+    """Only one unit at a time holds locks. It holds all that it asked for, whatever their names."""
 
     def default_grant(self, lock: str, unit: str, granted: Set[str], queue: List[str]) -> bool:
-        """Return whether no other unit holds any lock, and this one does or is the first in the queue."""
+        """Return whether no other unit holds a lock, and this one holds one or is first in the queue."""
         holders = {holder for holder, locks in (self.grants or {}).items() if locks}
         return holders == {unit} or (not holders and queue[0] == unit)
 
 
-# The policies by which units hand over directly what these functions would have a leader grant.
+# With these functions the leader would grant what units can hand over directly, by these policies.
 _DIRECT = {Serial.default_grant: Policy(per_lock=True), SimpleCoordinator.default_grant: Policy()}

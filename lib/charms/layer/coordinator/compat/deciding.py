@@ -1,7 +1,7 @@
-"""Charms whose own class decides on the leader, or wants to know of each release.
+"""Policies that a charm's own class decides on the leader, and the session of every coordinator.
 
-What lives here: what such a policy is asked, which tickets its answers give,
-who holds what in its eyes, and the session that asks it. What must not: a hook
+What lives here: the question that the leader asks such a policy, the tickets that
+follow from the answers, who holds what as it sees it, and the session that asks. What must not: a hook
 tool, the classes that charms derive from, a name that charms know.
 """
 
@@ -12,12 +12,12 @@ from charms.layer.coordinator.policy import Grow
 from charms.layer.coordinator.rules import ALL_LOCKS, MAX_TOKEN, NO_CLAIM, Claims, Ledger, Ticket
 from charms.layer.coordinator.session import Session
 
-# For each unit the locks that it holds, or has asked for, and when it asked.
+# For each unit, the locks that it holds or has asked for, each with the time of the request.
 Locks = Dict[str, Dict[str, str]]
 
 
 class Question(NamedTuple):
-    """What a policy is asked on the leader: may this unit hold this lock now?
+    """What the leader asks a policy: may this unit hold this lock now?
 
     Args:
         ledger: the ledger as it would be without this request.
@@ -33,12 +33,12 @@ class Question(NamedTuple):
 
     @property
     def grants(self) -> Locks:
-        """All locks that are held, or may be by a ticket, by unit."""
+        """By unit, all locks that are held, or that a ticket allows the unit to hold."""
         return grants(self.ledger, self.claims)
 
     @property
     def granted(self) -> FrozenSet[str]:
-        """The units, other than `unit`, that hold the lock or have a ticket by which they may."""
+        """The units, other than `unit`, that hold the lock or have a ticket that allows them to."""
         return frozenset(unit for unit, locks in self.grants.items() if self.lock in locks) - {self.unit}
 
     @property
@@ -48,11 +48,12 @@ class Question(NamedTuple):
 
 
 def growing(decide: Callable[[Question], bool]) -> Grow:
-    """Return a growth of the ledger that asks a policy about each request that has no ticket.
+    """Return a function that gives tickets by asking a policy about each request that has no ticket.
 
-    Requests are taken in their order, whatever the lock. A yes is a ticket that
-    is held at once: the policy has seen what is granted, and says that this may
-    go beside it. The ticket waits only for those in `_unsettled`.
+    Requests are taken in their order, whatever the lock. If the policy says yes, the
+    unit gets a ticket that is held at once: the policy has seen what is granted, and
+    says that this lock may be held as well. It waits only for the tickets that
+    `_unsettled` returns.
 
     Requests in the queue of all locks come from units whose charm has no such
     policy yet, during a charm upgrade. They get tickets by the common rules.
@@ -61,8 +62,9 @@ def growing(decide: Callable[[Question], bool]) -> Grow:
         decide: answers a Question; must not raise.
 
     Returns:
-        What takes a ledger, claims, committed claims and units that are gone, as
-        `rules.appended` does, and returns a ledger. Finished tickets stay in it.
+        A function of a ledger, claims, committed claims and units that are gone,
+        with the meaning that they have in `rules.appended`. It returns a ledger, in
+        which finished tickets remain.
     """
 
     def grow(ledger: Ledger, claims: Claims, committed: Claims, gone: AbstractSet[str]) -> Ledger:
@@ -86,10 +88,10 @@ def growing(decide: Callable[[Question], bool]) -> Grow:
 def _unsettled(ledger: Ledger, claims: Claims, committed: Claims, unit: str) -> Tuple[int, ...]:
     """Return the tokens of the tickets of others that a new ticket of a unit waits for.
 
-    Whatever the lock, these are two kinds. The leader's own tickets that it has
-    released in the hook that asks: the policy sees them as finished, but the
-    hook may fail, and then they are not. And tickets that no policy gave: no
-    policy can say what may go beside them.
+    There are two kinds, for any lock. The first are the leader's own tickets that it
+    has released in the hook that asks: the policy sees them as finished, but they
+    are not if the hook fails. The second are tickets that no policy gave: no policy
+    can say what may be held at the same time.
     """
     others = (ticket for ticket in ledger.tickets if ticket.unit != unit)
     unsettled = (ticket for ticket in others if ticket.after is None or rules.finished(ticket, claims))
@@ -97,11 +99,11 @@ def _unsettled(ledger: Ledger, claims: Claims, committed: Claims, unit: str) -> 
 
 
 def grants(ledger: Ledger, claims: Claims) -> Locks:
-    """Return which locks each unit may use, and when it asked for them, '' where that is not known."""
+    """Return which locks each unit may use, and when it asked for them ('' if that is not known)."""
     held: Locks = {}
     unfinished = (ticket for ticket in ledger.tickets if not (ticket.raw or rules.finished(ticket, claims)))
     for ticket in unfinished:
-        # A ticket that a policy gave counts as held from then on.
+        # A ticket that a policy gave counts as held from the moment it was given.
         if ticket.after is not None or rules.is_turn(ledger, ticket, claims):
             claim = claims.get((ticket.unit, ticket.queue), NO_CLAIM)
             asked = dict(claim.locks) if claim.asked == ticket.ask else {}
@@ -121,21 +123,23 @@ def requests(claims: Claims) -> Locks:
 
 
 class LeaderSession(Session):
-    """A session whose policy may ask the charm's own code; arguments as for Session.
+    """The session of every coordinator. Without `policy.grow` it does just what Session does.
+
+    With it, the leader asks the charm's own code which requests get tickets.
 
     Attributes:
-        question: what that code is asked just now, None at any other time.
+        question: what that code is being asked now, None at any other time.
         reported: the tickets whose release was reported to it.
     """
 
     port: Any  # a Juju
     question: Optional[Question] = None
     reported: Tuple[Ticket, ...] = ()
-    _meanwhile: Tuple[str, ...] = ()  # locks that it asked for while it was asked
+    _meanwhile: Tuple[str, ...] = ()  # locks that the charm's code asked for while it was being asked
 
     def request(self, lock: str) -> bool:
-        """Ask for a lock once, as Session does; a leader that waits for it asks the policy each time."""
-        if self.question:  # its answer comes first
+        """Ask for a lock once, as Session does; a leader that still waits for it asks the policy again."""
+        if self.question:  # the answer to it comes first
             self._meanwhile += (lock,)
             return self.turn(lock) is not None
         if lock in self.requested and not self.turn(lock):
@@ -154,10 +158,10 @@ class LeaderSession(Session):
         self._show_locks()
 
     def known(self) -> Tuple[Ledger, Claims]:
-        """Return the ledger and all claims as the policy is to see them, or as far as this unit can see.
+        """Return the ledger and all claims, during a question as the policy should see them.
 
-        A leader knows the claims of all. Another unit reads the ledger, and each
-        unit's claim once a hook, and remembers none of it.
+        A leader knows the claims of all units. Any other unit reads the ledger, and
+        each unit's claim once a hook, and saves none of it.
         """
         if self.question:
             return self.question.ledger, self.question.claims

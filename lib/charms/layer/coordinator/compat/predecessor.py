@@ -1,9 +1,10 @@
-"""Coming over from charmhelpers.coordinator or the old layer, which keep both under one key.
+"""Upgrades from charmhelpers.coordinator or the old layer.
 
 What lives here: the old formats, what is refused in them, which units still run
-old code, and what is published for a leader that does. What must not: a hook
-tool, a rule. Old code reads all of it in every hook and fails on what it cannot
-parse, so nothing is written there that it could not have written itself.
+old code, and what is published for a leader that runs it. What must not: a hook
+tool, a rule. Old code keeps its requests and its grants under one key, in two places.
+It reads them all in every hook and fails on anything that it cannot parse, so this
+layer writes nothing there that the old code could not have written itself.
 
     requests    {LOCK: TIME}            in a unit's databag
     grants      {UNIT: {LOCK: TIME}}    in leader settings
@@ -32,13 +33,13 @@ def requests(text: str, where: str) -> Entries:
 
 
 def grants(text: str, where: str) -> Entries:
-    """Return which lock each unit was granted, and when it had asked, and what could not be read."""
+    """Return the locks granted to each unit, and when it had asked, and what could not be read."""
     consequence = 'ignored: it counts as no grant'
     return _entries(text, where, GRANTS_FORM, consequence, is_unit, lambda found: isinstance(found, dict))
 
 
 def _entries(text: str, where: str, form: str, consequence: str, is_name: Check, is_value: Check) -> Entries:
-    """Return the entries of a text that fit, in order, and a problem for each other entry."""
+    """Return the entries of a text that have the right form, sorted, and a problem for each other entry."""
     found = parsed(text) if text else {}
     if not isinstance(found, dict):
         return {}, (problem(where, form, text, consequence),)
@@ -54,21 +55,21 @@ def _is_time(found: Any) -> bool:
 def text(own: Mapping[str, Claim]) -> str:
     """Return what to publish under the old key of a unit that runs this layer.
 
-    Nothing, except a turn that had begun in the old layer and is not over: an
-    old leader must go on counting that one as held. It is the claim that is kept
-    and has had no token yet.
+    It is empty, except for a turn that had begun in the old layer and is not over: an
+    old leader must go on counting that one as held. Its claim is kept and has had no
+    token yet.
     """
     begun = [claim for claim in own.values() if claim.outstanding and claim.kept and not claim.token]
     return json.dumps(dict(pair for claim in begun for pair in claim.locks), sort_keys=True)
 
 
 class OldJuju(Juju):
-    """This hook's Juju, where the old layer or a class of charmhelpers.coordinator may have run before.
+    """This hook's Juju, where the old layer or charmhelpers.coordinator may have run before.
 
     Args:
         key: as for Juju.
         peers: as for Juju.
-        old_key: what the old code keeps its requests and grants under.
+        old_key: the key under which the old code keeps its requests and grants.
     """
 
     def __init__(self, key: str = KEY, peers: str = PEERS, old_key: str = KEY) -> None:
@@ -76,7 +77,7 @@ class OldJuju(Juju):
         self._old_key, self._old_found = old_key, False
 
     def inherited_requests(self) -> Tuple[Tuple[str, str, bool], ...]:
-        """Return what this unit had asked the old code for: lock, when, and whether its turn had begun."""
+        """Return this unit's requests to the old code: lock, when, and whether its turn had begun."""
         said = self.said(self.unit, self._old_key)
         if not said:
             return ()
@@ -97,7 +98,7 @@ class OldJuju(Juju):
         return frozenset(found | ({UNNAMED} if unlisted else set()))
 
     def awaiting(self, units: FrozenSet[str]) -> str:
-        """Return, in words, why these units keep the leader from making a ledger."""
+        """Return, in words, why the leader makes no ledger while it waits for these units."""
         if not units:
             came_over = self.store.get('came over')
             return 'it gives none while a unit still runs the old layer' if came_over else ''
@@ -106,12 +107,12 @@ class OldJuju(Juju):
         return form.format(' and '.join(names), 'runs' if len(names) == 1 else 'run')
 
     def beside(self, own: Mapping[str, Claim]) -> Dict[str, str]:
-        """Return what old code that still leads is to find in this unit's databag."""
+        """Return what to publish in this unit's databag for a leader that still runs old code."""
         return {self._old_key: text(own)} if self.store.get('came over') else {}
 
     def write_ledger(self, ledger: Ledger) -> None:
-        """Write the ledger, and remove what old code left in leader settings."""
-        # In one step, so that an old leader and this one never both count.
+        """Write the ledger, and remove what the old code left in leader settings."""
+        # In one write: there is never a moment at which both the old grants and the ledger are valid.
         old = dict.fromkeys([self._old_key] if self._old_found else [])
         self.write_shared({self.ledger_key: ledger_text(ledger), **old})
 
