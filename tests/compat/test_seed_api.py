@@ -127,7 +127,9 @@ def run():
     assert told(begun(module, plan, juju=juju))[0] == 'None True True'
 
 
-@pytest.mark.parametrize('module, sentence', [(OURS, 'JUJU_VERSION: expected 2.9 or newer'), (SEED, 'Needs Juju 1.23')])
+@pytest.mark.parametrize(
+    'module, sentence', [(OURS, 'JUJU_VERSION: expected 2.9 or newer'), (SEED, 'Needs Juju 1.23')]
+)
 def test_row_5_an_older_juju_is_refused(monkeypatch, begun, module, sentence, model, tmp_path):
     monkeypatch.setattr('jujusim.juju.VERSIONS', {3: '1.22.9'})
     made = model(classic(tmp_path / 'charm', module, SERIAL), config={'go': 0})

@@ -7,9 +7,12 @@ import zlib
 from pathlib import Path
 
 import pytest
-from charms.layer.coordinator import juju, rules
+from charms.layer.coordinator import juju, rules, wire
+from charms.layer.coordinator.policy import Policy
 from charms.layer.coordinator.rules import Claim, UnitState
+from charms.layer.coordinator.session import Session
 from charms.layer.coordinator.store import Store
+from charms.layer.coordinator.view import Snapshot
 
 from tests.threeunits import MEMORY, first_world
 
@@ -105,6 +108,33 @@ def test_two_processes_of_one_unit_lose_neither_request(folder, first, second):
         assert juju.Juju().load() == merged
 
 
+def test_what_another_process_asked_for_is_published_too(folder):
+    world = first_world(3, None, folder)
+    with world.in_hook('app/1') as hook:
+        ours, theirs = (session_of(juju.Juju()) for _ in range(2))
+
+        theirs.request('a')
+        ours.request('b')
+
+    hook.commit()
+    assert set(json.loads(world.claims_text('app/1'))['queues']['']['locks']) == {'a', 'b'}
+
+
+def test_a_state_that_cannot_be_read_stops_no_write_however_many_problems_it_has(folder):
+    """The write reported each problem into the store whose lock it held, and waited for itself."""
+    world = first_world(3, None, folder)
+    peers = {'app/{}'.format(number): {'v': 2} for number in range(100)}
+    whole = wire.state_value(UnitState())
+    Store(str(world.store('app/1')), pytest.fail).set(
+        'state', {**whole, 'claims': {**whole['claims'], **peers}}
+    )
+    with world.in_hook('app/1'):
+        port = juju.Juju()
+        assert port.load() is None
+
+        assert port.save(UnitState(led=True)) == UnitState(led=True)
+
+
 def test_a_process_that_wrote_alone_reads_back_just_what_it_wrote(folder):
     world = first_world(3, None, folder)
     with world.in_hook('app/1'):
@@ -122,6 +152,13 @@ def test_a_release_that_another_process_wrote_is_not_forgotten():
 
     assert rules.merged_states(asked, released).own == released.own
     assert rules.merged_states(released, asked).own == released.own
+
+
+def session_of(port):
+    session = Session(port, Snapshot(juju.context()), Policy(), port.log)
+    session.look()
+    session.begin()
+    return session
 
 
 def asking(state, lock):

@@ -87,7 +87,7 @@ class Juju:
         """Save it at once; return it merged with what another process of this unit has saved."""
 
         def merged(found: Any) -> Any:
-            other = self._state(found)
+            other = wire.state(found, '')[0]  # `load` has reported it; a report here would wait for this lock
             known = other is None or other == self._stored
             self._stored = state if other is None or known else rules.merged_states(state, other)
             return wire.state_value(self._stored)

@@ -70,7 +70,7 @@ class Store:
 
     def _write(self, values: Dict[str, Any]) -> None:
         new = '{}.{}'.format(self._path, os.getpid())
-        with open(new, 'w') as file:
+        with open(new, 'w', opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
             file.write(json.dumps({'checksum': _checksum(values), 'values': values}, sort_keys=True))
             file.flush()
             os.fsync(file.fileno())

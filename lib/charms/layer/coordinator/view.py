@@ -97,7 +97,7 @@ class View:
         """Save own claims at once, and publish them (Juju sends them when the hook succeeds)."""
         self._remember(own=rules.frozen(own))
         self.state = self.port.save(self.state)
-        self.port.publish(own)
+        self.port.publish(self.own)
 
     # What the other units say
 

@@ -72,8 +72,8 @@ class Coordinator:
             The session, after it has looked at what is true now.
         """
         session = deciding.LeaderSession(port, Snapshot(juju.context(port.peers)), policy, log)
+        self._session = session  # before it looks: `msg` may ask it something
         session.look()
-        self._session = session
         return session
 
     # The course of a hook
@@ -238,9 +238,9 @@ class Coordinator:
             Whether it is granted. False if this unit does not lead, or that unit has
             not asked.
         """
-        session, self._about = self._opened(), (lock, unit)
+        session, about, self._about = self._opened(), self._about, (lock, unit)
         session.lead()
-        self._about = None
+        self._about = about
         place = session.policy.queue_of(lock), unit
         given = any((ticket.queue, ticket.unit) == place for ticket in session.given)  # durable or not yet
         return session.leading and (given or lock in deciding.grants(*session.known()).get(unit, {}))
