@@ -23,6 +23,9 @@ MEASURED = (
 )
 """Their coverage of lib/ counts: they reach nearly every line, and the tracer doubles their time."""
 
+SLOW = tuple('tests/compat/test_upgrade.py::test_' + name for name in ('three_', 'four_', 'no_promise_'))
+"""Their coverage does not count: they reach no further line, and take longest."""
+
 settings.register_profile('share', max_examples=20)
 if os.environ.get('SUITE') == 'share':
     settings.load_profile('share')
@@ -73,5 +76,5 @@ def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
     """Begin with the long searches, so that two processes end together; measure the coverage of some."""
     items.sort(key=lambda item: 'test_histories' not in item.nodeid)
     for item in items:
-        if not item.nodeid.startswith(MEASURED):
+        if not item.nodeid.startswith(MEASURED) or item.nodeid.startswith(SLOW):
             item.add_marker(pytest.mark.no_cover)

@@ -16,7 +16,7 @@ import pytest
 from charms.layer.coordinator import policy, rules, wire
 from charms.layer.coordinator.rules import Claim, Ledger, Ticket
 from charms.layer.coordinator.store import Store
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.garbage import cases, claims_or_worse, ledgers_or_worse, randoms, states_or_worse, values
@@ -249,15 +249,20 @@ def keeps_the_holder_in_front(entries, holder):
     return bool(entries) and not set(UNITS) & set(map(str, first if isinstance(first, list) else []))
 
 
-def tokens_are_used_up(world):
-    """Whether a spoilt ledger had a token at the end of all, and a claim now tells it: docs/limits.md."""
+def numbers_are_used_up(world):
+    """Return whether a spoilt ledger led to the last token, or to the last ask of a unit: docs/limits.md."""
     claims = [wire.claims(world.claims_text(unit), '')[0] for unit in UNITS]
-    return max(claim.token for own in claims for claim in own.values()) > rules.MAX_TOKEN - 100
+    last = [claim for own in claims for claim in own.values()]
+    return any(claim.token > rules.MAX_TOKEN - 100 or claim.asked >= rules.MAX_COUNT for claim in last)
+
+
+LAST_ASK = '{"v":1,"token":3,"tickets":[[1,"","app/0",1000000000,1],[2,"","app/1",2,1],[3,"",1.01]]}'
 
 
 @both
 @cases(0.5)
 @given(st.sampled_from(HOLDERS), ledgers_or_worse)
+@example(None, LAST_ASK)
 def test_any_ledger_fails_no_hook_and_gives_no_lock_twice(worlds, version, holder, text):
     text = text.encode('utf-8', 'replace').decode().replace('\x00', '')
     world = worlds(version, holder)
@@ -280,7 +285,7 @@ def test_any_ledger_fails_no_hook_and_gives_no_lock_twice(worlds, version, holde
     if entries is None or not all(map(is_ticket, entries)):  # the operator empties it, see docs/operating.md
         world.at_work.clear()
         world.write_ledger('')
-        assert everybody_is_served(world) or tokens_are_used_up(world)
+        assert everybody_is_served(world) or numbers_are_used_up(world)
 
 
 SHAPES = (
