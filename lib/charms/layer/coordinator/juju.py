@@ -80,7 +80,8 @@ class Juju:
 
     def load(self) -> Optional[UnitState]:
         """Return what this unit remembers, None if there is nothing."""
-        self._stored = self._state(self.store.get('state'))
+        found = self.store.get('state')
+        self._stored = self.believed(wire.state(found, 'local store ' + self.store.name))
         return self._stored
 
     def save(self, state: UnitState) -> UnitState:
@@ -94,9 +95,6 @@ class Juju:
 
         self.store.update('state', merged)
         return self._stored or state
-
-    def _state(self, found: Any) -> Optional[UnitState]:
-        return self.believed(wire.state(found, 'local store ' + self.store.name))
 
     # Claims
 
