@@ -96,6 +96,7 @@ class Executing(Watched):
         self.counted = counted
         self.hook_s, self.tool_s = hook_s, tool_s
         self.running: Dict[str, Execution] = {}
+        self.beside: List[Execution] = []  # hooks that lost their agent and still work
         self.clock_skew_s: Dict[str, float] = {}
         self.calls_everywhere: Optional[Callable[[Execution, List[str]], None]] = None
         self._child = _child(quick)
@@ -142,10 +143,14 @@ class Executing(Watched):
         """Take the next message of a hook's process; answer it once its time has passed."""
         assert execution.child is not None
         logged, kind, *about = execution.child.message()
+        if execution.orphaned:
+            logged = []  # juju-log dies too
         for argv in logged:
             self._log(execution.unit, *tools.juju_log(argv[1:]))
         spent = self.tool_s * len(logged)
-        if kind == 'exit':
+        if kind in ('exit', 'killed') and execution.orphaned:
+            self._end_beside(execution, '120' if kind == 'exit' else 'a signal')
+        elif kind == 'exit':
             self._soon(spent + 0.05, lambda: self._finish(execution, *about))
         elif kind == 'killed':
             self._die(execution, 'by a signal')
@@ -164,6 +169,9 @@ class Executing(Watched):
 
     def _answer_tool(self, execution: Execution, argv: List[str], counted: bool) -> None:
         if execution.killed:
+            return
+        if execution.orphaned:
+            self._answer(execution, tools.exists(execution.context, argv[0]), *tools.PIPE_BROKEN)
             return
         execution.tool_calls.append((argv[0], counted))
         if execution.crash_at is not None and len(execution.tool_calls) >= execution.crash_at:
@@ -189,8 +197,13 @@ class Executing(Watched):
         self._tell(execution.unit, 'works', ' '.join(argv))
 
         def over() -> None:
-            if not execution.killed:
+            if not execution.killed or (execution.child_lives and execution.unit not in self._lost):
                 self._tell(execution.unit, 'worked' if code == 0 else 'failed at', ' '.join(argv))
                 self._answer(execution, True, code, out, '')
 
         self._soon(seconds, over)
+
+    def _end_beside(self, execution: Execution, code: str) -> None:
+        """End a hook that had lost its agent: nobody hears of it, and nothing is committed (R12)."""
+        self.beside.remove(execution)
+        self._tell(execution.unit, 'ends beside', '{} with {}'.format(execution.title, code))

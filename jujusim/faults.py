@@ -8,11 +8,15 @@ class Faulty(Hooked):
 
     def partition(self, unit: str, seconds: float) -> None:
         """Cut a unit off: its tools and commits fail, and its lease runs out (R16)."""
-        self.controller.units[unit].connected = False
         if unit in self.running:
             self.running[unit].context.cut_off = True
-        self._cut_until[unit] = max(self.now + seconds, self._cut_until.get(unit, 0.0))
         self._tell(unit, 'is cut off')
+        self._away(unit, seconds)
+
+    def _away(self, unit: str, seconds: float) -> None:
+        """Let a unit's agent reach nobody for some seconds, or longer where that was said before."""
+        self.controller.units[unit].connected = False
+        self._cut_until[unit] = max(self.now + seconds, self._cut_until.get(unit, 0.0))
         self._soon(seconds, lambda: self._reconnect(unit))
 
     def fail_hook(self, unit: str, hook: str = '', times: int = 1) -> None:
@@ -23,11 +27,37 @@ class Faulty(Hooked):
         """Kill the process of this unit's next hook at its n-th tool call; it runs again (R12)."""
         self._crashes[unit] = at_call
 
-    def kill_hook(self, unit: str) -> None:
-        """Kill the process of the hook that this unit runs now, if any; it runs again (R12)."""
+    def kill_hook(self, unit: str, child_lives: bool = False) -> None:
+        """Kill the process of the hook that this unit runs now, if any; it runs again (R12).
+
+        Args:
+            unit: whose hook.
+            child_lives: the machine's program that the hook runs, if any, goes on
+                until its time is over, beside the hook that runs again.
+        """
         execution = self.running.get(unit)
-        if execution and not execution.operation.action:
+        if execution and not execution.operation.aside:
+            execution.child_lives = child_lives
             self._die(execution, 'by a signal')
+
+    def die_agent(self, unit: str, seconds: float = 3.0) -> None:
+        """Kill a unit's agent, and nothing else; it is back after some seconds, as an agent that restarts.
+
+        A hook under way goes on without it: every hook tool dies of SIGPIPE from
+        now on, and nothing is committed. When the agent is back, that hook counts
+        as failed and runs again after its delay, even while the old process still
+        works; an action, or juju exec, has failed and does not run again (R12).
+        """
+        execution = self.running.pop(unit, None)
+        self._tell(unit, 'loses its agent', execution.title if execution else '')
+        if execution:
+            self._broken_off[unit] = execution
+            if execution.child is None:
+                execution.kill()  # it had been chosen, and had not begun
+            else:
+                execution.orphaned = True
+                self.beside.append(execution)
+        self._away(unit, seconds)
 
     def lose_commit(self, unit: str) -> None:
         """Let this unit's next hook succeed, and lose what it wrote (R11, R12)."""

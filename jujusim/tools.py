@@ -5,6 +5,7 @@ stops the run.
 """
 
 import json
+import os
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 import yaml
@@ -39,8 +40,8 @@ Tool = Callable[[Context, List[str]], str]
 def answer(context: Context, argv: List[str]) -> Optional[Answer]:
     """Return what a hook tool answers, None where Juju has no such tool in this version."""
     name, arguments = argv[0], list(argv[1:])
-    if name in ('leader-get', 'leader-set') and context.controller.juju == 4:
-        return None  # the executables do not exist there
+    if not exists(context, name):
+        return None
     if not context.connected:
         return Answer(1, '', 'ERROR connection is shut down\n') if name != 'is-leader' else _dump(False)
     try:
@@ -53,6 +54,15 @@ def answer(context: Context, argv: List[str]) -> Optional[Answer]:
         return Answer(2, '', 'ERROR {}\n'.format(misuse))
     except Refused as refused:
         return Answer(1, '', 'ERROR {}\n'.format(refused))
+
+
+PIPE_BROKEN = Answer(-13)
+"""How a tool ends in a hook whose agent has died: of SIGPIPE, since the agent read what it printed."""
+
+
+def exists(context: Context, name: str) -> bool:
+    """Tell whether Juju has such a tool in this version."""
+    return context.controller.juju != 4 or os.path.basename(name) not in ('leader-get', 'leader-set')
 
 
 def is_tool(name: str) -> bool:
