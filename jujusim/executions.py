@@ -41,6 +41,7 @@ class Execution:
         child: the process that runs now, None before the first has begun.
         killed: its processes are gone.
         orphaned: its agent is gone, and its processes go on.
+        agent_replaced: its agent is of another version by now; nothing will be committed.
         child_lives: the machine's program that runs goes on, although its process was killed.
     """
 
@@ -49,7 +50,7 @@ class Execution:
         self.child: Optional[HookProcess] = None
         self.tool_calls: List[Tuple[str, bool]] = []
         self.crash_at: Optional[int] = None
-        self.killed = self.orphaned = self.child_lives = False
+        self.killed = self.orphaned = self.child_lives = self.agent_replaced = False
 
     @property
     def title(self) -> str:
@@ -133,7 +134,10 @@ class Executing(Watched):
             self._finish(execution, 127 if operation.script else 1 if operation.action else 0, '')
             return
         context = execution.context
-        env = environment(context.agent, operation, str(charm_dir), self.version, context.id)
+        version = context.agent.version or self.version
+        env = environment(context.agent, operation, str(charm_dir), version, context.id)
+        if operation.with_relation:
+            env['JUJU_RELATION_ID'] = context.relation_id
         if self.controller.subordinate:
             env['JUJU_PRINCIPAL_UNIT'] = 'principal/' + execution.unit.split('/')[1]
         execution.child = self._child(

@@ -149,6 +149,22 @@ class Faulty(Hooked):
         self.note('loses', 'what leaders wrote: {}*'.format(prefix))
         self.controller.drop_app_data(prefix)
 
+    def change_relation_id(self, keep_databags: bool = True) -> None:
+        """Let the peer relation go and come again with another id, as after a refresh there and back.
+
+        Units enter it anew when they are idle, and run its hooks from relation-created
+        on. A hook under way keeps the old id; it fails at its end if it wrote anything.
+
+        Args:
+            keep_databags: whether the units' databags and the application's come with it, or are empty.
+        """
+        self.controller.renew_relation(keep_databags)
+        self.note('changes', 'relation id: ' + self.controller.relation_id)
+        for name, agent in self.agents.items():
+            agent.forget_relation()
+            self._deliver(name, 'app', name)
+            self._wake(name)
+
     def poison(self, unit: str, key: str, text: str) -> None:
         """Put a text into a unit's databag, as a broken peer would."""
         record = self.controller.units[unit]

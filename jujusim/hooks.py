@@ -4,7 +4,7 @@ from typing import Any, Dict, List, Tuple
 
 from jujusim.agent import Operation
 from jujusim.executions import Executing, Execution
-from jujusim.model import NotLeader
+from jujusim.model import NoRelation, NotLeader
 
 RETRY_FIRST_S, RETRY_MOST_S = 5.0, 300.0  # R11
 
@@ -99,6 +99,9 @@ class Hooked(Executing):
         else:
             self._tell(name, 'ends', execution.title)
             self._done(name, operation)
+            if operation.with_relation and execution.context.relation_id != self.controller.relation_id:
+                agent.forget_relation()  # it was a hook of the one that is gone
+                self._deliver_relation(name)
         self._wake(name)
 
     def _flush(self, execution: Execution) -> str:
@@ -106,8 +109,10 @@ class Hooked(Executing):
         try:
             if self._take('lose', execution.unit) or not execution.context.connected:
                 raise ConnectionError('connection is shut down')
+            if execution.agent_replaced:
+                raise ConnectionError('the agent was replaced')
             execution.context.commit()
-        except (NotLeader, ConnectionError) as refused:
+        except (NotLeader, NoRelation, ConnectionError) as refused:
             return 'flush refused: {}'.format(refused)
         return ''
 

@@ -18,7 +18,7 @@ import shutil
 import sqlite3
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, Optional, Set, Tuple
 
 import yaml
 
@@ -164,10 +164,7 @@ class Juju(Faulty):
         agent = self.agents[name] = Agent(name, self.controller)
         agent.remote.config = self.controller.config_version()
         agent.remote.leader_settings = 1  # R18: the first delivery counts
-        for peer in self.controller.units:
-            if peer != name and self.controller.in_scope(peer) and self.controller.units[peer].life != 'dead':
-                self._deliver(name, 'scope', peer)
-        self._deliver(name, 'app', name)
+        self._deliver_relation(name)
         self._schedule_update_status(name)
         self._wake(name, self._delay())
         self._tell(name, 'added')
@@ -210,6 +207,46 @@ class Juju(Faulty):
         source = self._compiled(charm) if charm else self.charm
         self._lay(source, unit)
         self.agents[unit].remote.upgrade += 1
+        self._wake(unit)
+
+    def migrate(self, to: int = 4, agents: Optional[Iterable[str]] = None) -> None:
+        """Move the model from Juju 3 to a controller of Juju 4, now, whatever runs.
+
+        Databags stay; leader settings are gone. An agent of 3.x goes on there: its
+        leader-set succeeds and stores nothing, its leader-get answers {}.
+
+        Args:
+            to: 4.
+            agents: whose agents are upgraded at once, all by default; `upgrade_agent` does the others.
+
+        Raises:
+            ValueError: the model is no model of Juju 3, or `to` is not 4.
+        """
+        if (self.controller.juju, to) != (3, 4):
+            raise ValueError('migrate: expected from 3 to 4, found {} to {}'.format(self.controller.juju, to))
+        for agent in self.agents.values():
+            agent.version = self.version
+        self.version = VERSIONS[to]
+        self.controller.move_to_4()
+        self.delay_s = DELAY_S[to] if self.delay_s == DELAY_S[3] else self.delay_s
+        self.note('moves', 'to Juju {}'.format(self.version))
+        for name in self.units if agents is None else agents:
+            self.upgrade_agent(name)
+        for name in self.agents:
+            self._deliver_relation(name)  # databags have other versions now (R25)
+
+    def upgrade_agent(self, unit: str) -> None:
+        """Upgrade a unit's agent to its controller's version; it restarts (R13).
+
+        A hook under way keeps the old agent's tools; at its end nothing is
+        committed, and it runs again as a failed one does.
+        """
+        agent = self.agents[unit]
+        agent.juju, agent.version = self.controller.juju, self.version
+        if unit in self.running:
+            self.running[unit].agent_replaced = True
+        agent.restart()
+        self._tell(unit, 'upgrades its agent', self.version)
         self._wake(unit)
 
     def resolve(self, unit: str, retry: bool = True) -> None:

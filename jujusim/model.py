@@ -17,6 +17,10 @@ class NotLeader(Exception):
     """Raised where the controller refuses a write that only the leader may make."""
 
 
+class NoRelation(Exception):
+    """Raised where a hook's writes are for a relation that is gone."""
+
+
 @dataclass
 class Unit:
     """A unit as the controller knows it."""
@@ -39,6 +43,7 @@ class Controller:
         if juju not in (3, 4):
             raise ValueError('juju: expected 3 or 4, found {!r}'.format(juju))
         self.app, self.juju, self._notify, self.relation = app, juju, notify, relation
+        self.relation_number = 0
         self.seed, self._contexts = seed, 0
         self.subordinate = False
         self.units: Dict[str, Unit] = {}
@@ -53,7 +58,7 @@ class Controller:
     @property
     def relation_id(self) -> str:
         """The id of the peer relation, '' where the charm has none."""
-        return self.relation and self.relation + ':0'
+        return self.relation and '{}:{}'.format(self.relation, self.relation_number)
 
     @property
     def model_uuid(self) -> str:
@@ -64,6 +69,20 @@ class Controller:
         """Return an id for a new context, as the agents make them; the same seed gives the same ids (R29)."""
         self._contexts += 1
         return '{}-{}-{}'.format(unit, what, _digits(self.seed, self._contexts))
+
+    def renew_relation(self, keep_databags: bool) -> None:
+        """Let the peer relation go and come again with another id; units enter it anew (R19)."""
+        self.relation_number += 1
+        for unit in self.units.values():
+            unit.entered_scope = False
+            if not keep_databags:
+                unit.settings = {}
+        if not keep_databags:
+            self.app_settings, self.app_writes = {}, 0
+
+    def move_to_4(self) -> None:
+        """Become a model of Juju 4: databags stay, leader settings are gone."""
+        self.juju, self.leader_settings = 4, {}
 
     # Databags
 
@@ -138,6 +157,8 @@ class Controller:
             changes: what it writes; None deletes a key.
             checked: the unit led when it asked, and is not asked again.
         """
+        if self.juju == 4:
+            return  # it says yes to an agent of 3.x, and stores nothing
         if self.leader != unit and not checked:
             raise NotLeader('{} is not leader of {}'.format(unit, self.app))
         after = {**self.leader_settings, **{key: value for key, value in changes.items() if value}}

@@ -65,7 +65,7 @@ SHUT_DOWN = Answer(1, '', 'ERROR connection is shut down\n')
 
 def exists(context: Context, name: str) -> bool:
     """Tell whether Juju has such a tool in this version."""
-    return context.controller.juju != 4 or os.path.basename(name) not in ('leader-get', 'leader-set')
+    return context.juju != 4 or os.path.basename(name) not in ('leader-get', 'leader-set')
 
 
 def is_tool(name: str) -> bool:
@@ -129,7 +129,7 @@ def _relation(context: Context, flags: Dict[str, str]) -> None:
         if not context.operation.with_relation:
             raise Misuse('no relation id specified')
         return
-    if given.split(':')[-1] != '0' or not context.knows_relation:
+    if not context.knows_relation or given.split(':')[-1] != context.relation_id.split(':')[-1]:
         raise Misuse('invalid value "{}" for option -r: relation not found'.format(given))
 
 
@@ -138,7 +138,7 @@ def _relation_ids(context: Context, arguments: List[str]) -> str:
     if not rest:
         raise Unanswered('relation-ids without a name')
     known = context.knows_relation and rest == [context.controller.relation]
-    return _json([context.controller.relation_id] if known else [])
+    return _json([context.relation_id] if known else [])
 
 
 def _relation_list(context: Context, arguments: List[str]) -> str:
@@ -173,7 +173,7 @@ def _no_settings(context: Context, unit: str) -> str:
     if context.controller.juju == 4:
         return 'relation unit not found'
     form = 'cannot read settings for unit "{0}" in relation "{1}": unit "{0}": settings not found'
-    return form.format(unit, context.controller.relation_id)
+    return form.format(unit, context.relation_id)
 
 
 def _relation_set(context: Context, arguments: List[str]) -> str:

@@ -66,6 +66,13 @@ class Watched(Timeline):
     def _deliver(self, name: str, channel: str, unit: str) -> None:
         self._soon(self._delay(), lambda: self._arrive(name, channel, unit))
 
+    def _deliver_relation(self, name: str) -> None:
+        """Deliver who is in the peer relation, and the application's databag, to a unit that enters it."""
+        for peer in self.controller.units:
+            if peer != name and self.controller.in_scope(peer) and self.controller.units[peer].life != 'dead':
+                self._deliver(name, 'scope', peer)
+        self._deliver(name, 'app', name)
+
     def _arrive(self, name: str, channel: str, unit: str) -> None:
         """Deliver the value as it is now: a later one replaces an earlier one."""
         if not self.controller.units[name].connected:
