@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
 
-from jujusim.model import Controller
+from jujusim.model import Controller, NoRelation
 
 
 class Action(NamedTuple):
@@ -28,6 +28,17 @@ class Operation(NamedTuple):
     action: str = ''
     with_relation: bool = False
     parameters: Mapping[str, object] = MappingProxyType({})
+    script: str = ''  # of juju exec: a file, from the charm's directory on
+
+    @property
+    def aside(self) -> bool:
+        """Whether it is none of the unit's hooks: it never puts the unit in error, and never runs again."""
+        return bool(self.action or self.script)
+
+    @property
+    def file(self) -> str:
+        """The file that it runs, from the charm's directory on."""
+        return self.script or ('actions/' + self.action if self.action else 'hooks/' + self.name)
 
 
 @dataclass
@@ -41,6 +52,7 @@ class Remote:
     config: int = 0
     dying: bool = False
     actions: List[Action] = field(default_factory=list)
+    asides: List[Operation] = field(default_factory=list)  # what else an operator asked for, in order
     upgrade: int = 0
 
 
@@ -69,7 +81,8 @@ class Agent:
     """One unit's sequential loop (R1)."""
 
     def __init__(self, name: str, controller: Controller) -> None:
-        self.name, self.controller = name, controller
+        self.name, self.controller, self.juju = name, controller, controller.juju
+        self.version = ''  # the model's, where nothing else is said
         self.remote, self.local = Remote(), Local()
         self.member_cache: Dict[str, Dict[str, str]] = {}  # R6: lives across hooks
         self.update_status_due = False
@@ -80,12 +93,14 @@ class Agent:
         local, remote = self.local, self.remote
         if local.removed:
             return None
+        if local.pending and local.pending.name == 'leader-settings-changed' and self.juju == 4:
+            self.done(local.pending)  # it failed under an older agent; this one has no such hook
         if local.leads and not remote.leads:
             local.leads = False  # R17: in any state, in error too, and no leader-deposed hook
         if local.in_error:  # the retry timer brings the hook back
-            return self._action() if remote.actions else None
+            return self._aside()
         if local.pending:
-            return local.pending
+            return (remote.asides or [local.pending])[0]  # actions wait until it has run again
         if not local.installed:
             return Operation('install')
         if local.queued_start:
@@ -106,9 +121,12 @@ class Agent:
             return Operation('leader-settings-changed', version=remote.leader_settings)
         return None
 
-    def _action(self) -> Operation:
-        action = self.remote.actions[0]
-        return Operation('', action=action.name, parameters=action.parameters)
+    def _aside(self) -> Optional[Operation]:
+        """Return the next action, or what else an operator asked for (R27)."""
+        if self.remote.actions:
+            action = self.remote.actions[0]
+            return Operation('', action=action.name, parameters=action.parameters)
+        return self.remote.asides[0] if self.remote.asides else None
 
     def _relation_hook(self, event: str, unit: str = '', departing: str = '', version: int = 0) -> Operation:
         name = '{}-relation-{}'.format(self.controller.relation, event)
@@ -123,8 +141,9 @@ class Agent:
 
     def _after_actions(self) -> Optional[Operation]:
         local, remote = self.local, self.remote
-        if remote.actions:
-            return self._action()
+        aside = self._aside()
+        if aside is not None:
+            return aside
         if remote.dying:
             return self._leaving()
         if remote.config != local.config:
@@ -217,6 +236,15 @@ class Agent:
         elif name.endswith('-relation-changed'):
             local.app_version = operation.version
 
+    def forget_relation(self) -> None:
+        """Begin anew with the peer relation: it has gone, and come again with another id."""
+        local = self.local
+        local.created, local.changed_pending, local.app_version = False, '', 0
+        local.members.clear()
+        self.remote.members.clear()
+        self.remote.app_version = 0
+        self.member_cache.clear()
+
     def restart(self) -> None:
         """Restart the agent process: caches are gone, what was persisted stays (R13)."""
         self.member_cache.clear()
@@ -231,8 +259,15 @@ class Context:
     def __init__(self, agent: Agent, operation: Operation, members: Tuple[str, ...]) -> None:
         self.agent, self.operation, self.members = agent, operation, members
         self.controller = agent.controller
+        self.id = agent.controller.context_id(
+            agent.name, operation.action or operation.name or 'run-commands'
+        )
+        self.juju = agent.juju  # whose tools the hook has, also when the agent is upgraded meanwhile
+        entered = agent.controller.units[agent.name].entered_scope
+        self.relation_id = agent.controller.relation_id if entered else ''
         self._others: Dict[str, Dict[str, str]] = {}
         self._own: Optional[Dict[str, str]] = None
+        self._own_before: Optional[Dict[str, str]] = None
         self._app: Optional[Dict[str, str]] = None
         self.app_written = False
         self._leader_settings: Optional[Dict[str, str]] = None
@@ -245,7 +280,7 @@ class Context:
     @property
     def knows_relation(self) -> bool:
         """Whether this unit has entered the peer relation (R19)."""
-        return self.controller.units[self.agent.name].entered_scope
+        return bool(self.relation_id)
 
     @property
     def connected(self) -> bool:
@@ -274,6 +309,7 @@ class Context:
         """Return this hook's own copy of the unit's databag; a commit publishes its changes (R8)."""
         if self._own is None:
             self._own = dict(self.controller.units[self.agent.name].settings)
+            self._own_before = dict(self._own)
         return self._own
 
     def app_settings(self) -> Dict[str, str]:
@@ -293,33 +329,38 @@ class Context:
         self._leader_settings = None
 
     def commit(self) -> None:
-        """Commit all that the hook wrote, in one batch (R8). Raises model.NotLeader (R10)."""
+        """Commit all that the hook wrote, in one batch (R8). Raises NotLeader (R10), NoRelation."""
+        if self.relation_id not in ('', self.controller.relation_id):
+            if self._own != self._own_before or self.app_written:
+                raise NoRelation('relation {} not found'.format(self.relation_id))
+            return
         self.controller.commit(self.agent.name, self._own, self._app if self.app_written else None)
 
 
-def environment(agent: Agent, operation: Operation, charm_dir: str, version: str) -> Dict[str, str]:
+def environment(
+    agent: Agent, operation: Operation, charm_dir: str, version: str, context_id: str = ''
+) -> Dict[str, str]:
     """Return the environment of a hook; nothing of it is inherited (R29)."""
-    context = 'action' if operation.action else operation.name
+    controller = agent.controller
     env = {
         'CHARM_DIR': charm_dir,
         'JUJU_CHARM_DIR': charm_dir,
-        'JUJU_CONTEXT_ID': '{}-{}-0'.format(agent.name.replace('/', '-'), context),
+        'JUJU_CONTEXT_ID': context_id
+        or controller.context_id(agent.name, operation.action or operation.name),
         'JUJU_AGENT_SOCKET_ADDRESS': '@jujusim',
         'JUJU_AGENT_SOCKET_NETWORK': 'unix',
-        'JUJU_HOOK_NAME': operation.name,  # R27: present but empty in an action
+        'JUJU_HOOK_NAME': operation.name,  # R27: present but empty in an action, and in juju exec
         'JUJU_UNIT_NAME': agent.name,
         'JUJU_MODEL_NAME': 'sim',
-        'JUJU_MODEL_UUID': '00000000-0000-4000-8000-000000000000',
+        'JUJU_MODEL_UUID': controller.model_uuid,
         'JUJU_PRINCIPAL_UNIT': '',
         'JUJU_VERSION': version,
-        'JUJU_DISPATCH_PATH': 'actions/' + operation.action
-        if operation.action
-        else 'hooks/' + operation.name,
         'PATH': '/usr/bin:/bin',
         'LANG': 'C.UTF-8',
     }
+    if not operation.script:
+        env['JUJU_DISPATCH_PATH'] = operation.file
     if operation.with_relation:
-        controller = agent.controller
         env['JUJU_RELATION'], env['JUJU_RELATION_ID'] = controller.relation, controller.relation_id
         env['JUJU_REMOTE_UNIT'] = operation.remote_unit
         env['JUJU_REMOTE_APP'] = agent.name.split('/')[0]

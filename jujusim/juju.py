@@ -18,13 +18,14 @@ import shutil
 import sqlite3
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, Optional, Set, Tuple
 
 import yaml
 
 from jujusim import process
-from jujusim.agent import Action, Agent
-from jujusim.hooks import EPOCH_S, Execution, Hooked, Machine
+from jujusim.agent import Action, Agent, Operation
+from jujusim.executions import EPOCH_S, Execution, Machine
+from jujusim.faults import Faulty
 from jujusim.model import Unit
 from jujusim.timeline import Event, Restless
 from jujusim.watchers import UPDATE_STATUS_S
@@ -37,7 +38,7 @@ VERSIONS = {3: '3.6.1', 4: '4.0.13'}
 DELAY_S = {3: (0.02, 0.2), 4: (0.1, 2.0)}
 
 
-class Juju(Hooked):
+class Juju(Faulty):
     """One model with one application, and its machines' clocks.
 
     Args:
@@ -56,6 +57,7 @@ class Juju(Hooked):
         quick: run hooks as greenlets of this process, five times as fast; needs greenlet.
         counted: fragments of paths; `costs` marks the tool calls that such code makes.
         relation: the peer relation, where metadata.yaml names more than one.
+        retry_automatically: whether a failed hook runs again by itself; else `resolve` does it (R11).
 
     Raises:
         ValueError: the charm is no built charm, or has several peer relations and none was chosen.
@@ -78,6 +80,7 @@ class Juju(Hooked):
         quick: bool = False,
         counted: Tuple[str, ...] = (),
         relation: Optional[str] = None,
+        retry_automatically: bool = True,
     ) -> None:
         process.warm_up()
         charm = Path(charm)
@@ -102,8 +105,10 @@ class Juju(Hooked):
             update_status_s=update_status_s,
         )
         self.controller.subordinate = subordinate
+        self.retry_automatically = retry_automatically
         self.controller.config.update({**_defaults(charm), **(config or {})})
         self._charms: Dict[Path, Path] = {}
+        self._scripts = 0
         self.charm = self._compiled(charm)
         for _ in range(units):
             self.add_unit()
@@ -114,10 +119,10 @@ class Juju(Hooked):
 
     def close(self) -> None:
         """Kill what runs and remove what was written."""
-        for execution in self.running.values():
-            if execution.child:
-                execution.child.kill()
+        for execution in [*self.running.values(), *self.beside]:
+            execution.kill()
         self.running.clear()
+        self.beside.clear()
         shutil.rmtree(str(self.home), ignore_errors=True)
 
     def __enter__(self) -> 'Juju':
@@ -159,10 +164,7 @@ class Juju(Hooked):
         agent = self.agents[name] = Agent(name, self.controller)
         agent.remote.config = self.controller.config_version()
         agent.remote.leader_settings = 1  # R18: the first delivery counts
-        for peer in self.controller.units:
-            if peer != name and self.controller.in_scope(peer) and self.controller.units[peer].life != 'dead':
-                self._deliver(name, 'scope', peer)
-        self._deliver(name, 'app', name)
+        self._deliver_relation(name)
         self._schedule_update_status(name)
         self._wake(name, self._delay())
         self._tell(name, 'added')
@@ -182,11 +184,69 @@ class Juju(Hooked):
         self.agents[unit].remote.actions.append(Action(action, given))
         self._wake(unit)
 
+    def run_exec(self, unit: str, script: str) -> None:
+        """Do `juju exec`: run a file of the charm, or a Python script, in a context of its own (R27).
+
+        It runs between hooks, also before a failed hook runs again. What it
+        wrote is committed whatever its exit code; it never puts the unit in error.
+
+        Args:
+            unit: where it runs.
+            script: 'hooks/NAME' or 'actions/NAME', from the charm's directory on; or the text of a script.
+        """
+        if not script.startswith(('hooks/', 'actions/')) or '\n' in script:
+            self._scripts += 1
+            place = self.home / 'exec-{}'.format(self._scripts)
+            place.write_text(script)
+            script = str(place)
+        self.agents[unit].remote.asides.append(Operation('', script=script))
+        self._wake(unit)
+
     def upgrade(self, unit: str, charm: Optional[Path] = None) -> None:
         """Refresh one unit to a charm (its own again by default); files that no charm brought stay."""
         source = self._compiled(charm) if charm else self.charm
         self._lay(source, unit)
         self.agents[unit].remote.upgrade += 1
+        self._wake(unit)
+
+    def migrate(self, to: int = 4, agents: Optional[Iterable[str]] = None) -> None:
+        """Move the model from Juju 3 to a controller of Juju 4, now, whatever runs.
+
+        Databags stay; leader settings are gone. An agent of 3.x goes on there: its
+        leader-set succeeds and stores nothing, its leader-get answers {}.
+
+        Args:
+            to: 4.
+            agents: whose agents are upgraded at once, all by default; `upgrade_agent` does the others.
+
+        Raises:
+            ValueError: the model is no model of Juju 3, or `to` is not 4.
+        """
+        if (self.controller.juju, to) != (3, 4):
+            raise ValueError('migrate: expected from 3 to 4, found {} to {}'.format(self.controller.juju, to))
+        for agent in self.agents.values():
+            agent.version = self.version
+        self.version = VERSIONS[to]
+        self.controller.move_to_4()
+        self.delay_s = DELAY_S[to] if self.delay_s == DELAY_S[3] else self.delay_s
+        self.note('moves', 'to Juju {}'.format(self.version))
+        for name in self.units if agents is None else agents:
+            self.upgrade_agent(name)
+        for name in self.agents:
+            self._deliver_relation(name)  # databags have other versions now (R25)
+
+    def upgrade_agent(self, unit: str) -> None:
+        """Upgrade a unit's agent to its controller's version; it restarts (R13).
+
+        A hook under way keeps the old agent's tools; at its end nothing is
+        committed, and it runs again as a failed one does.
+        """
+        agent = self.agents[unit]
+        agent.juju, agent.version = self.controller.juju, self.version
+        if unit in self.running:
+            self.running[unit].agent_replaced = True
+        agent.restart()
+        self._tell(unit, 'upgrades its agent', self.version)
         self._wake(unit)
 
     def resolve(self, unit: str, retry: bool = True) -> None:
@@ -217,48 +277,6 @@ class Juju(Hooked):
         self._tell(unit, 'is lost')
         if force:
             self._bury(unit)
-
-    # What else goes wrong
-
-    def partition(self, unit: str, seconds: float) -> None:
-        """Cut a unit off: its tools and commits fail, and its lease runs out (R16)."""
-        self.controller.units[unit].connected = False
-        if unit in self.running:
-            self.running[unit].context.cut_off = True
-        self._cut_until[unit] = max(self.now + seconds, self._cut_until.get(unit, 0.0))
-        self._tell(unit, 'is cut off')
-        self._soon(seconds, lambda: self._reconnect(unit))
-
-    def fail_hook(self, unit: str, hook: str = '', times: int = 1) -> None:
-        """Let this unit's next hooks of that name exit 1 after all they did; without a name, any hooks."""
-        self._faults['fail ' + hook, unit] = times
-
-    def crash_hook(self, unit: str, at_call: int) -> None:
-        """Kill the process of this unit's next hook at its n-th tool call; it runs again (R12)."""
-        self._crashes[unit] = at_call
-
-    def kill_hook(self, unit: str) -> None:
-        """Kill the process of the hook that this unit runs now, if any; it runs again (R12)."""
-        execution = self.running.get(unit)
-        if execution and not execution.operation.action:
-            self._die(execution, 'by a signal')
-
-    def lose_commit(self, unit: str) -> None:
-        """Let this unit's next hook succeed, and lose what it wrote (R11, R12)."""
-        self._faults['lose', unit] = 1
-
-    def repeat_commit(self, unit: str) -> None:
-        """Commit this unit's next hook and run it again: its agent dies before it notes that (R12)."""
-        self._faults['repeat', unit] = 1
-
-    def fail_command(self, unit: str, command: str, times: int = 1) -> None:
-        """Let a program of the machine exit 1 the next times this unit runs it."""
-        self._faults['command ' + command, unit] = times
-
-    def poison(self, unit: str, key: str, text: str) -> None:
-        """Put a text into a unit's databag, as a broken peer would."""
-        record = self.controller.units[unit]
-        self.controller.commit(unit, {**record.settings, key: text}, None)
 
     # What a test asks
 
