@@ -6,12 +6,11 @@ through charmhelpers.
 """
 
 import os
-import re
 import sys
 import uuid
 import zlib
 from subprocess import CalledProcessError
-from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional, Tuple, TypeVar
+from typing import Any, Callable, Dict, FrozenSet, Iterable, List, Mapping, Optional, Tuple, TypeVar
 from urllib.parse import quote
 
 from charmhelpers.core import hookenv
@@ -19,7 +18,7 @@ from charms.layer.coordinator import rules, wire
 from charms.layer.coordinator.context import LedgerClosed
 from charms.layer.coordinator.environment import PEERS, TIME_FORM, key_value_path, major_version, utc
 from charms.layer.coordinator.store import Store
-from charms.layer.coordinator.values import Claim, End, Reign, Said, Terms, UnitState
+from charms.layer.coordinator.values import Claim, End, Record, Said, Terms, UnitState
 
 # The beginning of the layer's own keys in databags and leader settings. Frozen, too.
 KEY = 'coordinator'
@@ -27,7 +26,6 @@ KEY = 'coordinator'
 Read = TypeVar('Read')
 REFUSED = '{}: refused with exit code {}: this unit leads no more; the next leader gives the tickets'
 _LAST_HOOKS = ('stop', 'remove', '-relation-broken')
-NONCE = '[0-9a-f]{8}'
 _SEVERITY = (hookenv.DEBUG, hookenv.INFO, hookenv.WARNING, hookenv.ERROR, hookenv.CRITICAL)
 
 
@@ -291,7 +289,7 @@ class Juju:
     # then fails (R9). On Juju 4 it is in the application databag. A write to that lands when the hook
     # succeeds and this unit still leads (R10).
 
-    def reigns(self) -> Terms:
+    def terms(self) -> Terms:
         """Return what leaders keep, as this hook may see it.
 
         A second process of a hook goes by what the first one read: on Juju 4 it would read back
@@ -305,7 +303,7 @@ class Juju:
         same = isinstance(kept, dict) and kept.get('context') == os.environ.get('JUJU_CONTEXT_ID')
         return kept['data'] if kept and same else None
 
-    def fresh_reigns(self) -> Terms:
+    def fresh_terms(self) -> Terms:
         """Return what leaders keep as it is now, for the leader to decide from. Raises LedgerClosed."""
         if self.durable_at_once:
             # leader-get is cached for the hook until this unit's own leader-set. Deleting a key that does
@@ -315,25 +313,24 @@ class Juju:
             raise LedgerClosed  # there is no databag yet, or another process of this hook has written it
         return self._terms(self._leaders_data())
 
-    def write_reign(self, reign: Reign, unmark: bool) -> None:
-        """Write this leader's reign under its own key, and remove an operator's mark. Raises LedgerClosed."""
-        self.write_shared(self._to_write(reign, unmark))
-
-    def _to_write(self, reign: Reign, unmark: bool) -> Dict[str, Optional[str]]:
+    def write(self, record: Record, superseded: Iterable[Record], unmark: bool) -> None:
+        """Write a record under its key, and remove others, and the operator's mark. Raises LedgerClosed."""
         if not (self.durable_at_once or self._wrote):
             data = {
                 key: text for key, text in self._leaders_data().items() if key.startswith(self.ledger_key)
             }
             self.store.set('unflushed', {'context': os.environ.get('JUJU_CONTEXT_ID'), 'data': data})
             self._wrote = True
-        spoilt = self._unreadable() if unmark else ()
-        gone: Dict[str, Optional[str]] = dict.fromkeys((self.ledger_key, *spoilt) if unmark else ())
-        return {**gone, '{}-{}'.format(self.ledger_key, reign.nonce): wire.reign_text(reign)}
+        self.write_shared(self._to_write(record, superseded, unmark))
 
-    def _unreadable(self) -> Tuple[str, ...]:
-        """Return the keys of reigns that cannot be read; an operator who resets the ledger gives them up."""
-        texts = self._reign_texts(self._leaders_data())
-        return tuple(key for nonce, (key, text) in texts.items() if wire.reign(nonce, text, '')[1])
+    def _to_write(
+        self, record: Record, superseded: Iterable[Record], unmark: bool
+    ) -> Dict[str, Optional[str]]:
+        removed = [self._key_of(each) for each in superseded] + [self.ledger_key] * unmark
+        return {**dict.fromkeys(removed), self._key_of(record): wire.record_text(record)}
+
+    def _key_of(self, record: Record) -> str:
+        return '{}-{}'.format(self.ledger_key, wire.record_name(record))
 
     def _leaders_data(self) -> Dict[str, str]:
         if self.durable_at_once:
@@ -346,19 +343,16 @@ class Juju:
             found = hookenv.relation_get(rid=self.relation, app=app)
         return dict(found or {})
 
-    def _reign_texts(self, data: Mapping[str, str]) -> Dict[str, Tuple[str, str]]:
-        form = re.compile('{}-({})$'.format(re.escape(self.ledger_key), NONCE))
-        named = ((form.match(key), key) for key in sorted(data))
-        return {match.group(1): (key, data[key]) for match, key in named if match}
-
     def _terms(self, data: Mapping[str, str]) -> Terms:
         where = 'leader settings' if self.durable_at_once else 'databag of the application'
-        reigns = tuple(
-            self.believed(wire.reign(nonce, text, '{}, key "{}"'.format(where, key)))
-            for nonce, (key, text) in self._reign_texts(data).items()
+        start = self.ledger_key + '-'
+        found = (
+            self.believed(wire.record(key[len(start) :], data[key], '{}, key "{}"'.format(where, key)))
+            for key in sorted(data)
+            if key.startswith(start)
         )
         # Whatever is under this key is a mark: an operator's word, or the ledger of version 0.1.0.
-        return Terms(reigns, bool(data.get(self.ledger_key)))
+        return Terms(tuple(record for record in found if record), bool(data.get(self.ledger_key)))
 
     def read_shared(self, key: str) -> str:
         """Return what the leader has written under a key, '' if there is nothing."""

@@ -8,7 +8,7 @@ from typing import FrozenSet, Tuple
 
 from charms.layer.coordinator import rules, terms
 from charms.layer.coordinator.context import LedgerClosed, Phase
-from charms.layer.coordinator.values import NOBODY, UNNAMED, Claims, Ledger, Reign, Terms, Ticket, Units
+from charms.layer.coordinator.values import NOBODY, UNNAMED, Claims, Ledger, Terms, Ticket, Units
 from charms.layer.coordinator.view import View
 
 NOT_READ_BACK = (
@@ -89,32 +89,37 @@ class Leading(View):
             return
         if not terms.may_write(found, me, known):
             self._must_lead()
-            self.port.write_reign(terms.claiming(found, me, known), found.reset)
+            self.port.write(terms.claiming(found, me, known), (), unmark=found.reset)
             self.claimed = not self.port.durable_at_once
             if self.claimed:
                 return
             self._must_lead()
-            found = self.port.fresh_reigns()
+            found = self.port.fresh_terms()
             if not terms.may_write(found, me, known):
                 raise LedgerClosed(NOT_READ_BACK)
             base = terms.newest(found, known)
         if self.claimed:
             return  # Juju has the claim only when this hook has succeeded; until then nothing is opened
-        own = terms.reign_of(found, me)
+        own = terms.last_record(found, me)
         if base is None:
-            silent, self.silent = self.silent, self._silent_units(own)
+            silent, self.silent = (
+                self.silent,
+                terms.silent(dict(self.state.about), self._everyone(), own.answer),
+            )
             if self.silent and self.silent != silent:
                 self.log('the ledger is lost; {}'.format(terms.awaiting(self.silent)))
             if self.silent:
                 return
             base = rules.rebuilt(self._unfinished_claims(), self._slots())
-        self._open(own, base, rules.pruned(self._grown(base, gone), reported), gone)
-
-    def _open(self, own: Reign, base: Ledger, grown: Ledger, gone: Units) -> None:
         self._must_lead()
-        if own.ledger.term != own.claimed:
-            self._remember(told=base.token if base.term else 0)  # its tickets are not this leader's
-        self.port.write_reign(terms.opened(own, grown), False)
+        grown = rules.pruned(self._grown(base, gone), reported)
+        record = terms.opened(own, grown)
+        if record.version == 1:
+            self._remember(told=base.token if base.term else 0)  # what it copies, another leader gave
+        self.port.write(record, terms.superseded(found, record), unmark=False)
+        self._note_written(base, grown, gone)
+
+    def _note_written(self, base: Ledger, grown: Ledger, gone: Units) -> None:
         before = set(base.tickets) if base.term else set()
         given = tuple(ticket for ticket in grown.tickets if ticket not in before)
         dropped = tuple(ticket for ticket in base.tickets if ticket.unit in gone)
@@ -132,7 +137,7 @@ class Leading(View):
         The first ledger is made only after the last unit has stopped running a
         predecessor. So an old leader and this one never give turns side by side.
         """
-        found = self.port.fresh_reigns()
+        found = self.port.fresh_terms()
         if not self.ledger_read:
             self._learn(found)  # later in the hook it may be this leader's own, which Juju does not have yet
         if terms.newest(found, self._known_term) is not None:
@@ -146,7 +151,7 @@ class Leading(View):
         waits = terms.may_write(found, self.state.nonce, self._known_term) and not self.context.full_check
         known = frozenset(unit for unit, _ in self.state.about) if waits else NOBODY
         self._read_claims(sorted(self._everyone() - known))  # every claim must be known
-        return self.port.fresh_reigns()
+        return self.port.fresh_terms()
 
     def _everyone(self) -> FrozenSet[str]:
         """Return the other units that may hold a lock: all that live, those that leave too."""
@@ -154,10 +159,6 @@ class Leading(View):
         living = self.port.living() or frozenset()
         mine = living if self.context.unit in living else frozenset()
         return frozenset((known | mine) - self._gone_among(frozenset(known)) - {self.context.unit, UNNAMED})
-
-    def _silent_units(self, own: Reign) -> FrozenSet[str]:
-        """Return the units that must still say that they have read this leader's claim (rule 14)."""
-        return terms.silent(dict(self.state.about), self._everyone(), own.answer)
 
     def _unfinished_claims(self) -> Claims:
         """Return all claims, this unit's as the others must see them: with each turn whose end Juju lacks."""

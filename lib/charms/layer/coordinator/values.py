@@ -118,7 +118,7 @@ class Ledger(NamedTuple):
         token: the last token given.
         tickets: the tickets, in the order in which they were given.
         readable: False for a text that cannot be read.
-        term: the term under which it was opened, 0 if it never was.
+        term: the term under which it was opened.
         contested: whether a higher term is claimed and not open yet. Then a unit may use
             only those tickets that it saw before.
     """
@@ -134,37 +134,43 @@ class Ledger(NamedTuple):
 UNREADABLE = Ledger(readable=False)
 
 
-class Reign(NamedTuple):
-    """What one leader keeps, under a key of its own that nobody else ever writes.
+class Record(NamedTuple):
+    """One thing that a leader wrote, under a key that nobody ever writes anything else to.
 
     Args:
-        nonce: the incarnation of the unit, which is in the name of the key.
-        claimed: the highest term that it has claimed.
-        ledger: the ledger that it has opened; that of an earlier term if it has claimed
-            a higher one since, and one of term 0 if it has opened none.
+        nonce: the incarnation of the unit that wrote it.
+        term: the term that it claims, or under which its ledger is open.
+        version: 0 for a claim; the ledgers of one term are numbered from 1.
+        ledger: the ledger, None in a claim.
         anew: whether the term was claimed because the ledger is lost.
     """
 
     nonce: str
-    claimed: int = 0
-    ledger: Ledger = Ledger()
+    term: int
+    version: int = 0
+    ledger: Optional[Ledger] = None
     anew: bool = False
+
+    @property
+    def place(self) -> Tuple[int, int]:
+        """The order of records: by term, then by version."""
+        return self.term, self.version
 
     @property
     def answer(self) -> str:
         """What units say to show that they have read this claim."""
-        return '{}-{}'.format(self.claimed, self.nonce)
+        return '{}-{}'.format(self.term, self.nonce)
 
 
 class Terms(NamedTuple):
-    """All that leaders keep: one reign for each that ever led.
+    """All that leaders keep.
 
     Args:
-        reigns: the reigns.
+        records: what they wrote and nobody has removed.
         reset: whether an operator has marked the ledger as lost.
     """
 
-    reigns: Tuple[Reign, ...] = ()
+    records: Tuple[Record, ...] = ()
     reset: bool = False
 
 

@@ -18,7 +18,7 @@ from charms.layer.coordinator.values import (
     Claims,
     End,
     Ledger,
-    Reign,
+    Record,
     Said,
     Terms,
     Ticket,
@@ -253,7 +253,7 @@ class View:
         return max([self.state.term, *(about.term for _, about in self.state.about)])
 
     def _read_ledger(self) -> None:
-        self._learn(self.port.reigns())
+        self._learn(self.port.terms())
 
     def _learn(self, found: Terms) -> None:
         """Note what leaders keep: the ledger that counts, the highest term, the claim that awaits an answer.
@@ -269,11 +269,12 @@ class View:
             mine = (each for each in self.ledger.tickets if (each.unit, each.nonce) == whose)
             seen = tuple(sorted((ticket.queue, ticket.ask) for ticket in mine))
         self._remember(term=max(self.state.term, terms.highest(found)), heard=heard, seen=seen)
-        self._tell(terms.reign_of(found, self.state.nonce))
+        self._tell(terms.newest_record(found))
 
-    def _tell(self, own: Reign) -> None:
+    def _tell(self, newest: Optional[Record]) -> None:
         """Log the tickets that this unit gave as the leader, once it has read them back."""
-        if self.ledger and self.ledger.term == own.ledger.term and self.ledger.token > self.state.told:
+        mine = newest is not None and newest.nonce == self.state.nonce
+        if self.ledger and mine and self.ledger.token > self.state.told:
             for ticket in self.ledger.tickets:
                 if ticket.token > self.state.told:
                     self.log('{} is given a ticket, token {}'.format(ticket.unit, ticket.token))

@@ -5,13 +5,13 @@ must not: IO, a rule. Nothing here raises on bad text. For each entry that canno
 read, the reader returns a problem, a sentence for the log; other entries are read.
 
     claims    {"v": 2, "unit": NONCE, "term": 5, "queues": {QUEUE: {"asked": 2, "done": 1, "locks": …}}}
-    reign     {"v": 2, "claimed": 5, "term": 5, "token": 17, "tickets": […]}, each ticket
-              [TOKEN, QUEUE, UNIT, ASK, SLOTS, NONCE]
+    ledger    {"v": 2, "token": 17, "tickets": […]}, each ticket [TOKEN, QUEUE, UNIT, ASK, SLOTS, NONCE]
               or [TOKEN, QUEUE, UNIT, ASK, SLOTS, NONCE, [TOKEN, …] or null, TIME] if a policy decided
 """
 
 import json
 import math
+import re
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from charms.layer.coordinator import rules, values
@@ -23,7 +23,7 @@ from charms.layer.coordinator.values import (
     Claim,
     End,
     Ledger,
-    Reign,
+    Record,
     Said,
     Ticket,
     UnitState,
@@ -43,7 +43,8 @@ TICKET_FORM = (
 )
 STATE_FORM = 'what this layer saved: {"claims": {"own", "committed", UNIT: CLAIMS}, "led": BOOLEAN, ...}'
 CLAIMS_FORM = 'version 2 {"v": 2, "unit": NONCE, "term": T, "queues": {...}}'
-REIGN_FORM = 'version 2 {"v": 2, "claimed": C, "term": T, "token": N, "tickets": [...]}'
+LEDGER_FORM = 'version 2 {"v": 2, "token": N, "tickets": [...]}'
+CLAIMED_FORM = '{"v": 2, "anew": BOOLEAN}'
 SILENT = 'ignored: what it holds stays held, and it is given nothing until it can be read'
 
 
@@ -147,12 +148,18 @@ def _claim(found: Any, nonce: str) -> Optional[Claim]:
 # What a leader keeps
 
 
-def reign_text(reign: Reign) -> str:
-    """Return a reign as text; each ticket takes about 36 bytes plus the unit's name."""
-    tickets = [_ticket_entry(ticket) for ticket in reign.ledger.tickets]
-    value = {'v': VERSION, 'claimed': reign.claimed, 'term': reign.ledger.term, 'token': reign.ledger.token}
-    lost = {'anew': True} if reign.anew else {}
-    return json.dumps({**value, **lost, 'tickets': tickets}, separators=(',', ':'))
+def record_text(record: Record) -> str:
+    """Return what a leader wrote as text; each ticket takes about 36 bytes plus the unit's name."""
+    if record.ledger is None:
+        return json.dumps({'v': VERSION, 'anew': record.anew}, separators=(',', ':'))
+    tickets = [_ticket_entry(ticket) for ticket in record.ledger.tickets]
+    value = {'v': VERSION, 'token': record.ledger.token, 'tickets': tickets}
+    return json.dumps(value, separators=(',', ':'))
+
+
+def record_name(record: Record) -> str:
+    """Return the end of the key under which a record is."""
+    return '{}-{}-{}'.format(record.term, record.version, record.nonce)
 
 
 def _ticket_entry(ticket: Ticket) -> Any:
@@ -162,21 +169,36 @@ def _ticket_entry(ticket: Ticket) -> Any:
     return [*ticket[:5], ticket.nonce] + ([ticket.after, ticket.requested_at] if decided else [])
 
 
-def reign(nonce: str, text: str, where: str) -> Tuple[Reign, Problems]:
-    """Return what a leader has under the key with this nonce, and what could not be read in it.
+def record(name: str, text: str, where: str) -> Tuple[Optional[Record], Problems]:
+    """Return what a leader wrote, None if the key is not of a record, and what could not be read in it.
 
     A ticket that cannot be read may be somebody's turn, so it stays where it is
     and is never finished. The tickets behind it in its queue (in any queue, if its
     queue cannot be read either) wait until its unit is gone or it is removed.
+    A claim that cannot be read counts as one made because the ledger is lost.
+
+    Args:
+        name: the end of its key, see `record_name`.
+        text: what is there.
+        where: the name of the place in a problem.
     """
-    found = parsed(text)
+    named = _RECORD.match(name)
+    if not named:
+        return None, ()
+    (term, version), nonce, found = map(int, named.group(1, 2)), named.group(3), parsed(text)
     entry: Dict[str, Any] = found if _is_ours(found) else {}
-    entries, anew = entry.get('tickets'), entry.get('anew', False)
-    claimed, term, token = (entry.get(key) for key in ('claimed', 'term', 'token'))
-    counted = all(map(_is_token, (claimed, term, token))) and (claimed or 0) >= (term or 0)
-    if not (isinstance(entries, list) and counted and isinstance(anew, bool)):
+    if not version:
+        anew = entry.get('anew')
+        problem_of_claim = problem(
+            where, CLAIMED_FORM, text, 'it counts as a claim for a ledger that is lost'
+        )
+        return Record(nonce, term, anew=anew is not False), () if isinstance(anew, bool) else (
+            problem_of_claim,
+        )
+    entries, token = entry.get('tickets'), entry.get('token')
+    if not (isinstance(entries, list) and _is_token(token)):
         consequence = 'nobody is given a lock until it can be read'
-        return Reign(nonce, 0, UNREADABLE), (problem(where, REIGN_FORM, text, consequence),)
+        return Record(nonce, term, version, UNREADABLE), (problem(where, LEDGER_FORM, text, consequence),)
     tickets, place = tuple(map(_ticket, entries)), where + ', ticket {}'
     problems = tuple(
         problem(place.format(n), TICKET_FORM, entries[n], 'kept as it is; those behind it wait')
@@ -184,7 +206,10 @@ def reign(nonce: str, text: str, where: str) -> Tuple[Reign, Problems]:
         if ticket.raw
     )
     last = max([token or 0, *(ticket.token for ticket in tickets)])
-    return Reign(nonce, claimed or 0, Ledger(last, tickets, term=term or 0), anew), problems
+    return Record(nonce, term, version, Ledger(last, tickets)), problems
+
+
+_RECORD = re.compile(r'([1-9][0-9]{0,14})-(0|[1-9][0-9]{0,14})-([0-9a-f]{8})\Z')
 
 
 def _ticket(entry: Any) -> Ticket:

@@ -13,11 +13,11 @@ layer writes nothing there that the old code could not have written itself.
 import json
 import re
 from subprocess import CalledProcessError
-from typing import AbstractSet, Any, Callable, Dict, FrozenSet, Mapping, Optional, Tuple
+from typing import AbstractSet, Any, Callable, Dict, FrozenSet, Iterable, Mapping, Optional, Tuple
 
 from charms.layer.coordinator.environment import PEERS
 from charms.layer.coordinator.juju import KEY, Juju
-from charms.layer.coordinator.values import UNNAMED, Claim, Reign
+from charms.layer.coordinator.values import UNNAMED, Claim, Record
 from charms.layer.coordinator.wire import Problems, is_lock, is_unit, parsed, problem
 
 Check = Callable[[Any], bool]
@@ -111,11 +111,14 @@ class OldJuju(Juju):
         """Return what to publish in this unit's databag for a leader that still runs old code."""
         return {self._old_key: text(own)} if self.store.get('came over') else {}
 
-    def _to_write(self, reign: Reign, unmark: bool) -> Dict[str, Optional[str]]:
+    def _to_write(
+        self, record: Record, superseded: Iterable[Record], unmark: bool
+    ) -> Dict[str, Optional[str]]:
         """Return what to write: with a ledger, the removal of what the old code left in leader settings."""
         # In one write: there is never a moment at which both the old grants and the ledger are valid.
         old: Dict[str, Optional[str]] = dict.fromkeys([self._old_key] if self._old_found else [])
-        return {**super()._to_write(reign, unmark), **(old if reign.ledger.term else {})}
+        written = super()._to_write(record, superseded, unmark)
+        return {**written, **(old if record.version else {})}
 
     def _may_run_old_code(self, unit: str, goal: AbstractSet[str]) -> bool:
         try:
