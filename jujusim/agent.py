@@ -353,7 +353,7 @@ def environment(
         'JUJU_UNIT_NAME': agent.name,
         'JUJU_MODEL_NAME': 'sim',
         'JUJU_MODEL_UUID': controller.model_uuid,
-        'JUJU_PRINCIPAL_UNIT': '',
+        'JUJU_PRINCIPAL_UNIT': controller.principal_of(agent.name) if agent.name in controller.units else '',
         'JUJU_VERSION': version,
         'PATH': '/usr/bin:/bin',
         'LANG': 'C.UTF-8',

@@ -138,8 +138,6 @@ class Executing(Watched):
         env = environment(context.agent, operation, str(charm_dir), version, context.id)
         if operation.with_relation:
             env['JUJU_RELATION_ID'] = context.relation_id
-        if self.controller.subordinate:
-            env['JUJU_PRINCIPAL_UNIT'] = 'principal/' + execution.unit.split('/')[1]
         execution.child = self._child(
             str(script), env, self._clock(execution.unit), str(self.home / 'output.log'), self.counted
         )

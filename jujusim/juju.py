@@ -105,6 +105,7 @@ class Juju(Faulty):
             update_status_s=update_status_s,
         )
         self.controller.subordinate = subordinate
+        self.controller.container_endpoint = _container_endpoint(charm)
         self.retry_automatically = retry_automatically
         self.controller.config.update({**_defaults(charm), **(config or {})})
         self._charms: Dict[Path, Path] = {}
@@ -156,11 +157,24 @@ class Juju(Faulty):
                 link.unlink()
             link.symlink_to(item)
 
-    def add_unit(self) -> str:
-        """Add a unit on a machine of its own, and return its name."""
-        name = '{}/{}'.format(self.controller.app, len(self.controller.units))
+    def add_unit(self, name: Optional[str] = None, keep_files: bool = False, principal: str = '') -> str:
+        """Add a unit on a machine of its own, and return its name.
+
+        Args:
+            name: of a unit that is dead, as Kubernetes uses names again; else the next number.
+            keep_files: whether what that unit's hooks wrote in the charm's directory is there again.
+            principal: the unit beside which a subordinate's unit runs; else principal/N.
+
+        Raises:
+            ValueError: the name is of a unit that is not dead, or of none.
+        """
+        numbers = [int(known.split('/')[1]) for known in self.controller.units]
+        if name is None:
+            name = '{}/{}'.format(self.controller.app, 1 + max(numbers, default=-1))
+        else:
+            self._clear_away(name, keep_files)
         self._lay(self.charm, name)
-        self.controller.units[name] = Unit(name)
+        self.controller.units[name] = Unit(name, principal=principal)
         agent = self.agents[name] = Agent(name, self.controller)
         agent.remote.config = self.controller.config_version()
         agent.remote.leader_settings = 1  # R18: the first delivery counts
@@ -170,6 +184,19 @@ class Juju(Faulty):
         self._tell(name, 'added')
         self._fill_vacancy()
         return name
+
+    def _clear_away(self, name: str, keep_files: bool) -> None:
+        """Make room for a unit of a dead unit's name; what the dead one had said is gone."""
+        former = self.controller.units.get(name)
+        if former is None or former.life != 'dead':
+            raise ValueError('add_unit: expected the name of a dead unit, found {!r}'.format(name))
+        self._kill(name)
+        del self.controller.units[name], self.agents[name]
+        self._lost.discard(name)
+        self._cut_until.pop(name, None)
+        self._broken_off.pop(name, None)
+        if not keep_files:
+            shutil.rmtree(str(self._charm_dir(name)))
 
     def configure(self, **config: Any) -> None:
         """Change the charm's configuration: config-changed on every unit, if its hash differs."""
@@ -305,6 +332,17 @@ def _peer_relation(charm: Path) -> str:
         form = '{}: this Juju has one peer relation, and metadata.yaml names {}; choose with relation=NAME'
         raise ValueError(form.format(charm, ' and '.join(names)))
     return names[0] if names else ''
+
+
+def _container_endpoint(charm: Path) -> str:
+    """Return the endpoint by which a subordinate is related to its principals."""
+    described = _read(charm / 'metadata.yaml')
+    for name, found in sorted(
+        {**(described.get('provides') or {}), **(described.get('requires') or {})}.items()
+    ):
+        if found.get('scope') == 'container':
+            return str(name)
+    return 'juju-info'
 
 
 def _defaults(charm: Path) -> Dict[str, Any]:

@@ -34,6 +34,7 @@ class Unit:
     status: str = 'waiting'
     status_message: str = ''
     connected: bool = True  # the agent runs and reaches the controller
+    principal: str = ''  # of a subordinate: the unit beside which it runs
 
 
 class Controller:
@@ -45,7 +46,7 @@ class Controller:
         self.app, self.juju, self._notify, self.relation = app, juju, notify, relation
         self.relation_number = 0
         self.seed, self._contexts = seed, 0
-        self.subordinate = False
+        self.subordinate, self.container_endpoint = False, 'juju-info'
         self.units: Dict[str, Unit] = {}
         self.app_settings: Dict[str, str] = {}
         self.app_writes = 0
@@ -176,6 +177,15 @@ class Controller:
         """Return the units that goal-state lists: alive and dying ones (R23)."""
         return {name: unit for name, unit in self.units.items() if unit.life != 'dead'}
 
+    def principals(self) -> Dict[str, Unit]:
+        """Return the principals of a subordinate's units, each with its unit: until that is dead (R23)."""
+        found = self.goal_units() if self.subordinate else {}
+        return {unit.principal or _principal_of(name): unit for name, unit in found.items()}
+
+    def principal_of(self, unit: str) -> str:
+        """Return the unit beside which a subordinate's unit runs, '' where there is none."""
+        return (self.units[unit].principal or _principal_of(unit)) if self.subordinate else ''
+
     def set_leader(self, unit: Optional[str]) -> None:
         """Give leadership to a unit, or to none, and notify the two units concerned."""
         before, self.leader = self.leader, unit
@@ -187,6 +197,10 @@ class Controller:
 def address_of(unit: str) -> str:
     """Return the one address of a unit's machine."""
     return '10.0.0.{}'.format(unit.split('/')[1])
+
+
+def _principal_of(unit: str) -> str:
+    return 'principal/' + unit.split('/')[1]
 
 
 def _digits(*about: object) -> str:

@@ -243,13 +243,23 @@ def leader_set_lands(context: Context, pairs: List[str], checked: bool) -> Answe
 
 def _goal_state(context: Context, arguments: List[str]) -> str:
     _reading('goal-state', arguments)
-    if context.controller.subordinate:
-        return _json({'units': {}, 'relations': {}})
+    controller = context.controller
+    if controller.subordinate:
+        found: Dict[str, Any] = {
+            name: _goal('dying' if unit.life == 'dying' else 'active')
+            for name, unit in controller.principals().items()
+        }
+        found.update({name.split('/')[0]: _goal('joined') for name in found})
+        return _json({'units': {}, 'relations': {controller.container_endpoint: found} if found else {}})
     units = {
-        name: {'status': 'dying' if unit.life == 'dying' else unit.status, 'since': '2026-01-01 00:00:00Z'}
-        for name, unit in context.controller.goal_units().items()
+        name: _goal('dying' if unit.life == 'dying' else unit.status)
+        for name, unit in controller.goal_units().items()
     }
     return _json({'units': units, 'relations': {}})
+
+
+def _goal(status: str) -> Dict[str, str]:
+    return {'status': status, 'since': '2026-01-01 00:00:00Z'}
 
 
 def juju_log(arguments: List[str]) -> Tuple[str, str]:
