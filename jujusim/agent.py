@@ -29,11 +29,12 @@ class Operation(NamedTuple):
     with_relation: bool = False
     parameters: Mapping[str, object] = MappingProxyType({})
     script: str = ''  # of juju exec: a file, from the charm's directory on
+    restricted: bool = False  # collect-metrics: its tools answer nothing about the unit
 
     @property
     def aside(self) -> bool:
         """Whether it is none of the unit's hooks: it never puts the unit in error, and never runs again."""
-        return bool(self.action or self.script)
+        return bool(self.action or self.script) or self.restricted
 
     @property
     def file(self) -> str:
@@ -358,6 +359,15 @@ def environment(
         'PATH': '/usr/bin:/bin',
         'LANG': 'C.UTF-8',
     }
+    if operation.restricted:  # it names no hook, no model and no version
+        for name in (
+            'JUJU_HOOK_NAME',
+            'JUJU_MODEL_NAME',
+            'JUJU_MODEL_UUID',
+            'JUJU_VERSION',
+            'JUJU_PRINCIPAL_UNIT',
+        ):
+            del env[name]
     if not operation.script:
         env['JUJU_DISPATCH_PATH'] = operation.file
     if operation.with_relation:

@@ -229,6 +229,17 @@ class Juju(Faulty):
         self.agents[unit].remote.asides.append(Operation('', script=script))
         self._wake(unit)
 
+    def collect_metrics(self, unit: str, hook: str = 'collect-metrics') -> None:
+        """Run collect-metrics, or meter-status-changed, between hooks: its tools exit 1 but juju-log (R27).
+
+        Raises:
+            ValueError: the model is one of Juju 4, which has no such hooks.
+        """
+        if self.controller.juju == 4:
+            raise ValueError('collect_metrics: Juju 4 has no {}'.format(hook))
+        self.agents[unit].remote.asides.append(Operation(hook, restricted=True))
+        self._wake(unit)
+
     def upgrade(self, unit: str, charm: Optional[Path] = None) -> None:
         """Refresh one unit to a charm (its own again by default); files that no charm brought stay."""
         source = self._compiled(charm) if charm else self.charm

@@ -42,6 +42,8 @@ def answer(context: Context, argv: List[str]) -> Optional[Answer]:
     name, arguments = argv[0], list(argv[1:])
     if not exists(context, name):
         return None
+    if context.operation.restricted:
+        return RESTRICTED
     if not context.connected:
         return SHUT_DOWN if name != 'is-leader' else _dump(False)
     try:
@@ -61,6 +63,9 @@ PIPE_BROKEN = Answer(-13)
 
 
 SHUT_DOWN = Answer(1, '', 'ERROR connection is shut down\n')
+
+
+RESTRICTED = Answer(1, '', 'ERROR not implemented for restricted context\n')
 
 
 def exists(context: Context, name: str) -> bool:
