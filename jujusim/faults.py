@@ -46,6 +46,20 @@ class Faulty(Hooked):
             execution.child_lives = child_lives
             self._die(execution, 'by a signal')
 
+    def debug_hooks(self, unit: str, times: int = 2, exit_code: int = 1, hook: str = '') -> None:
+        """Let somebody run this unit's next hook by hand, several times in one context (`juju debug-hooks`).
+
+        Each run is a process of its own, with the same JUJU_CONTEXT_ID. What one
+        wrote to a databag the next one sees; it is committed at the end, if at all.
+
+        Args:
+            unit: whose hook.
+            times: how often the hook's file runs.
+            exit_code: with what the session is left, whatever those runs returned.
+            hook: the name of the hook to wait for; else the next one.
+        """
+        self._debugged[unit] = hook, times, exit_code
+
     def die_agent(self, unit: str, seconds: float = 3.0) -> None:
         """Kill a unit's agent, and nothing else; it is back after some seconds, as an agent that restarts.
 

@@ -17,6 +17,7 @@ class Hooked(Executing):
         self.costs: List[Tuple[str, str, List[Tuple[str, bool]]]] = []
         self._crashes: Dict[str, int] = {}
         self._cut_until: Dict[str, float] = {}
+        self._debugged: Dict[str, Tuple[str, int, int]] = {}
         self._broken_off: Dict[str, Execution] = {}
 
     @property
@@ -49,10 +50,10 @@ class Hooked(Executing):
             agent.remote.leads = False
             self._wake(name)
             return
-        if operation.action:
-            agent.remote.actions.pop(0)
-        elif operation.aside:
+        if operation.script or operation.restricted:
             agent.remote.asides.pop(0)
+        elif operation.action:
+            agent.remote.actions.pop(0)
         else:
             agent.local.pending = operation
         self._begin(name, operation)
@@ -60,7 +61,10 @@ class Hooked(Executing):
     def _begin(self, name: str, operation: Operation) -> None:
         agent = self.agents[name]
         execution = Execution(name, operation, agent.context(operation))
-        execution.crash_at = None if operation.aside else self._crashes.pop(name, None)
+        if not operation.aside:
+            execution.crash_at = self._crashes.pop(name, None)
+            if name in self._debugged and self._debugged[name][0] in ('', operation.name):
+                _, execution.rounds, execution.left_with = self._debugged.pop(name)
         self.running[name] = execution
         self._tell(name, 'begins', execution.title)
         self._soon(self.hook_s, lambda: self._start(execution))
@@ -84,7 +88,8 @@ class Hooked(Executing):
         self.costs.append((name, execution.title, execution.tool_calls))
         if not operation.aside and (self._take('fail ' + operation.name, name) or self._take('fail ', name)):
             code, why = 1, 'made to fail'
-        refused = self._flush(execution) if code == 0 or operation.script else ''
+        flushes = not operation.restricted and (code == 0 or operation.script)
+        refused = self._flush(execution) if flushes else ''
         if operation.aside:
             self._tell_aside(execution, code, why, refused)
         elif code != 0 or refused:
@@ -117,18 +122,15 @@ class Hooked(Executing):
         return ''
 
     def _tell_aside(self, execution: Execution, code: int, why: str, refused: str) -> None:
-        """Tell how an action, or juju exec, has ended; the unit is as it was before (R27)."""
+        """Tell how an action, juju exec or collect-metrics has ended; the unit is as it was before (R27)."""
         said = ', '.join('{}: {}'.format(*pair) for pair in sorted(execution.context.action_results.items()))
         if execution.operation.script:
             said = 'exit {}'.format(code) if code else ''
-            self._log_failure(execution.unit, why)
+        if why and (execution.operation.script or execution.operation.restricted):
+            self._log(execution.unit, 'ERROR', why)
         fails = refused or (code and not execution.operation.script)
         about = _last_line(refused or why) if fails else ': ' + said if said else ''
         self._tell(execution.unit, 'fails' if fails else 'ran', execution.title + about)
-
-    def _log_failure(self, name: str, why: str) -> None:
-        if why:
-            self._log(name, 'ERROR', why)
 
     def _done(self, name: str, operation: Operation) -> None:
         self.agents[name].done(operation)
