@@ -276,6 +276,7 @@ class Context:
         self._app: Optional[Dict[str, str]] = None
         self._app_before: Optional[Dict[str, str]] = None
         self.app_written = False
+        self.checked = False  # the controller has found that the unit leads, and does not look again
         self.other_written: Set[str] = set()  # whose databags in other peer relations
         self._leader_settings: Optional[Dict[str, str]] = None
         self.minion = False
@@ -352,7 +353,7 @@ class Context:
         if self.controller.app in self.other_written and self.controller.leader != self.agent.name:
             raise NotLeader('{} is not leader of {}'.format(self.agent.name, self.controller.app))
         if self.relation_id in ('', self.controller.relation_id):
-            self.controller.commit(self.agent.name, own, app)
+            self.controller.commit(self.agent.name, own, app, self.checked)
         elif self._own != self._own_before or self.app_written:
             raise NoRelation('relation {} not found'.format(self.relation_id))
         for (relation, owner), settings in self._other_bags.items():
