@@ -57,8 +57,8 @@ them leads or will lead, and a unit that is newly leading reads all claims, so i
 learns of earlier requests. It gives tickets while at most `slots` tickets of the
 queue are unfinished, that is, before the queue runs dry. Each ticket then ends in
 one of two ways: its unit says so (or a later unit of its name, rule 15), or the unit is
-gone for good and the leader drops the ticket. If a unit has forgotten an ask, `adopted` brings it back from the
-ledger (rule 8). A unit that leaves gives up what it has (rule 10). One turn does
+gone for good and the leader drops the ticket. If a unit has forgotten an ask, `adopted`
+brings it back from the ledger (rule 8). A unit that leaves gives up what it has (rule 10). One turn does
 not end by itself: that of a unit that is down and may come back. Nothing expires,
 because the lock exists to prevent the restart of a second unit while the first
 is down.
