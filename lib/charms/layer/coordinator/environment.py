@@ -43,7 +43,7 @@ def context(peers: str = PEERS) -> HookContext:
         aside=aside,
         child=child,
         shared_news=name == 'leader-settings-changed' or (ours and not remote),
-        restricted=name in RESTRICTED,
+        restricted=restricted(),
         newborn=name == 'install',
         id=here,
     )
@@ -51,6 +51,11 @@ def context(peers: str = PEERS) -> HookContext:
 
 # The ids of the hooks that this process is; a program that it runs has the same in its environment only.
 _HERE: List[str] = []
+
+
+def restricted() -> bool:
+    """Return whether this is a hook in which Juju answers next to nothing; it does not even say its version."""
+    return hookenv.hook_name() in RESTRICTED
 
 
 def key_value_path() -> str:

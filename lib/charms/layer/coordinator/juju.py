@@ -16,7 +16,14 @@ from urllib.parse import quote
 from charmhelpers.core import hookenv
 from charms.layer.coordinator import rules, wire
 from charms.layer.coordinator.context import LedgerClosed
-from charms.layer.coordinator.environment import PEERS, TIME_FORM, key_value_path, major_version, utc
+from charms.layer.coordinator.environment import (
+    PEERS,
+    TIME_FORM,
+    key_value_path,
+    major_version,
+    restricted,
+    utc,
+)
 from charms.layer.coordinator.store import Store
 from charms.layer.coordinator.values import Claim, End, Record, Said, Terms, UnitState
 
@@ -52,7 +59,7 @@ class Juju:
         self._looked_up = False  # whether Juju was asked for the relation's id in this hook
         self._spoilt = False  # this unit's databag, as it was read in this hook
         self._wrote = False  # the ledger, in this hook
-        self.durable_at_once = major_version(os.environ.get('JUJU_VERSION', '')) < 4
+        self.durable_at_once = restricted() or major_version(os.environ.get('JUJU_VERSION', '')) < 4
 
     @property
     def relation(self) -> Optional[str]:
@@ -111,11 +118,11 @@ class Juju:
 
         A store of another model, or of another unit, is not believed.
         """
-        whose = [os.environ.get('JUJU_MODEL_UUID', ''), self.unit]
-        if self.store.get('whose') not in (None, whose):
-            self.store.clear()
-        if self.store.get('whose') is None:
-            self.store.set('whose', whose)
+        model, whose = os.environ.get('JUJU_MODEL_UUID', ''), self.store.get('whose')
+        if model and whose != [model, self.unit]:  # collect-metrics names no model
+            if whose is not None:
+                self.store.clear()
+            self.store.set('whose', [model, self.unit])
         found = self.store.get('state')
         self._stored = self.believed(wire.state(found, 'local store ' + self.store.name))
         before = self.store.get('relation')
