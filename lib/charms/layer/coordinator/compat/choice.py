@@ -8,7 +8,7 @@ import re
 from importlib import import_module
 from typing import Any, List, Mapping, NamedTuple, Tuple
 
-from charms.layer.coordinator import juju, policy, wire
+from charms.layer.coordinator import environment, policy, wire
 from charms.layer.coordinator.compat.classes import (
     BaseCoordinator,
     Coordinator,
@@ -170,4 +170,4 @@ def _made(cls: Any) -> Any:
 
         bases = (Coordinator, cls) if cls is Theirs else (cls, Coordinator, Theirs)
     led = type(cls)(cls.__name__, bases, {'__module__': cls.__module__, '_led_by_layer': True})
-    return led(peer_relation_name=juju.PEERS)
+    return led(peer_relation_name=environment.PEERS)
