@@ -123,8 +123,8 @@ class Coordinator:
     def _opened(self) -> deciding.LeaderSession:
         if self._session:
             return self._session
-        self.relname = self.relname or environment.first_peers()
         name = juju.KEY + '-' + type(self).__name__ if self.key == juju.KEY else self.key
+        self.relname = self.relname or juju.peers_in_use(name, self.key)
         if OPENED.setdefault(name, self) is not self:
             sentence = 'relation_key: {} and {} have the same key {!r}; give each its own, this hook fails'
             raise ValueError(sentence.format(type(OPENED[name]).__name__, type(self).__name__, self.key))
