@@ -144,7 +144,8 @@ class View:
 
     def _say(self, own: Optional[Mapping[str, Claim]] = None) -> None:
         """Save own claims at once, and publish them as they will be: Juju sends them if the hook succeeds."""
-        self._save(known=False, own=self.state.own if own is None else rules.frozen(own))
+        claims = self.state.own if own is None else rules.frozen(own)
+        self._save(known=False, own=claims, context=self.context.id)
         said = self._to_say()
         if said != self._published and not self.context.restricted:
             self.port.publish(said)
