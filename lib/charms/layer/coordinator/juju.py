@@ -14,9 +14,16 @@ from typing import Any, Callable, Dict, FrozenSet, Iterable, List, Mapping, Opti
 from urllib.parse import quote
 
 from charmhelpers.core import hookenv
-from charms.layer.coordinator import rules, wire
+from charms.layer.coordinator import environment, rules, wire
 from charms.layer.coordinator.context import LedgerClosed
-from charms.layer.coordinator.environment import PEERS, TIME_FORM, key_value_path, major_version, utc
+from charms.layer.coordinator.environment import (
+    PEERS,
+    TIME_FORM,
+    key_value_path,
+    major_version,
+    restricted,
+    utc,
+)
 from charms.layer.coordinator.store import Store
 from charms.layer.coordinator.values import Claim, End, Record, Said, Terms, UnitState
 
@@ -52,7 +59,7 @@ class Juju:
         self._looked_up = False  # whether Juju was asked for the relation's id in this hook
         self._spoilt = False  # this unit's databag, as it was read in this hook
         self._wrote = False  # the ledger, in this hook
-        self.durable_at_once = major_version(os.environ.get('JUJU_VERSION', '')) < 4
+        self.durable_at_once = restricted() or major_version(os.environ.get('JUJU_VERSION', '')) < 4
 
     @property
     def relation(self) -> Optional[str]:
@@ -111,11 +118,11 @@ class Juju:
 
         A store of another model, or of another unit, is not believed.
         """
-        whose = [os.environ.get('JUJU_MODEL_UUID', ''), self.unit]
-        if self.store.get('whose') not in (None, whose):
-            self.store.clear()
-        if self.store.get('whose') is None:
-            self.store.set('whose', whose)
+        model, whose = os.environ.get('JUJU_MODEL_UUID', ''), self.store.get('whose')
+        if model and whose != [model, self.unit]:  # collect-metrics names no model
+            if whose is not None:
+                self.store.clear()
+            self.store.set('whose', [model, self.unit])
         found = self.store.get('state')
         self._stored = self.believed(wire.state(found, 'local store ' + self.store.name))
         before = self.store.get('relation')
@@ -398,6 +405,43 @@ class Juju:
         """Call `tell` when the hook's handlers have succeeded, before any callback for its end runs."""
         hookenv._atexit = _Callbacks(hookenv._atexit)
         _TO_TELL.append(tell)
+
+
+def peers_in_use(key: str, old_key: str) -> str:
+    """Return the peer relation for a coordinator that names none: the one in which units have spoken.
+
+    Before anybody has, it is the one whose name sorts first. A charm upgrade may add one that
+    sorts before it, so the choice is kept in the local store.
+
+    Args:
+        key: the beginning of the coordinator's keys.
+        old_key: the key under which old code kept its requests.
+
+    Raises:
+        AssertionError: if the charm has no peer relation.
+    """
+    names = environment.peer_relations()
+    if len(names) == 1:
+        return names[0]
+    port = Juju(key, '')
+    chosen = str(port.store.get('peers') or '')
+    if chosen in names:
+        return chosen
+    units = sorted({*port.goal_units(), port.unit})
+    for name in names:
+        for relation in hookenv.relation_ids(name):
+            related = sorted({*units, *hookenv.related_units(relation)})
+            if any(_says(unit, each, relation) for unit in related for each in (port.claims_key, old_key)):
+                port.store.set('peers', name)
+                return name
+    return names[0]
+
+
+def _says(unit: str, key: str, relation: str) -> bool:
+    try:
+        return bool(hookenv.relation_get(key, unit, relation))
+    except CalledProcessError:  # it has no databag yet
+        return False
 
 
 class _Callbacks(list):  # type: ignore[type-arg]
