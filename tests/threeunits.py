@@ -51,6 +51,10 @@ class World:
     def claims_text(self, unit):
         return self.controller.units[unit].settings.get(CLAIMS_KEY, '')
 
+    def nonce(self, unit):
+        """Return the name of this unit's life."""
+        return json.loads(self.claims_text(unit))['unit']
+
     @property
     def shared(self):
         """What leaders have written."""
