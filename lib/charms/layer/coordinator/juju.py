@@ -10,11 +10,11 @@ import sys
 import uuid
 import zlib
 from subprocess import CalledProcessError
-from typing import Any, Callable, Dict, FrozenSet, Iterable, List, Mapping, Optional, Tuple, TypeVar
+from typing import Any, Callable, Dict, FrozenSet, Iterable, Mapping, Optional, Tuple, TypeVar
 from urllib.parse import quote
 
 from charmhelpers.core import hookenv
-from charms.layer.coordinator import environment, rules, wire
+from charms.layer.coordinator import callbacks, environment, rules, wire
 from charms.layer.coordinator.context import LedgerClosed
 from charms.layer.coordinator.environment import (
     PEERS,
@@ -403,8 +403,7 @@ class Juju:
 
     def when_handlers_succeeded(self, tell: Callable[[], None]) -> None:
         """Call `tell` when the hook's handlers have succeeded, before any callback for its end runs."""
-        hookenv._atexit = _Callbacks(hookenv._atexit)
-        _TO_TELL.append(tell)
+        callbacks.when_they_begin(tell)
 
 
 def peers_in_use(key: str, old_key: str) -> str:
@@ -442,18 +441,3 @@ def _says(unit: str, key: str, relation: str) -> bool:
         return bool(hookenv.relation_get(key, unit, relation))
     except CalledProcessError:  # it has no databag yet
         return False
-
-
-class _Callbacks(list):  # type: ignore[type-arg]
-    """hookenv's callbacks for the end of the hook; the list tells when charmhelpers begins to run them.
-
-    charmhelpers iterates over them with `reversed`, and has no public way to tell.
-    """
-
-    def __reversed__(self) -> Any:
-        for tell in _TO_TELL:
-            tell()
-        return super().__reversed__()
-
-
-_TO_TELL: List[Callable[[], None]] = []
