@@ -1,0 +1,87 @@
+"""What the histories of tests/hooks/test_cases_*.py share: a strict watch, plans of charms, and short words."""
+
+from typing import Any, Callable, List, Optional, Set, Tuple
+
+import pytest
+
+from jujusim.juju import Event, Juju
+from tests.deploy import machine as programs
+from tests.watch import Turn, Watch
+
+both = pytest.mark.parametrize('juju', [3, 4])
+
+ASK = """
+@when('config.changed.go')
+def ask():
+    if hookenv.config('go'):
+        coordinator.request_lock('a')
+"""
+
+WORK = """
+@when('coordinator.granted.a')
+def work():
+    check_call(['work', '60'])
+"""
+
+KEEP = """
+from subprocess import call
+
+@when('coordinator.granted.a')
+def work():
+    if not reactive.is_flag_set('restarted'):
+        check_call(['work', '10'])
+        reactive.set_flag('restarted')
+    if call(['healthy']):
+        coordinator.keep_lock('a')
+    else:
+        reactive.clear_flag('restarted')
+"""
+"""Restarts the service once, and keeps the lock until the program `healthy` says so."""
+
+
+class StrictWatch(Watch):
+    """A watch for which a unit is at work until a hook of its own, no action, has succeeded.
+
+    Args:
+        juju: the model.
+        slots: how many units may be at work together.
+        until: a program; if it is named, that hook must also have run it with success.
+    """
+
+    def __init__(self, juju: Juju, slots: int = 1, until: str = '') -> None:
+        super().__init__(juju, slots)
+        self.until = until
+        self._over: Set[str] = set()
+
+    def _see(self, event: Event) -> None:
+        unit, action = event.unit, event.text.startswith('action ')
+        if event.what == 'begins' and not action:
+            self._over.discard(unit)
+        if event.what == 'worked' and event.text == self.until:
+            self._over.add(unit)
+        only = self.until and event.what == 'worked' and event.text != self.until
+        early = self.until and event.what in ('ends', 'restarts') and unit not in self._over
+        if event.what != 'ran' and not only and not early:
+            super()._see(event)
+
+
+def health(from_s: Callable[[str], float], juju: Callable[[], Juju]) -> Any:
+    """Return a machine on which `healthy` fails until a time that each unit has."""
+
+    def answer(unit: str, argv: List[str]) -> Optional[Tuple[float, int]]:
+        if argv == ['healthy']:
+            return 0.0, int(juju().now < from_s(unit))
+        return programs(unit, argv)
+
+    return answer
+
+
+def failures(juju: Juju) -> List[Event]:
+    return [event for event in juju.history if event.what == 'fails']
+
+
+def in_error(juju: Juju, unit: str) -> bool:
+    return bool(juju.agents[unit].local.in_error)
+
+
+__all__ = ['ASK', 'KEEP', 'WORK', 'StrictWatch', 'Turn', 'both', 'failures', 'health', 'in_error']
