@@ -1,4 +1,4 @@
-"""What the histories of tests/hooks/test_cases_*.py share: a strict watch, plans of charms, and short words."""
+"""What tests/hooks/test_cases_*.py share: a strict watch, plans of charms, and short words."""
 
 from typing import Any, Callable, List, Optional, Set, Tuple
 
