@@ -28,6 +28,17 @@ class Operation(NamedTuple):
     action: str = ''
     with_relation: bool = False
     parameters: Mapping[str, object] = MappingProxyType({})
+    script: str = ''  # of juju exec: a file, from the charm's directory on
+
+    @property
+    def aside(self) -> bool:
+        """Whether it is none of the unit's hooks: it never puts the unit in error, and never runs again."""
+        return bool(self.action or self.script)
+
+    @property
+    def file(self) -> str:
+        """The file that it runs, from the charm's directory on."""
+        return self.script or ('actions/' + self.action if self.action else 'hooks/' + self.name)
 
 
 @dataclass
@@ -41,6 +52,7 @@ class Remote:
     config: int = 0
     dying: bool = False
     actions: List[Action] = field(default_factory=list)
+    asides: List[Operation] = field(default_factory=list)  # what else an operator asked for, in order
     upgrade: int = 0
 
 
@@ -83,9 +95,9 @@ class Agent:
         if local.leads and not remote.leads:
             local.leads = False  # R17: in any state, in error too, and no leader-deposed hook
         if local.in_error:  # the retry timer brings the hook back
-            return self._action() if remote.actions else None
+            return self._aside()
         if local.pending:
-            return local.pending
+            return (remote.asides or [local.pending])[0]  # actions wait until it has run again
         if not local.installed:
             return Operation('install')
         if local.queued_start:
@@ -106,9 +118,12 @@ class Agent:
             return Operation('leader-settings-changed', version=remote.leader_settings)
         return None
 
-    def _action(self) -> Operation:
-        action = self.remote.actions[0]
-        return Operation('', action=action.name, parameters=action.parameters)
+    def _aside(self) -> Optional[Operation]:
+        """Return the next action, or what else an operator asked for (R27)."""
+        if self.remote.actions:
+            action = self.remote.actions[0]
+            return Operation('', action=action.name, parameters=action.parameters)
+        return self.remote.asides[0] if self.remote.asides else None
 
     def _relation_hook(self, event: str, unit: str = '', departing: str = '', version: int = 0) -> Operation:
         name = '{}-relation-{}'.format(self.controller.relation, event)
@@ -123,8 +138,9 @@ class Agent:
 
     def _after_actions(self) -> Optional[Operation]:
         local, remote = self.local, self.remote
-        if remote.actions:
-            return self._action()
+        aside = self._aside()
+        if aside is not None:
+            return aside
         if remote.dying:
             return self._leaving()
         if remote.config != local.config:
@@ -231,6 +247,9 @@ class Context:
     def __init__(self, agent: Agent, operation: Operation, members: Tuple[str, ...]) -> None:
         self.agent, self.operation, self.members = agent, operation, members
         self.controller = agent.controller
+        self.id = agent.controller.context_id(
+            agent.name, operation.action or operation.name or 'run-commands'
+        )
         self._others: Dict[str, Dict[str, str]] = {}
         self._own: Optional[Dict[str, str]] = None
         self._app: Optional[Dict[str, str]] = None
@@ -297,29 +316,30 @@ class Context:
         self.controller.commit(self.agent.name, self._own, self._app if self.app_written else None)
 
 
-def environment(agent: Agent, operation: Operation, charm_dir: str, version: str) -> Dict[str, str]:
+def environment(
+    agent: Agent, operation: Operation, charm_dir: str, version: str, context_id: str = ''
+) -> Dict[str, str]:
     """Return the environment of a hook; nothing of it is inherited (R29)."""
-    context = 'action' if operation.action else operation.name
+    controller = agent.controller
     env = {
         'CHARM_DIR': charm_dir,
         'JUJU_CHARM_DIR': charm_dir,
-        'JUJU_CONTEXT_ID': '{}-{}-0'.format(agent.name.replace('/', '-'), context),
+        'JUJU_CONTEXT_ID': context_id
+        or controller.context_id(agent.name, operation.action or operation.name),
         'JUJU_AGENT_SOCKET_ADDRESS': '@jujusim',
         'JUJU_AGENT_SOCKET_NETWORK': 'unix',
-        'JUJU_HOOK_NAME': operation.name,  # R27: present but empty in an action
+        'JUJU_HOOK_NAME': operation.name,  # R27: present but empty in an action, and in juju exec
         'JUJU_UNIT_NAME': agent.name,
         'JUJU_MODEL_NAME': 'sim',
-        'JUJU_MODEL_UUID': '00000000-0000-4000-8000-000000000000',
+        'JUJU_MODEL_UUID': controller.model_uuid,
         'JUJU_PRINCIPAL_UNIT': '',
         'JUJU_VERSION': version,
-        'JUJU_DISPATCH_PATH': 'actions/' + operation.action
-        if operation.action
-        else 'hooks/' + operation.name,
         'PATH': '/usr/bin:/bin',
         'LANG': 'C.UTF-8',
     }
+    if not operation.script:
+        env['JUJU_DISPATCH_PATH'] = operation.file
     if operation.with_relation:
-        controller = agent.controller
         env['JUJU_RELATION'], env['JUJU_RELATION_ID'] = controller.relation, controller.relation_id
         env['JUJU_REMOTE_UNIT'] = operation.remote_unit
         env['JUJU_REMOTE_APP'] = agent.name.split('/')[0]

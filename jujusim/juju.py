@@ -23,8 +23,9 @@ from typing import Any, Dict, Optional, Set, Tuple
 import yaml
 
 from jujusim import process
-from jujusim.agent import Action, Agent
-from jujusim.hooks import EPOCH_S, Execution, Hooked, Machine
+from jujusim.agent import Action, Agent, Operation
+from jujusim.executions import EPOCH_S, Execution, Machine
+from jujusim.faults import Faulty
 from jujusim.model import Unit
 from jujusim.timeline import Event, Restless
 from jujusim.watchers import UPDATE_STATUS_S
@@ -37,7 +38,7 @@ VERSIONS = {3: '3.6.1', 4: '4.0.13'}
 DELAY_S = {3: (0.02, 0.2), 4: (0.1, 2.0)}
 
 
-class Juju(Hooked):
+class Juju(Faulty):
     """One model with one application, and its machines' clocks.
 
     Args:
@@ -56,6 +57,7 @@ class Juju(Hooked):
         quick: run hooks as greenlets of this process, five times as fast; needs greenlet.
         counted: fragments of paths; `costs` marks the tool calls that such code makes.
         relation: the peer relation, where metadata.yaml names more than one.
+        retry_automatically: whether a failed hook runs again by itself; else `resolve` does it (R11).
 
     Raises:
         ValueError: the charm is no built charm, or has several peer relations and none was chosen.
@@ -78,6 +80,7 @@ class Juju(Hooked):
         quick: bool = False,
         counted: Tuple[str, ...] = (),
         relation: Optional[str] = None,
+        retry_automatically: bool = True,
     ) -> None:
         process.warm_up()
         charm = Path(charm)
@@ -102,8 +105,10 @@ class Juju(Hooked):
             update_status_s=update_status_s,
         )
         self.controller.subordinate = subordinate
+        self.retry_automatically = retry_automatically
         self.controller.config.update({**_defaults(charm), **(config or {})})
         self._charms: Dict[Path, Path] = {}
+        self._scripts = 0
         self.charm = self._compiled(charm)
         for _ in range(units):
             self.add_unit()
@@ -182,6 +187,24 @@ class Juju(Hooked):
         self.agents[unit].remote.actions.append(Action(action, given))
         self._wake(unit)
 
+    def run_exec(self, unit: str, script: str) -> None:
+        """Do `juju exec`: run a file of the charm, or a Python script, in a context of its own (R27).
+
+        It runs between hooks, also before a failed hook runs again. What it
+        wrote is committed whatever its exit code; it never puts the unit in error.
+
+        Args:
+            unit: where it runs.
+            script: 'hooks/NAME' or 'actions/NAME', from the charm's directory on; or the text of a script.
+        """
+        if not script.startswith(('hooks/', 'actions/')) or '\n' in script:
+            self._scripts += 1
+            place = self.home / 'exec-{}'.format(self._scripts)
+            place.write_text(script)
+            script = str(place)
+        self.agents[unit].remote.asides.append(Operation('', script=script))
+        self._wake(unit)
+
     def upgrade(self, unit: str, charm: Optional[Path] = None) -> None:
         """Refresh one unit to a charm (its own again by default); files that no charm brought stay."""
         source = self._compiled(charm) if charm else self.charm
@@ -217,48 +240,6 @@ class Juju(Hooked):
         self._tell(unit, 'is lost')
         if force:
             self._bury(unit)
-
-    # What else goes wrong
-
-    def partition(self, unit: str, seconds: float) -> None:
-        """Cut a unit off: its tools and commits fail, and its lease runs out (R16)."""
-        self.controller.units[unit].connected = False
-        if unit in self.running:
-            self.running[unit].context.cut_off = True
-        self._cut_until[unit] = max(self.now + seconds, self._cut_until.get(unit, 0.0))
-        self._tell(unit, 'is cut off')
-        self._soon(seconds, lambda: self._reconnect(unit))
-
-    def fail_hook(self, unit: str, hook: str = '', times: int = 1) -> None:
-        """Let this unit's next hooks of that name exit 1 after all they did; without a name, any hooks."""
-        self._faults['fail ' + hook, unit] = times
-
-    def crash_hook(self, unit: str, at_call: int) -> None:
-        """Kill the process of this unit's next hook at its n-th tool call; it runs again (R12)."""
-        self._crashes[unit] = at_call
-
-    def kill_hook(self, unit: str) -> None:
-        """Kill the process of the hook that this unit runs now, if any; it runs again (R12)."""
-        execution = self.running.get(unit)
-        if execution and not execution.operation.action:
-            self._die(execution, 'by a signal')
-
-    def lose_commit(self, unit: str) -> None:
-        """Let this unit's next hook succeed, and lose what it wrote (R11, R12)."""
-        self._faults['lose', unit] = 1
-
-    def repeat_commit(self, unit: str) -> None:
-        """Commit this unit's next hook and run it again: its agent dies before it notes that (R12)."""
-        self._faults['repeat', unit] = 1
-
-    def fail_command(self, unit: str, command: str, times: int = 1) -> None:
-        """Let a program of the machine exit 1 the next times this unit runs it."""
-        self._faults['command ' + command, unit] = times
-
-    def poison(self, unit: str, key: str, text: str) -> None:
-        """Put a text into a unit's databag, as a broken peer would."""
-        record = self.controller.units[unit]
-        self.controller.commit(unit, {**record.settings, key: text}, None)
 
     # What a test asks
 

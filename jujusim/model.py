@@ -5,6 +5,7 @@ R1 to R30 are the rules of jujusim/README.md.
 
 import hashlib
 import json
+import uuid
 from dataclasses import dataclass, field
 from typing import Callable, Dict, List, Mapping, Optional, Tuple
 
@@ -34,10 +35,11 @@ class Unit:
 class Controller:
     """One application with at most one peer relation, on Juju 2.9-3.x (`juju=3`) or 4.0 (`juju=4`)."""
 
-    def __init__(self, app: str, juju: int, notify: Notify, relation: str = '') -> None:
+    def __init__(self, app: str, juju: int, notify: Notify, relation: str = '', seed: int = 0) -> None:
         if juju not in (3, 4):
             raise ValueError('juju: expected 3 or 4, found {!r}'.format(juju))
         self.app, self.juju, self._notify, self.relation = app, juju, notify, relation
+        self.seed, self._contexts = seed, 0
         self.subordinate = False
         self.units: Dict[str, Unit] = {}
         self.app_settings: Dict[str, str] = {}
@@ -52,6 +54,16 @@ class Controller:
     def relation_id(self) -> str:
         """The id of the peer relation, '' where the charm has none."""
         return self.relation and self.relation + ':0'
+
+    @property
+    def model_uuid(self) -> str:
+        """The model's id: another one for another seed."""
+        return str(uuid.UUID(hex=_digits('model', self.seed), version=4))
+
+    def context_id(self, unit: str, what: str) -> str:
+        """Return an id for a new context, as the agents make them; the same seed gives the same ids (R29)."""
+        self._contexts += 1
+        return '{}-{}-{}'.format(unit, what, _digits(self.seed, self._contexts))
 
     # Databags
 
@@ -131,6 +143,10 @@ class Controller:
 def address_of(unit: str) -> str:
     """Return the one address of a unit's machine."""
     return '10.0.0.{}'.format(unit.split('/')[1])
+
+
+def _digits(*about: object) -> str:
+    return hashlib.sha256(repr(about).encode()).hexdigest()[:32]
 
 
 def _hash(settings: Mapping[str, object]) -> int:

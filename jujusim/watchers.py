@@ -23,9 +23,10 @@ class Watched(Timeline):
         update_status_s: float,
     ) -> None:
         super().__init__(seed, delay_s)
-        self.controller = Controller(app, juju, self._notify, relation)
+        self.controller = Controller(app, juju, self._notify, relation, seed)
         self.agents: Dict[str, Agent] = {}
         self.update_status_s = update_status_s
+        self.retry_automatically = True
         self._lost: Set[str] = set()
         self._renewals = 0
 
@@ -46,7 +47,7 @@ class Watched(Timeline):
             return False
         agent = self.agents[unit]
         if agent.local.in_error:
-            return True
+            return self.retry_automatically or agent.next_operation() is not None
         operation = agent.next_operation()
         return operation is not None and operation.name != 'update-status'
 
