@@ -1,6 +1,7 @@
 """What tests/hooks/test_cases_*.py share: a strict watch, plans of charms, and short words."""
 
-from typing import Any, Callable, List, Optional, Set, Tuple
+import json
+from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
 import pytest
 
@@ -54,7 +55,7 @@ class StrictWatch(Watch):
         self._over: Set[str] = set()
 
     def _see(self, event: Event) -> None:
-        unit, action = event.unit, event.text.startswith('action ')
+        unit, action = event.unit, event.text.startswith(('action ', 'exec '))
         if event.what == 'begins' and not action:
             self._over.discard(unit)
         if event.what == 'worked' and event.text == self.until:
@@ -84,4 +85,53 @@ def in_error(juju: Juju, unit: str) -> bool:
     return bool(juju.agents[unit].local.in_error)
 
 
-__all__ = ['ASK', 'KEEP', 'WORK', 'StrictWatch', 'Turn', 'both', 'failures', 'health', 'in_error']
+def ledger_keys(juju: Juju) -> List[str]:
+    """Return the keys under which leaders keep ledgers."""
+    kept = juju.controller.leader_settings if juju.controller.juju == 3 else juju.controller.app_settings
+    return [key for key in kept if key.startswith('coordinator-ledger')]
+
+
+def write_shared(juju: Juju, settings: Dict[str, Optional[str]]) -> None:
+    """Write leader settings, or the application's databag, as an operator on the leader may; None removes."""
+    controller = juju.controller
+    assert controller.leader is not None
+    if controller.juju == 3:
+        controller.write_leader_settings(controller.leader, settings)
+    else:
+        after = {**controller.app_settings, **{key: text for key, text in settings.items() if text}}
+        left = {key: text for key, text in after.items() if settings.get(key, text)}
+        controller.commit(controller.leader, None, left)
+
+
+def lose_ledger(juju: Juju, how: str) -> None:
+    """Lose what leaders have written: 'removed'; 'one removed', the key written last; or 'marked' as lost."""
+    keys = ledger_keys(juju)
+    assert keys
+    if how == 'one removed':
+        keys = [max(keys, key=lambda key: last_written(juju, key))]
+    write_shared(juju, {'coordinator-ledger': 'lost'} if how == 'marked' else dict.fromkeys(keys))
+    juju.note('the ledger is', how)
+
+
+def last_written(juju: Juju, key: str) -> int:
+    """Return the number of the last write by a leader in which a key has changed."""
+    before, number = '', 0
+    for count, (_, text) in enumerate(juju.controller.leader_writes):
+        found = json.loads(text).get(key, before if juju.controller.juju == 3 else '')
+        number = number if found == before else count
+        before = found
+    return number
+
+
+__all__ = [
+    'ASK',
+    'KEEP',
+    'WORK',
+    'StrictWatch',
+    'Turn',
+    'both',
+    'failures',
+    'health',
+    'in_error',
+    'lose_ledger',
+]

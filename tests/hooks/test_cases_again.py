@@ -59,15 +59,21 @@ def test_a_turn_that_is_kept_and_asked_for_again_goes_on_and_comes_once_more(
     assert not [flag for flag in made.flags_of('app/0') if flag.startswith('coordinator.')]
 
 
+WORK_B = """
+@when('coordinator.granted.b')
+def work_b():
+    hookenv.log('b {}'.format(coordinator.token('b')))
+"""
+
+
 @both
 @pytest.mark.parametrize('first', ['again', 'keep'])
 def test_one_lock_of_a_queue_is_kept_and_the_other_comes_once_more(model, charm_with, juju, first):
     both_calls = ["        coordinator.request_again('b')\n", "        coordinator.keep_lock('a')\n"]
     calls = ''.join(both_calls if first == 'again' else reversed(both_calls))
     ask = ASK + "        coordinator.request_lock('b')\n"
-    b = "\n@when('coordinator.granted.b')\ndef work_b():\n    hookenv.log('b {}'.format(coordinator.token('b')))\n"
 
-    made, watch = rolled(model, charm_with(ask + b + TWO_TURNS + calls), juju)
+    made, _ = rolled(model, charm_with(ask + WORK_B + TWO_TURNS + calls), juju)
 
     assert said(made, 'app/0', 'turn ')[:2] == said(made, 'app/0', 'turn ')[:1] * 2, made.story(40)
     assert len(set(said(made, 'app/0', 'b '))) == 2, made.story(40)  # two turns of b
@@ -80,7 +86,7 @@ def test_a_second_turn_asked_for_while_the_lock_is_kept_over_several_hooks_is_on
 ):
     plan = TWO_TURNS.replace('count == 1', 'count < 4')
 
-    made, watch = rolled(model, charm_with(ASK + plan + '        {}\n        {}\n'.format(AGAIN, KEEP)), juju)
+    made, _ = rolled(model, charm_with(ASK + plan + '        {}\n        {}\n'.format(AGAIN, KEEP)), juju)
 
     tokens = said(made, 'app/0', 'turn ')
     assert [tokens.count(token) for token in dict.fromkeys(tokens)] == [4, 1], made.story(40)

@@ -57,8 +57,14 @@ PER_LOCK = ['request_lock of another', 'release_lock', 'request_again']
 called = [(call, {}) for call in CALLS] + [(call, ORDERS['per-lock']) for call in PER_LOCK]
 names = [*CALLS, *(call + ', per-lock' for call in PER_LOCK)]
 every_call = pytest.mark.parametrize('call, queues', called, ids=names)
-KINDS = ['plain action', 'reactive action']
-kinds = pytest.mark.parametrize('kind', KINDS)
+KINDS = {
+    'plain action': lambda made, unit: made.run_action(unit, 'plain'),
+    'reactive action': lambda made, unit: made.run_action(unit, 'main'),
+    'juju exec of a script': lambda made, unit: made.run_exec(unit, 'actions/plain'),
+    'juju exec of a hook file': lambda made, unit: made.run_exec(unit, 'hooks/update-status'),
+}
+kinds = pytest.mark.parametrize('act', KINDS.values(), ids=KINDS)
+some_kinds = pytest.mark.parametrize('act', [KINDS['plain action'], KINDS['juju exec of a hook file']])
 
 
 @pytest.fixture
@@ -74,14 +80,6 @@ def charm_that_acts(charm_with):
         return charm
 
     return make
-
-
-def act(made, unit, kind):
-    """Let a call be made on a unit by something that is no hook."""
-    if kind == 'plain action':
-        made.run_action(unit, 'plain')
-    elif kind == 'reactive action':
-        made.run_action(unit, 'main')
 
 
 def failed_in_its_turn(model, charm, juju, times=1, unit='app/0'):
@@ -100,11 +98,11 @@ def failed_in_its_turn(model, charm, juju, times=1, unit='app/0'):
 @kinds
 @every_call
 def test_no_call_between_a_failed_hook_and_its_retry_frees_or_uses_the_turn(
-    model, charm_that_acts, juju, kind, queues, call
+    model, charm_that_acts, juju, act, queues, call
 ):
     made, watch = failed_in_its_turn(model, charm_that_acts(ASK + WORK, CALLS[call], **queues), juju, times=3)
 
-    act(made, 'app/0', kind)
+    act(made, 'app/0')
     made.run()
 
     watch.check()
@@ -116,7 +114,7 @@ def test_no_call_between_a_failed_hook_and_its_retry_frees_or_uses_the_turn(
 @both
 @kinds
 @pytest.mark.parametrize('call', ['keep_lock', 'release_lock', 'request_again', 'explain'])
-def test_no_call_at_rest_ends_a_turn_that_is_kept(model, charm_that_acts, juju, kind, call):
+def test_no_call_at_rest_ends_a_turn_that_is_kept(model, charm_that_acts, juju, act, call):
     machine = health(lambda unit: 300.0 if unit == 'app/0' else 0.0, lambda: made)
     charm = charm_that_acts(ASK + KEEP, CALLS[call])
     made = begun(model, charm, units=3, juju=juju, machine=machine, update_status_s=60.0)
@@ -125,7 +123,7 @@ def test_no_call_at_rest_ends_a_turn_that_is_kept(model, charm_that_acts, juju, 
     made.run(until=lambda: 'app/0' in watch.at_work)
     made.run(seconds=15)
 
-    act(made, 'app/0', kind)
+    act(made, 'app/0')
     made.run(seconds=1200)
 
     watch.check()
@@ -138,7 +136,7 @@ def test_no_call_at_rest_ends_a_turn_that_is_kept(model, charm_that_acts, juju, 
 @queues
 @pytest.mark.parametrize('call', ['explain', 'is_granted', 'request_lock', 'request_lock of another'])
 def test_a_release_whose_flush_was_lost_is_not_told_before_the_retry_has_succeeded(
-    model, charm_that_acts, juju, kind, queues, call
+    model, charm_that_acts, juju, act, queues, call
 ):
     made = begun(model, charm_that_acts(ASK + WORK, CALLS[call], **queues), units=3, juju=juju)
     watch = StrictWatch(made)
@@ -147,7 +145,7 @@ def test_a_release_whose_flush_was_lost_is_not_told_before_the_retry_has_succeed
     made.fail_hook('app/0', times=3)
     made.run(until=lambda: in_error(made, 'app/0'))
 
-    act(made, 'app/0', kind)
+    act(made, 'app/0')
     made.run()
 
     watch.check()
@@ -158,7 +156,7 @@ def test_a_release_whose_flush_was_lost_is_not_told_before_the_retry_has_succeed
 @kinds
 @pytest.mark.parametrize('call', ['explain', 'is_granted', 'release_lock', 'request_again'])
 def test_a_release_before_a_step_that_fails_is_not_told_by_what_runs_before_the_retry(
-    model, charm_that_acts, juju, kind, call
+    model, charm_that_acts, juju, act, call
 ):
     later = WORK + "    coordinator.release_lock('a')\n    check_call(['systemctl', 'restart', 'later'])\n"
     made = begun(model, charm_that_acts(ASK + later, CALLS[call]), units=3, juju=juju)
@@ -167,7 +165,7 @@ def test_a_release_before_a_step_that_fails_is_not_told_by_what_runs_before_the_
     made.configure(go=1)
     made.run(until=lambda: in_error(made, 'app/0'))
 
-    act(made, 'app/0', kind)
+    act(made, 'app/0')
     made.run()
 
     watch.check()
