@@ -96,10 +96,13 @@ class Executing(Watched):
         self.counted = counted
         self.hook_s, self.tool_s = hook_s, tool_s
         self.running: Dict[str, Execution] = {}
+        self.beside: List[Execution] = []  # hooks that lost their agent and still work
         self.clock_skew_s: Dict[str, float] = {}
         self.calls_everywhere: Optional[Callable[[Execution, List[str]], None]] = None
         self._child = _child(quick)
         self._faults: Dict[Tuple[str, str], float] = {}
+        self._tool_codes: Dict[Tuple[str, str], int] = {}
+        self._late: Dict[str, Tuple[float, bool]] = {}
 
     def _finish(self, execution: Execution, code: int, why: str) -> None:
         """End a hook."""
@@ -142,10 +145,14 @@ class Executing(Watched):
         """Take the next message of a hook's process; answer it once its time has passed."""
         assert execution.child is not None
         logged, kind, *about = execution.child.message()
+        if execution.orphaned:
+            logged = []  # juju-log dies too
         for argv in logged:
             self._log(execution.unit, *tools.juju_log(argv[1:]))
         spent = self.tool_s * len(logged)
-        if kind == 'exit':
+        if kind in ('exit', 'killed') and execution.orphaned:
+            self._end_beside(execution, '120' if kind == 'exit' else 'a signal')
+        elif kind == 'exit':
             self._soon(spent + 0.05, lambda: self._finish(execution, *about))
         elif kind == 'killed':
             self._die(execution, 'by a signal')
@@ -165,6 +172,9 @@ class Executing(Watched):
     def _answer_tool(self, execution: Execution, argv: List[str], counted: bool) -> None:
         if execution.killed:
             return
+        if execution.orphaned:
+            self._answer(execution, tools.exists(execution.context, argv[0]), *tools.PIPE_BROKEN)
+            return
         execution.tool_calls.append((argv[0], counted))
         if execution.crash_at is not None and len(execution.tool_calls) >= execution.crash_at:
             self._die(execution, 'at {}'.format(' '.join(argv)[:60]))
@@ -173,8 +183,37 @@ class Executing(Watched):
             self.calls_everywhere(execution, argv)
             if execution.killed:
                 return
+        if self._take('tool ' + argv[0], execution.unit):
+            self._answer(
+                execution, True, self._tool_codes[argv[0], execution.unit], '', 'ERROR made to fail\n'
+            )
+            return
+        if argv[0] == 'leader-set' and execution.unit in self._late:
+            self._write_late(execution, argv, *self._late.pop(execution.unit))
+            return
         found = tools.answer(execution.context, argv)
         self._answer(execution, found is not None, *(found or tools.Answer()))
+
+    def _write_late(self, execution: Execution, argv: List[str], seconds: float, blindly: bool) -> None:
+        """Let a leader-set that has passed its check land later: the gap of Juju 3.0 to 3.6 (R9)."""
+        checked = tools.answer(execution.context, ['leader-set'])
+        assert checked is not None
+        if checked.code:
+            self._answer(execution, True, *checked)
+            return
+        self._tell(execution.unit, 'writes late', ' '.join(argv)[:60])
+        writes = self.controller.leader_settings_writes
+
+        def land() -> None:
+            again = self.controller.leader_settings_writes != writes and not blindly
+            found = tools.leader_set_lands(execution.context, argv[1:], not again)
+            if execution.orphaned:
+                found = tools.PIPE_BROKEN
+            elif not execution.context.connected:
+                found = tools.SHUT_DOWN
+            self._answer(execution, True, *found)
+
+        self._soon(seconds, land)
 
     def _run_program(self, execution: Execution, argv: List[str]) -> None:
         if execution.killed:
@@ -189,8 +228,13 @@ class Executing(Watched):
         self._tell(execution.unit, 'works', ' '.join(argv))
 
         def over() -> None:
-            if not execution.killed:
+            if not execution.killed or (execution.child_lives and execution.unit not in self._lost):
                 self._tell(execution.unit, 'worked' if code == 0 else 'failed at', ' '.join(argv))
                 self._answer(execution, True, code, out, '')
 
         self._soon(seconds, over)
+
+    def _end_beside(self, execution: Execution, code: str) -> None:
+        """End a hook that had lost its agent: nobody hears of it, and nothing is committed (R12)."""
+        self.beside.remove(execution)
+        self._tell(execution.unit, 'ends beside', '{} with {}'.format(execution.title, code))

@@ -17,6 +17,7 @@ class Hooked(Executing):
         self.costs: List[Tuple[str, str, List[Tuple[str, bool]]]] = []
         self._crashes: Dict[str, int] = {}
         self._cut_until: Dict[str, float] = {}
+        self._broken_off: Dict[str, Execution] = {}
 
     @property
     def quiet(self) -> bool:
@@ -67,12 +68,16 @@ class Hooked(Executing):
     def _die(self, execution: Execution, why: str) -> None:
         """Kill a hook; it runs again, and the unit is not in error (R12)."""
         self._tell(execution.unit, 'is killed', why)
-        self._kill(execution.unit)
+        execution.kill()
+        self.running.pop(execution.unit, None)
         self._wake(execution.unit, 1.0)
 
     def _finish(self, execution: Execution, code: int, why: str) -> None:
         """End a hook: commit what it wrote if it succeeded, else put the unit in error (R8, R10-R12)."""
         if execution.killed:
+            return
+        if execution.orphaned:
+            self._end_beside(execution, '120')
             return
         name, operation, agent = execution.unit, execution.operation, execution.context.agent
         del self.running[name]
@@ -146,9 +151,15 @@ class Hooked(Executing):
         self._soon(wait, retry)
 
     def _kill(self, name: str) -> None:
-        execution = self.running.pop(name, None)
-        if execution:
+        for execution in self._hooks_of(name):
             execution.kill()
+        self.running.pop(name, None)
+        self.beside = [execution for execution in self.beside if execution.unit != name]
+
+    def _hooks_of(self, name: str) -> List[Execution]:
+        """Return the hooks that work in a unit: the one under way, and those that lost their agent."""
+        under_way = [self.running[name]] if name in self.running else []
+        return under_way + [execution for execution in self.beside if execution.unit == name]
 
     def _bury(self, name: str) -> None:
         """Let a unit be dead: it loses leadership, and on Juju 4 its peers never hear of it (R20, R21)."""
@@ -172,6 +183,11 @@ class Hooked(Executing):
             self._renew()
         self._fill_vacancy()
         self._notify('leadership', name)
+        broken_off = self._broken_off.pop(name, None)
+        if broken_off:
+            self._tell(name, 'fails', broken_off.title + ': its agent died')
+            if not broken_off.operation.aside:
+                self._into_error(name)
         self._wake(name)
 
 

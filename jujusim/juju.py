@@ -119,10 +119,10 @@ class Juju(Faulty):
 
     def close(self) -> None:
         """Kill what runs and remove what was written."""
-        for execution in self.running.values():
-            if execution.child:
-                execution.child.kill()
+        for execution in [*self.running.values(), *self.beside]:
+            execution.kill()
         self.running.clear()
+        self.beside.clear()
         shutil.rmtree(str(self.home), ignore_errors=True)
 
     def __enter__(self) -> 'Juju':

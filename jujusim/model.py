@@ -107,15 +107,38 @@ class Controller:
             self.leader_writes.append((unit, json.dumps(app)))
             self._notify('app', unit)
 
+    def drop_app_data(self, prefix: str) -> None:
+        """Lose keys that leaders wrote: leader settings on 2.9-3.x, the application's databag on 4."""
+        kept = {key: value for key, value in self._led().items() if not key.startswith(prefix)}
+        if kept == self._led():
+            return
+        if self.juju == 3:
+            self.leader_settings, self.leader_settings_writes = kept, self.leader_settings_writes + 1
+            self._notify('leader-settings', self.leader or '')
+        else:
+            self.app_settings, self.app_writes = kept, self.app_writes + 1
+            self._notify('app', '')
+
+    def _led(self) -> Dict[str, str]:
+        return self.leader_settings if self.juju == 3 else self.app_settings
+
     def config_version(self) -> int:
         """Return a number that differs for every configuration."""
         return _hash(self.config)
 
     # Leader settings, 2.9-3.x
 
-    def write_leader_settings(self, unit: str, changes: Dict[str, Optional[str]]) -> None:
-        """Write leader settings at once, from the leader only; a no-op wakes no unit (R9)."""
-        if self.leader != unit:
+    def write_leader_settings(
+        self, unit: str, changes: Dict[str, Optional[str]], checked: bool = False
+    ) -> None:
+        """Write leader settings at once, from the leader only; a no-op wakes no unit (R9).
+
+        Args:
+            unit: who writes.
+            changes: what it writes; None deletes a key.
+            checked: the unit led when it asked, and is not asked again.
+        """
+        if self.leader != unit and not checked:
             raise NotLeader('{} is not leader of {}'.format(unit, self.app))
         after = {**self.leader_settings, **{key: value for key, value in changes.items() if value}}
         for key, value in changes.items():

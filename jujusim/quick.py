@@ -32,6 +32,7 @@ from greenlet import getcurrent, greenlet
 
 from jujusim.process import (
     World,
+    connect,
     exit_message,
     is_hooks_own,
     lies_in,
@@ -170,7 +171,8 @@ def _prepare(charm_dir: str) -> None:
         take_out(modules_of(charm_dir))
         names = [name for name in sys.modules if name.startswith(('charms.reactive', 'charmhelpers.core.'))]
         _Stage.framework = _State([sys.modules[name] for name in sorted(names)])
-        _Stage.stand_ins = [*replaced(), (yaml, 'safe_load', _safe_load), (sqlite3, 'connect', _connect)]
+        common = [stand_in for stand_in in replaced() if stand_in[0] is not sqlite3]
+        _Stage.stand_ins = [*common, (yaml, 'safe_load', _safe_load), (sqlite3, 'connect', _connect)]
         _Stage.real = [getattr(module, name) for module, name, _ in _Stage.stand_ins]
         _Stage.path = module_path('')[1:]
         _Stage.known = set(sys.modules)
@@ -178,7 +180,7 @@ def _prepare(charm_dir: str) -> None:
 
 
 _PARSED: Dict[Any, Any] = {}
-_real_load, _real_connect = yaml.safe_load, sqlite3.connect
+_real_load = yaml.safe_load
 
 
 def _safe_load(stream: Any) -> Any:
@@ -190,7 +192,7 @@ def _safe_load(stream: Any) -> Any:
 
 
 def _connect(*args: Any, **options: Any) -> Any:
-    connection = _real_connect(*args, **options)
+    connection = connect(*args, **options)
     if _Stage.on is not None:
         _Stage.on.connections.append(connection)
     return connection

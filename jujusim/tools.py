@@ -5,6 +5,7 @@ stops the run.
 """
 
 import json
+import os
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 import yaml
@@ -39,10 +40,10 @@ Tool = Callable[[Context, List[str]], str]
 def answer(context: Context, argv: List[str]) -> Optional[Answer]:
     """Return what a hook tool answers, None where Juju has no such tool in this version."""
     name, arguments = argv[0], list(argv[1:])
-    if name in ('leader-get', 'leader-set') and context.controller.juju == 4:
-        return None  # the executables do not exist there
+    if not exists(context, name):
+        return None
     if not context.connected:
-        return Answer(1, '', 'ERROR connection is shut down\n') if name != 'is-leader' else _dump(False)
+        return SHUT_DOWN if name != 'is-leader' else _dump(False)
     try:
         return Answer(0, _TOOLS[name](context, arguments))
     except KeyError as missing:
@@ -53,6 +54,18 @@ def answer(context: Context, argv: List[str]) -> Optional[Answer]:
         return Answer(2, '', 'ERROR {}\n'.format(misuse))
     except Refused as refused:
         return Answer(1, '', 'ERROR {}\n'.format(refused))
+
+
+PIPE_BROKEN = Answer(-13)
+"""How a tool ends in a hook whose agent has died: of SIGPIPE, since the agent read what it printed."""
+
+
+SHUT_DOWN = Answer(1, '', 'ERROR connection is shut down\n')
+
+
+def exists(context: Context, name: str) -> bool:
+    """Tell whether Juju has such a tool in this version."""
+    return context.controller.juju != 4 or os.path.basename(name) not in ('leader-get', 'leader-set')
 
 
 def is_tool(name: str) -> bool:
@@ -208,12 +221,24 @@ def _leader_set(context: Context, arguments: List[str]) -> str:
         raise OSError(7, 'Argument list too long')  # Linux: one argument of a command line
     if not context.is_leader():
         raise Refused('cannot write leadership settings: cannot write settings: not the leader')
+    return _merge(context, rest)
+
+
+def _merge(context: Context, pairs: List[str], checked: bool = False) -> str:
     try:
-        context.controller.write_leader_settings(context.agent.name, _pairs(rest))
+        context.controller.write_leader_settings(context.agent.name, _pairs(pairs), checked)
     except NotLeader as refused:
         raise Refused('failed to merge leadership settings: {}'.format(refused)) from None
     context.forget_leader_settings()
     return ''
+
+
+def leader_set_lands(context: Context, pairs: List[str], checked: bool) -> Answer:
+    """Write what a leader-set carried whose first check is over; `checked`: the lease is not asked again."""
+    try:
+        return Answer(0, _merge(context, pairs, checked))
+    except Refused as refused:
+        return Answer(1, '', 'ERROR {}\n'.format(refused))
 
 
 def _goal_state(context: Context, arguments: List[str]) -> str:
