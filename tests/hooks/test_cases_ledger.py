@@ -14,7 +14,7 @@ def ask():
     if hookenv.config('go') > (hookenv.local_unit() != 'app/1'):
         coordinator.request_lock('a')
 """
-SAY_TOKEN = """
+WORK_AND_SAY = """
 @when('coordinator.granted.a')
 def work():
     check_call(['work', '60'])
@@ -118,7 +118,7 @@ def test_the_newest_ledger_lost_while_others_are_there_lets_nobody_in_beside_a_u
 @losses
 @leaders
 def test_tokens_grow_over_a_lost_ledger_and_everybody_is_served_again(model, charm_with, juju, how, leader):
-    made = settled(model, charm_with(ASK + SAY_TOKEN), juju, leader)
+    made = settled(model, charm_with(ASK + WORK_AND_SAY), juju, leader)
     watch = StrictWatch(made)
     for go in (1, 2):
         made.configure(go=go)
