@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
 
-from jujusim.model import Controller
+from jujusim.model import Controller, NoRelation
 
 
 class Action(NamedTuple):
@@ -29,11 +29,12 @@ class Operation(NamedTuple):
     with_relation: bool = False
     parameters: Mapping[str, object] = MappingProxyType({})
     script: str = ''  # of juju exec: a file, from the charm's directory on
+    restricted: bool = False  # collect-metrics: its tools answer nothing about the unit
 
     @property
     def aside(self) -> bool:
         """Whether it is none of the unit's hooks: it never puts the unit in error, and never runs again."""
-        return bool(self.action or self.script)
+        return bool(self.action or self.script) or self.restricted
 
     @property
     def file(self) -> str:
@@ -81,7 +82,8 @@ class Agent:
     """One unit's sequential loop (R1)."""
 
     def __init__(self, name: str, controller: Controller) -> None:
-        self.name, self.controller = name, controller
+        self.name, self.controller, self.juju = name, controller, controller.juju
+        self.version = ''  # the model's, where nothing else is said
         self.remote, self.local = Remote(), Local()
         self.member_cache: Dict[str, Dict[str, str]] = {}  # R6: lives across hooks
         self.update_status_due = False
@@ -92,6 +94,8 @@ class Agent:
         local, remote = self.local, self.remote
         if local.removed:
             return None
+        if local.pending and local.pending.name == 'leader-settings-changed' and self.juju == 4:
+            self.done(local.pending)  # it failed under an older agent; this one has no such hook
         if local.leads and not remote.leads:
             local.leads = False  # R17: in any state, in error too, and no leader-deposed hook
         if local.in_error:  # the retry timer brings the hook back
@@ -233,6 +237,15 @@ class Agent:
         elif name.endswith('-relation-changed'):
             local.app_version = operation.version
 
+    def forget_relation(self) -> None:
+        """Begin anew with the peer relation: it has gone, and come again with another id."""
+        local = self.local
+        local.created, local.changed_pending, local.app_version = False, '', 0
+        local.members.clear()
+        self.remote.members.clear()
+        self.remote.app_version = 0
+        self.member_cache.clear()
+
     def restart(self) -> None:
         """Restart the agent process: caches are gone, what was persisted stays (R13)."""
         self.member_cache.clear()
@@ -250,8 +263,12 @@ class Context:
         self.id = agent.controller.context_id(
             agent.name, operation.action or operation.name or 'run-commands'
         )
+        self.juju = agent.juju  # whose tools the hook has, also when the agent is upgraded meanwhile
+        entered = agent.controller.units[agent.name].entered_scope
+        self.relation_id = agent.controller.relation_id if entered else ''
         self._others: Dict[str, Dict[str, str]] = {}
         self._own: Optional[Dict[str, str]] = None
+        self._own_before: Optional[Dict[str, str]] = None
         self._app: Optional[Dict[str, str]] = None
         self.app_written = False
         self._leader_settings: Optional[Dict[str, str]] = None
@@ -264,7 +281,7 @@ class Context:
     @property
     def knows_relation(self) -> bool:
         """Whether this unit has entered the peer relation (R19)."""
-        return self.controller.units[self.agent.name].entered_scope
+        return bool(self.relation_id)
 
     @property
     def connected(self) -> bool:
@@ -293,6 +310,7 @@ class Context:
         """Return this hook's own copy of the unit's databag; a commit publishes its changes (R8)."""
         if self._own is None:
             self._own = dict(self.controller.units[self.agent.name].settings)
+            self._own_before = dict(self._own)
         return self._own
 
     def app_settings(self) -> Dict[str, str]:
@@ -312,7 +330,11 @@ class Context:
         self._leader_settings = None
 
     def commit(self) -> None:
-        """Commit all that the hook wrote, in one batch (R8). Raises model.NotLeader (R10)."""
+        """Commit all that the hook wrote, in one batch (R8). Raises NotLeader (R10), NoRelation."""
+        if self.relation_id not in ('', self.controller.relation_id):
+            if self._own != self._own_before or self.app_written:
+                raise NoRelation('relation {} not found'.format(self.relation_id))
+            return
         self.controller.commit(self.agent.name, self._own, self._app if self.app_written else None)
 
 
@@ -332,11 +354,20 @@ def environment(
         'JUJU_UNIT_NAME': agent.name,
         'JUJU_MODEL_NAME': 'sim',
         'JUJU_MODEL_UUID': controller.model_uuid,
-        'JUJU_PRINCIPAL_UNIT': '',
+        'JUJU_PRINCIPAL_UNIT': controller.principal_of(agent.name) if agent.name in controller.units else '',
         'JUJU_VERSION': version,
         'PATH': '/usr/bin:/bin',
         'LANG': 'C.UTF-8',
     }
+    if operation.restricted:  # it names no hook, no model and no version
+        for name in (
+            'JUJU_HOOK_NAME',
+            'JUJU_MODEL_NAME',
+            'JUJU_MODEL_UUID',
+            'JUJU_VERSION',
+            'JUJU_PRINCIPAL_UNIT',
+        ):
+            del env[name]
     if not operation.script:
         env['JUJU_DISPATCH_PATH'] = operation.file
     if operation.with_relation:

@@ -46,6 +46,20 @@ class Faulty(Hooked):
             execution.child_lives = child_lives
             self._die(execution, 'by a signal')
 
+    def debug_hooks(self, unit: str, times: int = 2, exit_code: int = 1, hook: str = '') -> None:
+        """Let somebody run this unit's next hook by hand, several times in one context (`juju debug-hooks`).
+
+        Each run is a process of its own, with the same JUJU_CONTEXT_ID. What one
+        wrote to a databag the next one sees; it is committed at the end, if at all.
+
+        Args:
+            unit: whose hook.
+            times: how often the hook's file runs.
+            exit_code: with what the session is left, whatever those runs returned.
+            hook: the name of the hook to wait for; else the next one.
+        """
+        self._debugged[unit] = hook, times, exit_code
+
     def die_agent(self, unit: str, seconds: float = 3.0) -> None:
         """Kill a unit's agent, and nothing else; it is back after some seconds, as an agent that restarts.
 
@@ -148,6 +162,22 @@ class Faulty(Hooked):
         """Lose what leaders wrote under keys that begin so: leader settings on 3, the app's databag on 4."""
         self.note('loses', 'what leaders wrote: {}*'.format(prefix))
         self.controller.drop_app_data(prefix)
+
+    def change_relation_id(self, keep_databags: bool = True) -> None:
+        """Let the peer relation go and come again with another id, as after a refresh there and back.
+
+        Units enter it anew when they are idle, and run its hooks from relation-created
+        on. A hook under way keeps the old id; it fails at its end if it wrote anything.
+
+        Args:
+            keep_databags: whether the units' databags and the application's come with it, or are empty.
+        """
+        self.controller.renew_relation(keep_databags)
+        self.note('changes', 'relation id: ' + self.controller.relation_id)
+        for name, agent in self.agents.items():
+            agent.forget_relation()
+            self._deliver(name, 'app', name)
+            self._wake(name)
 
     def poison(self, unit: str, key: str, text: str) -> None:
         """Put a text into a unit's databag, as a broken peer would."""

@@ -4,7 +4,7 @@ from typing import Any, Dict, List, Tuple
 
 from jujusim.agent import Operation
 from jujusim.executions import Executing, Execution
-from jujusim.model import NotLeader
+from jujusim.model import NoRelation, NotLeader
 
 RETRY_FIRST_S, RETRY_MOST_S = 5.0, 300.0  # R11
 
@@ -17,6 +17,7 @@ class Hooked(Executing):
         self.costs: List[Tuple[str, str, List[Tuple[str, bool]]]] = []
         self._crashes: Dict[str, int] = {}
         self._cut_until: Dict[str, float] = {}
+        self._debugged: Dict[str, Tuple[str, int, int]] = {}
         self._broken_off: Dict[str, Execution] = {}
 
     @property
@@ -60,7 +61,10 @@ class Hooked(Executing):
     def _begin(self, name: str, operation: Operation) -> None:
         agent = self.agents[name]
         execution = Execution(name, operation, agent.context(operation))
-        execution.crash_at = None if operation.aside else self._crashes.pop(name, None)
+        if not operation.aside:
+            execution.crash_at = self._crashes.pop(name, None)
+            if name in self._debugged and self._debugged[name][0] in ('', operation.name):
+                _, execution.rounds, execution.left_with = self._debugged.pop(name)
         self.running[name] = execution
         self._tell(name, 'begins', execution.title)
         self._soon(self.hook_s, lambda: self._start(execution))
@@ -84,7 +88,8 @@ class Hooked(Executing):
         self.costs.append((name, execution.title, execution.tool_calls))
         if not operation.aside and (self._take('fail ' + operation.name, name) or self._take('fail ', name)):
             code, why = 1, 'made to fail'
-        refused = self._flush(execution) if code == 0 or operation.script else ''
+        flushes = not operation.restricted and (code == 0 or operation.script)
+        refused = self._flush(execution) if flushes else ''
         if operation.aside:
             self._tell_aside(execution, code, why, refused)
         elif code != 0 or refused:
@@ -99,6 +104,9 @@ class Hooked(Executing):
         else:
             self._tell(name, 'ends', execution.title)
             self._done(name, operation)
+            if operation.with_relation and execution.context.relation_id != self.controller.relation_id:
+                agent.forget_relation()  # it was a hook of the one that is gone
+                self._deliver_relation(name)
         self._wake(name)
 
     def _flush(self, execution: Execution) -> str:
@@ -106,24 +114,23 @@ class Hooked(Executing):
         try:
             if self._take('lose', execution.unit) or not execution.context.connected:
                 raise ConnectionError('connection is shut down')
+            if execution.agent_replaced:
+                raise ConnectionError('the agent was replaced')
             execution.context.commit()
-        except (NotLeader, ConnectionError) as refused:
+        except (NotLeader, NoRelation, ConnectionError) as refused:
             return 'flush refused: {}'.format(refused)
         return ''
 
     def _tell_aside(self, execution: Execution, code: int, why: str, refused: str) -> None:
-        """Tell how an action, or juju exec, has ended; the unit is as it was before (R27)."""
+        """Tell how an action, juju exec or collect-metrics has ended; the unit is as it was before (R27)."""
         said = ', '.join('{}: {}'.format(*pair) for pair in sorted(execution.context.action_results.items()))
         if execution.operation.script:
             said = 'exit {}'.format(code) if code else ''
-            self._log_failure(execution.unit, why)
+        if why and not execution.operation.action:
+            self._log(execution.unit, 'ERROR', why)
         fails = refused or (code and not execution.operation.script)
         about = _last_line(refused or why) if fails else ': ' + said if said else ''
         self._tell(execution.unit, 'fails' if fails else 'ran', execution.title + about)
-
-    def _log_failure(self, name: str, why: str) -> None:
-        if why:
-            self._log(name, 'ERROR', why)
 
     def _done(self, name: str, operation: Operation) -> None:
         self.agents[name].done(operation)

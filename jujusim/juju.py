@@ -18,7 +18,7 @@ import shutil
 import sqlite3
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, Optional, Set, Tuple
 
 import yaml
 
@@ -105,6 +105,7 @@ class Juju(Faulty):
             update_status_s=update_status_s,
         )
         self.controller.subordinate = subordinate
+        self.controller.container_endpoint = _container_endpoint(charm)
         self.retry_automatically = retry_automatically
         self.controller.config.update({**_defaults(charm), **(config or {})})
         self._charms: Dict[Path, Path] = {}
@@ -156,23 +157,46 @@ class Juju(Faulty):
                 link.unlink()
             link.symlink_to(item)
 
-    def add_unit(self) -> str:
-        """Add a unit on a machine of its own, and return its name."""
-        name = '{}/{}'.format(self.controller.app, len(self.controller.units))
+    def add_unit(self, name: Optional[str] = None, keep_files: bool = False, principal: str = '') -> str:
+        """Add a unit on a machine of its own, and return its name.
+
+        Args:
+            name: of a unit that is dead, as Kubernetes uses names again; else the next number.
+            keep_files: whether what that unit's hooks wrote in the charm's directory is there again.
+            principal: the unit beside which a subordinate's unit runs; else principal/N.
+
+        Raises:
+            ValueError: the name is of a unit that is not dead, or of none.
+        """
+        numbers = [int(known.split('/')[1]) for known in self.controller.units]
+        if name is None:
+            name = '{}/{}'.format(self.controller.app, 1 + max(numbers, default=-1))
+        else:
+            self._clear_away(name, keep_files)
         self._lay(self.charm, name)
-        self.controller.units[name] = Unit(name)
+        self.controller.units[name] = Unit(name, principal=principal)
         agent = self.agents[name] = Agent(name, self.controller)
         agent.remote.config = self.controller.config_version()
         agent.remote.leader_settings = 1  # R18: the first delivery counts
-        for peer in self.controller.units:
-            if peer != name and self.controller.in_scope(peer) and self.controller.units[peer].life != 'dead':
-                self._deliver(name, 'scope', peer)
-        self._deliver(name, 'app', name)
+        self._deliver_relation(name)
         self._schedule_update_status(name)
         self._wake(name, self._delay())
         self._tell(name, 'added')
         self._fill_vacancy()
         return name
+
+    def _clear_away(self, name: str, keep_files: bool) -> None:
+        """Make room for a unit of a dead unit's name; what the dead one had said is gone."""
+        former = self.controller.units.get(name)
+        if former is None or former.life != 'dead':
+            raise ValueError('add_unit: expected the name of a dead unit, found {!r}'.format(name))
+        self._kill(name)
+        del self.controller.units[name], self.agents[name]
+        self._lost.discard(name)
+        self._cut_until.pop(name, None)
+        self._broken_off.pop(name, None)
+        if not keep_files:
+            shutil.rmtree(str(self._charm_dir(name)))
 
     def configure(self, **config: Any) -> None:
         """Change the charm's configuration: config-changed on every unit, if its hash differs."""
@@ -205,11 +229,62 @@ class Juju(Faulty):
         self.agents[unit].remote.asides.append(Operation('', script=script))
         self._wake(unit)
 
+    def collect_metrics(self, unit: str, hook: str = 'collect-metrics') -> None:
+        """Run collect-metrics, or meter-status-changed, between hooks: its tools exit 1 but juju-log (R27).
+
+        Raises:
+            ValueError: the model is one of Juju 4, which has no such hooks.
+        """
+        if self.controller.juju == 4:
+            raise ValueError('collect_metrics: Juju 4 has no {}'.format(hook))
+        self.agents[unit].remote.asides.append(Operation(hook, restricted=True))
+        self._wake(unit)
+
     def upgrade(self, unit: str, charm: Optional[Path] = None) -> None:
         """Refresh one unit to a charm (its own again by default); files that no charm brought stay."""
         source = self._compiled(charm) if charm else self.charm
         self._lay(source, unit)
         self.agents[unit].remote.upgrade += 1
+        self._wake(unit)
+
+    def migrate(self, to: int = 4, agents: Optional[Iterable[str]] = None) -> None:
+        """Move the model from Juju 3 to a controller of Juju 4, now, whatever runs.
+
+        Databags stay; leader settings are gone. An agent of 3.x goes on there: its
+        leader-set succeeds and stores nothing, its leader-get answers {}.
+
+        Args:
+            to: 4.
+            agents: whose agents are upgraded at once, all by default; `upgrade_agent` does the others.
+
+        Raises:
+            ValueError: the model is no model of Juju 3, or `to` is not 4.
+        """
+        if (self.controller.juju, to) != (3, 4):
+            raise ValueError('migrate: expected from 3 to 4, found {} to {}'.format(self.controller.juju, to))
+        for agent in self.agents.values():
+            agent.version = self.version
+        self.version = VERSIONS[to]
+        self.controller.move_to_4()
+        self.delay_s = DELAY_S[to] if self.delay_s == DELAY_S[3] else self.delay_s
+        self.note('moves', 'to Juju {}'.format(self.version))
+        for name in self.units if agents is None else agents:
+            self.upgrade_agent(name)
+        for name in self.agents:
+            self._deliver_relation(name)  # databags have other versions now (R25)
+
+    def upgrade_agent(self, unit: str) -> None:
+        """Upgrade a unit's agent to its controller's version; it restarts (R13).
+
+        A hook under way keeps the old agent's tools; at its end nothing is
+        committed, and it runs again as a failed one does.
+        """
+        agent = self.agents[unit]
+        agent.juju, agent.version = self.controller.juju, self.version
+        if unit in self.running:
+            self.running[unit].agent_replaced = True
+        agent.restart()
+        self._tell(unit, 'upgrades its agent', self.version)
         self._wake(unit)
 
     def resolve(self, unit: str, retry: bool = True) -> None:
@@ -268,6 +343,17 @@ def _peer_relation(charm: Path) -> str:
         form = '{}: this Juju has one peer relation, and metadata.yaml names {}; choose with relation=NAME'
         raise ValueError(form.format(charm, ' and '.join(names)))
     return names[0] if names else ''
+
+
+def _container_endpoint(charm: Path) -> str:
+    """Return the endpoint by which a subordinate is related to its principals."""
+    described = _read(charm / 'metadata.yaml')
+    for name, found in sorted(
+        {**(described.get('provides') or {}), **(described.get('requires') or {})}.items()
+    ):
+        if found.get('scope') == 'container':
+            return str(name)
+    return 'juju-info'
 
 
 def _defaults(charm: Path) -> Dict[str, Any]:

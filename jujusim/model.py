@@ -17,6 +17,10 @@ class NotLeader(Exception):
     """Raised where the controller refuses a write that only the leader may make."""
 
 
+class NoRelation(Exception):
+    """Raised where a hook's writes are for a relation that is gone."""
+
+
 @dataclass
 class Unit:
     """A unit as the controller knows it."""
@@ -30,6 +34,7 @@ class Unit:
     status: str = 'waiting'
     status_message: str = ''
     connected: bool = True  # the agent runs and reaches the controller
+    principal: str = ''  # of a subordinate: the unit beside which it runs
 
 
 class Controller:
@@ -39,8 +44,9 @@ class Controller:
         if juju not in (3, 4):
             raise ValueError('juju: expected 3 or 4, found {!r}'.format(juju))
         self.app, self.juju, self._notify, self.relation = app, juju, notify, relation
+        self.relation_number = 0
         self.seed, self._contexts = seed, 0
-        self.subordinate = False
+        self.subordinate, self.container_endpoint = False, 'juju-info'
         self.units: Dict[str, Unit] = {}
         self.app_settings: Dict[str, str] = {}
         self.app_writes = 0
@@ -53,7 +59,7 @@ class Controller:
     @property
     def relation_id(self) -> str:
         """The id of the peer relation, '' where the charm has none."""
-        return self.relation and self.relation + ':0'
+        return self.relation and '{}:{}'.format(self.relation, self.relation_number)
 
     @property
     def model_uuid(self) -> str:
@@ -64,6 +70,20 @@ class Controller:
         """Return an id for a new context, as the agents make them; the same seed gives the same ids (R29)."""
         self._contexts += 1
         return '{}-{}-{}'.format(unit, what, _digits(self.seed, self._contexts))
+
+    def renew_relation(self, keep_databags: bool) -> None:
+        """Let the peer relation go and come again with another id; units enter it anew (R19)."""
+        self.relation_number += 1
+        for unit in self.units.values():
+            unit.entered_scope = False
+            if not keep_databags:
+                unit.settings = {}
+        if not keep_databags:
+            self.app_settings, self.app_writes = {}, 0
+
+    def move_to_4(self) -> None:
+        """Become a model of Juju 4: databags stay, leader settings are gone."""
+        self.juju, self.leader_settings = 4, {}
 
     # Databags
 
@@ -138,6 +158,8 @@ class Controller:
             changes: what it writes; None deletes a key.
             checked: the unit led when it asked, and is not asked again.
         """
+        if self.juju == 4:
+            return  # it says yes to an agent of 3.x, and stores nothing
         if self.leader != unit and not checked:
             raise NotLeader('{} is not leader of {}'.format(unit, self.app))
         after = {**self.leader_settings, **{key: value for key, value in changes.items() if value}}
@@ -155,6 +177,15 @@ class Controller:
         """Return the units that goal-state lists: alive and dying ones (R23)."""
         return {name: unit for name, unit in self.units.items() if unit.life != 'dead'}
 
+    def principals(self) -> Dict[str, Unit]:
+        """Return the principals of a subordinate's units, each with its unit: until that is dead (R23)."""
+        found = self.goal_units() if self.subordinate else {}
+        return {unit.principal or _principal_of(name): unit for name, unit in found.items()}
+
+    def principal_of(self, unit: str) -> str:
+        """Return the unit beside which a subordinate's unit runs, '' where there is none."""
+        return (self.units[unit].principal or _principal_of(unit)) if self.subordinate else ''
+
     def set_leader(self, unit: Optional[str]) -> None:
         """Give leadership to a unit, or to none, and notify the two units concerned."""
         before, self.leader = self.leader, unit
@@ -166,6 +197,10 @@ class Controller:
 def address_of(unit: str) -> str:
     """Return the one address of a unit's machine."""
     return '10.0.0.{}'.format(unit.split('/')[1])
+
+
+def _principal_of(unit: str) -> str:
+    return 'principal/' + unit.split('/')[1]
 
 
 def _digits(*about: object) -> str:

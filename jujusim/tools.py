@@ -42,6 +42,8 @@ def answer(context: Context, argv: List[str]) -> Optional[Answer]:
     name, arguments = argv[0], list(argv[1:])
     if not exists(context, name):
         return None
+    if context.operation.restricted:
+        return RESTRICTED
     if not context.connected:
         return SHUT_DOWN if name != 'is-leader' else _dump(False)
     try:
@@ -63,9 +65,12 @@ PIPE_BROKEN = Answer(-13)
 SHUT_DOWN = Answer(1, '', 'ERROR connection is shut down\n')
 
 
+RESTRICTED = Answer(1, '', 'ERROR not implemented for restricted context\n')
+
+
 def exists(context: Context, name: str) -> bool:
     """Tell whether Juju has such a tool in this version."""
-    return context.controller.juju != 4 or os.path.basename(name) not in ('leader-get', 'leader-set')
+    return context.juju != 4 or os.path.basename(name) not in ('leader-get', 'leader-set')
 
 
 def is_tool(name: str) -> bool:
@@ -129,7 +134,7 @@ def _relation(context: Context, flags: Dict[str, str]) -> None:
         if not context.operation.with_relation:
             raise Misuse('no relation id specified')
         return
-    if given.split(':')[-1] != '0' or not context.knows_relation:
+    if not context.knows_relation or given.split(':')[-1] != context.relation_id.split(':')[-1]:
         raise Misuse('invalid value "{}" for option -r: relation not found'.format(given))
 
 
@@ -138,7 +143,7 @@ def _relation_ids(context: Context, arguments: List[str]) -> str:
     if not rest:
         raise Unanswered('relation-ids without a name')
     known = context.knows_relation and rest == [context.controller.relation]
-    return _json([context.controller.relation_id] if known else [])
+    return _json([context.relation_id] if known else [])
 
 
 def _relation_list(context: Context, arguments: List[str]) -> str:
@@ -173,7 +178,7 @@ def _no_settings(context: Context, unit: str) -> str:
     if context.controller.juju == 4:
         return 'relation unit not found'
     form = 'cannot read settings for unit "{0}" in relation "{1}": unit "{0}": settings not found'
-    return form.format(unit, context.controller.relation_id)
+    return form.format(unit, context.relation_id)
 
 
 def _relation_set(context: Context, arguments: List[str]) -> str:
@@ -243,13 +248,23 @@ def leader_set_lands(context: Context, pairs: List[str], checked: bool) -> Answe
 
 def _goal_state(context: Context, arguments: List[str]) -> str:
     _reading('goal-state', arguments)
-    if context.controller.subordinate:
-        return _json({'units': {}, 'relations': {}})
+    controller = context.controller
+    if controller.subordinate:
+        found: Dict[str, Any] = {
+            name: _goal('dying' if unit.life == 'dying' else 'active')
+            for name, unit in controller.principals().items()
+        }
+        found.update({name.split('/')[0]: _goal('joined') for name in found})
+        return _json({'units': {}, 'relations': {controller.container_endpoint: found} if found else {}})
     units = {
-        name: {'status': 'dying' if unit.life == 'dying' else unit.status, 'since': '2026-01-01 00:00:00Z'}
-        for name, unit in context.controller.goal_units().items()
+        name: _goal('dying' if unit.life == 'dying' else unit.status)
+        for name, unit in controller.goal_units().items()
     }
     return _json({'units': units, 'relations': {}})
+
+
+def _goal(status: str) -> Dict[str, str]:
+    return {'status': status, 'since': '2026-01-01 00:00:00Z'}
 
 
 def juju_log(arguments: List[str]) -> Tuple[str, str]:
