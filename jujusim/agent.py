@@ -6,7 +6,7 @@ There is no event queue: the agent compares what its watchers last delivered
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Dict, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 from jujusim.model import Controller, NoRelation
 
@@ -271,6 +271,7 @@ class Context:
         self._own_before: Optional[Dict[str, str]] = None
         self._app: Optional[Dict[str, str]] = None
         self.app_written = False
+        self.app_removed: Set[str] = set()
         self._leader_settings: Optional[Dict[str, str]] = None
         self.minion = False
         self.cut_off = False  # the connection went while this hook ran: it stays so until the hook ends (R16)
@@ -329,13 +330,22 @@ class Context:
         """Let leader-get read again, after a leader-set of this hook (R9)."""
         self._leader_settings = None
 
+    def _app_to_send(self) -> Dict[str, str]:
+        """Return the application's databag after this commit (R8).
+
+        The agent sends every value that it has read, however old, and the keys that were removed;
+        what it never read stays (Juju's api/agent/uniter/settings.go, FinalResult).
+        """
+        after = {**self.controller.app_settings, **(self._app or {})}
+        return {key: value for key, value in after.items() if key not in self.app_removed}
+
     def commit(self) -> None:
         """Commit all that the hook wrote, in one batch (R8). Raises NotLeader (R10), NoRelation."""
         if self.relation_id not in ('', self.controller.relation_id):
             if self._own != self._own_before or self.app_written:
                 raise NoRelation('relation {} not found'.format(self.relation_id))
             return
-        self.controller.commit(self.agent.name, self._own, self._app if self.app_written else None)
+        self.controller.commit(self.agent.name, self._own, self._app_to_send() if self.app_written else None)
 
 
 def environment(

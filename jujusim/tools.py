@@ -196,6 +196,8 @@ def _relation_set(context: Context, arguments: List[str]) -> str:
         if not context.is_leader():
             raise Refused('cannot write relation settings')
         settings, context.app_written = context.app_settings(), True
+        context.app_removed |= {key for key, value in changes.items() if not value}
+        context.app_removed -= {key for key, value in changes.items() if value}
     else:
         settings = context.own_settings()
     for key, value in changes.items():

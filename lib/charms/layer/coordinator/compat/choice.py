@@ -7,7 +7,7 @@ rule, what a coordinator does.
 from importlib import import_module
 from typing import Any, List, Mapping, NamedTuple
 
-from charms.layer.coordinator import juju, policy
+from charms.layer.coordinator import environment, policy
 from charms.layer.coordinator.compat.classes import BaseCoordinator, Coordinator, Serial, SimpleCoordinator
 from charms.layer.coordinator.compat.predecessor import OldJuju
 from charms.layer.coordinator.session import Session
@@ -104,4 +104,4 @@ def _made(cls: Any) -> Any:
 
         bases = (Coordinator, cls) if cls is Theirs else (cls, Coordinator, Theirs)
     led = type(cls)(cls.__name__, bases, {'__module__': cls.__module__, '_led_by_layer': True})
-    return led(peer_relation_name=juju.PEERS)
+    return led(peer_relation_name=environment.PEERS)
