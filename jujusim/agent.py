@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Dict, List, Mapping, NamedTuple, Optional, Set, Tuple
 
-from jujusim.model import Controller, NoRelation
+from jujusim.model import Controller, NoRelation, NotLeader
 
 
 class Action(NamedTuple):
@@ -84,6 +84,7 @@ class Agent:
     def __init__(self, name: str, controller: Controller) -> None:
         self.name, self.controller, self.juju = name, controller, controller.juju
         self.version = ''  # the model's, where nothing else is said
+        self.other_relations: Tuple[str, ...] = ()  # the other peer relations of its charm
         self.remote, self.local = Remote(), Local()
         self.member_cache: Dict[str, Dict[str, str]] = {}  # R6: lives across hooks
         self.update_status_due = False
@@ -266,12 +267,15 @@ class Context:
         self.juju = agent.juju  # whose tools the hook has, also when the agent is upgraded meanwhile
         entered = agent.controller.units[agent.name].entered_scope
         self.relation_id = agent.controller.relation_id if entered else ''
+        others = agent.other_relations if entered else ()
+        self.other_relations = {agent.controller.other_relation_id(name): name for name in others}
+        self._other_bags: Dict[Tuple[str, str], Dict[str, str]] = {}
         self._others: Dict[str, Dict[str, str]] = {}
         self._own: Optional[Dict[str, str]] = None
         self._own_before: Optional[Dict[str, str]] = None
         self._app: Optional[Dict[str, str]] = None
         self.app_written = False
-        self.app_removed: Set[str] = set()
+        self.other_written: Set[str] = set()  # whose databags in other peer relations
         self._leader_settings: Optional[Dict[str, str]] = None
         self.minion = False
         self.cut_off = False  # the connection went while this hook ran: it stays so until the hook ends (R16)
@@ -320,6 +324,15 @@ class Context:
             self._app = dict(self.controller.app_settings)
         return self._app
 
+    def other_bag(self, relation: str, owner: str) -> Optional[Dict[str, str]]:
+        """Return a databag of another peer relation as first read in this hook, None where there is none."""
+        if (relation, owner) not in self._other_bags:
+            found = self.controller.other_bag(relation, owner)
+            if found is None:
+                return None
+            self._other_bags[relation, owner] = found
+        return self._other_bags[relation, owner]
+
     def leader_settings(self) -> Dict[str, str]:
         """Return the leader settings as first read in this hook, or since its last leader-set (R9)."""
         if self._leader_settings is None:
@@ -330,22 +343,18 @@ class Context:
         """Let leader-get read again, after a leader-set of this hook (R9)."""
         self._leader_settings = None
 
-    def _app_to_send(self) -> Dict[str, str]:
-        """Return the application's databag after this commit (R8).
-
-        The agent sends every value that it has read, however old, and the keys that were removed;
-        what it never read stays (Juju's api/agent/uniter/settings.go, FinalResult).
-        """
-        after = {**self.controller.app_settings, **(self._app or {})}
-        return {key: value for key, value in after.items() if key not in self.app_removed}
-
     def commit(self) -> None:
         """Commit all that the hook wrote, in one batch (R8). Raises NotLeader (R10), NoRelation."""
-        if self.relation_id not in ('', self.controller.relation_id):
-            if self._own != self._own_before or self.app_written:
-                raise NoRelation('relation {} not found'.format(self.relation_id))
-            return
-        self.controller.commit(self.agent.name, self._own, self._app_to_send() if self.app_written else None)
+        app = self._app if self.app_written else None
+        if self.controller.app in self.other_written and self.controller.leader != self.agent.name:
+            raise NotLeader('{} is not leader of {}'.format(self.agent.name, self.controller.app))
+        if self.relation_id in ('', self.controller.relation_id):
+            self.controller.commit(self.agent.name, self._own, app)
+        elif self._own != self._own_before or self.app_written:
+            raise NoRelation('relation {} not found'.format(self.relation_id))
+        for (relation, owner), settings in self._other_bags.items():
+            if owner in self.other_written:
+                self.controller.other_bags[relation, owner] = dict(settings)
 
 
 def environment(

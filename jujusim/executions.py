@@ -64,10 +64,10 @@ class Execution:
     def title(self) -> str:
         """What the history calls it: the hook and its unit, or `action NAME`, or `exec FILE`."""
         operation = self.operation
-        if operation.action:
-            return 'action ' + operation.action
         if operation.script:
             return 'exec ' + ('script' if os.path.isabs(operation.script) else operation.script)
+        if operation.action:
+            return 'action ' + operation.action
         return operation.name + (operation.remote_unit and ' ({})'.format(operation.remote_unit))
 
     def kill(self) -> None:

@@ -50,10 +50,10 @@ class Hooked(Executing):
             agent.remote.leads = False
             self._wake(name)
             return
-        if operation.action:
-            agent.remote.actions.pop(0)
-        elif operation.aside:
+        if operation.script or operation.restricted:
             agent.remote.asides.pop(0)
+        elif operation.action:
+            agent.remote.actions.pop(0)
         else:
             agent.local.pending = operation
         self._begin(name, operation)
@@ -126,7 +126,7 @@ class Hooked(Executing):
         said = ', '.join('{}: {}'.format(*pair) for pair in sorted(execution.context.action_results.items()))
         if execution.operation.script:
             said = 'exit {}'.format(code) if code else ''
-        if why and not execution.operation.action:
+        if why and (execution.operation.script or execution.operation.restricted):
             self._log(execution.unit, 'ERROR', why)
         fails = refused or (code and not execution.operation.script)
         about = _last_line(refused or why) if fails else ': ' + said if said else ''

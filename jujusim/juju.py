@@ -176,6 +176,7 @@ class Juju(Faulty):
         self._lay(self.charm, name)
         self.controller.units[name] = Unit(name, principal=principal)
         agent = self.agents[name] = Agent(name, self.controller)
+        agent.other_relations = self._other_peers(self.charm)
         agent.remote.config = self.controller.config_version()
         agent.remote.leader_settings = 1  # R18: the first delivery counts
         self._deliver_relation(name)
@@ -185,6 +186,11 @@ class Juju(Faulty):
         self._fill_vacancy()
         return name
 
+    def _other_peers(self, charm: Path) -> Tuple[str, ...]:
+        """Return the charm's peer relations but the one whose hooks run."""
+        names = _read(charm / 'metadata.yaml').get('peers') or {}
+        return tuple(sorted(set(names) - {self.controller.relation}))
+
     def _clear_away(self, name: str, keep_files: bool) -> None:
         """Make room for a unit of a dead unit's name; what the dead one had said is gone."""
         former = self.controller.units.get(name)
@@ -192,6 +198,8 @@ class Juju(Faulty):
             raise ValueError('add_unit: expected the name of a dead unit, found {!r}'.format(name))
         self._kill(name)
         del self.controller.units[name], self.agents[name]
+        bags = self.controller.other_bags
+        self.controller.other_bags = {key: bag for key, bag in bags.items() if key[1] != name}
         self._lost.discard(name)
         self._cut_until.pop(name, None)
         self._broken_off.pop(name, None)
@@ -211,8 +219,8 @@ class Juju(Faulty):
         self.agents[unit].remote.actions.append(Action(action, given))
         self._wake(unit)
 
-    def run_exec(self, unit: str, script: str) -> None:
-        """Do `juju exec`: run a file of the charm, or a Python script, in a context of its own (R27).
+    def run_exec(self, unit: str, script: str, as_action: bool = False) -> None:
+        """Do juju-exec: run a file of the charm, or a Python script, in a context of its own (R27).
 
         It runs between hooks, also before a failed hook runs again. What it
         wrote is committed whatever its exit code; it never puts the unit in error.
@@ -220,13 +228,16 @@ class Juju(Faulty):
         Args:
             unit: where it runs.
             script: 'hooks/NAME' or 'actions/NAME', from the charm's directory on; or the text of a script.
+            as_action: whether an operator's client asks, which makes an action of it; else the machine does.
         """
         if not script.startswith(('hooks/', 'actions/')) or '\n' in script:
             self._scripts += 1
             place = self.home / 'exec-{}'.format(self._scripts)
             place.write_text(script)
             script = str(place)
-        self.agents[unit].remote.asides.append(Operation('', script=script))
+        self.agents[unit].remote.asides.append(
+            Operation('', script=script, action='juju-exec' if as_action else '')
+        )
         self._wake(unit)
 
     def collect_metrics(self, unit: str, hook: str = 'collect-metrics') -> None:
@@ -244,6 +255,7 @@ class Juju(Faulty):
         """Refresh one unit to a charm (its own again by default); files that no charm brought stay."""
         source = self._compiled(charm) if charm else self.charm
         self._lay(source, unit)
+        self.agents[unit].other_relations = self._other_peers(source)
         self.agents[unit].remote.upgrade += 1
         self._wake(unit)
 

@@ -45,6 +45,8 @@ class Controller:
             raise ValueError('juju: expected 3 or 4, found {!r}'.format(juju))
         self.app, self.juju, self._notify, self.relation = app, juju, notify, relation
         self.relation_number = 0
+        self._other_numbers: Dict[str, int] = {}
+        self.other_bags: Dict[Tuple[str, str], Dict[str, str]] = {}  # of other peer relations, by owner
         self.seed, self._contexts = seed, 0
         self.subordinate, self.container_endpoint = False, 'juju-info'
         self.units: Dict[str, Unit] = {}
@@ -73,13 +75,29 @@ class Controller:
 
     def renew_relation(self, keep_databags: bool) -> None:
         """Let the peer relation go and come again with another id; units enter it anew (R19)."""
-        self.relation_number += 1
+        self.relation_number = self._next_number()
         for unit in self.units.values():
             unit.entered_scope = False
             if not keep_databags:
                 unit.settings = {}
         if not keep_databags:
             self.app_settings, self.app_writes = {}, 0
+
+    def _next_number(self) -> int:
+        return 1 + max([self.relation_number, *self._other_numbers.values()])
+
+    def other_relation_id(self, name: str) -> str:
+        """Return the id of another peer relation of the charm."""
+        if name not in self._other_numbers:
+            self._other_numbers[name] = self._next_number()
+        return '{}:{}'.format(name, self._other_numbers[name])
+
+    def other_bag(self, relation: str, owner: str) -> Optional[Dict[str, str]]:
+        """Return a copy of an owner's databag in another peer relation, None where there is none."""
+        if owner != self.app and (owner not in self.units or not self.units[owner].entered_scope):
+            return None
+        first = {} if owner == self.app else {'ingress-address': address_of(owner)}
+        return dict(self.other_bags.get((relation, owner), first))
 
     def move_to_4(self) -> None:
         """Become a model of Juju 4: databags stay, leader settings are gone."""
