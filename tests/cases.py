@@ -77,6 +77,13 @@ def health(from_s: Callable[[str], float], juju: Callable[[], Juju]) -> Any:
     return answer
 
 
+def until(juju: Juju, happened: Callable[[], bool], within_s: float = 900.0) -> None:
+    """Let time pass until something has happened, and fail if it does not happen in that time."""
+    deadline = juju.now + within_s
+    juju.run(until=lambda: happened() or juju.now > deadline)
+    assert happened(), juju.story(40)
+
+
 def failures(juju: Juju) -> List[Event]:
     return [event for event in juju.history if event.what == 'fails']
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.cases import KEEP, WORK, StrictWatch, both, health, in_error
+from tests.cases import KEEP, WORK, StrictWatch, both, health, in_error, until
 from tests.deploy import begun
 
 OWN = """
@@ -58,7 +58,7 @@ def kept(model, charm, juju, leader, healthy_at):
     made.run()
     watch = StrictWatch(made, until='healthy')
     made.configure(go=1)
-    made.run(until=lambda: 'app/1' in watch.at_work)
+    until(made, lambda: 'app/1' in watch.at_work)
     made.run(seconds=30)
     assert watch.at_work == {'app/1'}
     return made, watch
@@ -72,7 +72,7 @@ def failed(model, charm, juju, leader, times):
     watch = StrictWatch(made, until='work 60')
     made.fail_command('app/1', 'work 60', times=times)
     made.configure(go=1)
-    made.run(until=lambda: in_error(made, 'app/1'))
+    until(made, lambda: in_error(made, 'app/1'))
     return made, watch
 
 

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from tests.cases import ASK, KEEP, WORK, StrictWatch, both, health, in_error
+from tests.cases import ASK, KEEP, WORK, StrictWatch, both, health, in_error, until
 from tests.deploy import begun, said
 
 SCRIPT = """#!/usr/bin/env python3
@@ -90,7 +90,7 @@ def failed_in_its_turn(model, charm, juju, times=1, unit='app/0'):
     watch = StrictWatch(made, until='work 60')
     made.fail_command(unit, 'work 60', times=times)
     made.configure(go=1)
-    made.run(until=lambda: in_error(made, unit))
+    until(made, lambda: in_error(made, unit))
     return made, watch
 
 
@@ -120,7 +120,7 @@ def test_no_call_at_rest_ends_a_turn_that_is_kept(model, charm_that_acts, juju, 
     made = begun(model, charm, units=3, juju=juju, machine=machine, update_status_s=60.0)
     watch = StrictWatch(made, until='healthy')
     made.configure(go=1)
-    made.run(until=lambda: 'app/0' in watch.at_work)
+    until(made, lambda: 'app/0' in watch.at_work)
     made.run(seconds=15)
 
     act(made, 'app/0')
@@ -141,9 +141,9 @@ def test_a_release_whose_flush_was_lost_is_not_told_before_the_retry_has_succeed
     made = begun(model, charm_that_acts(ASK + WORK, CALLS[call], **queues), units=3, juju=juju)
     watch = StrictWatch(made)
     made.configure(go=1)
-    made.run(until=lambda: 'app/0' in watch.at_work)
+    until(made, lambda: 'app/0' in watch.at_work)
     made.fail_hook('app/0', times=3)
-    made.run(until=lambda: in_error(made, 'app/0'))
+    until(made, lambda: in_error(made, 'app/0'))
 
     act(made, 'app/0')
     made.run()
@@ -163,7 +163,7 @@ def test_a_release_before_a_step_that_fails_is_not_told_by_what_runs_before_the_
     watch = StrictWatch(made)
     made.fail_command('app/0', 'systemctl restart later', times=2)
     made.configure(go=1)
-    made.run(until=lambda: in_error(made, 'app/0'))
+    until(made, lambda: in_error(made, 'app/0'))
 
     act(made, 'app/0')
     made.run()
@@ -185,7 +185,7 @@ def test_the_action_of_the_example_asks_for_a_turn_after_the_one_in_which_the_re
     watch = StrictWatch(made, until='systemctl restart rolling-db')
     made.fail_command('app/0', 'systemctl restart rolling-db', times=3)
     made.configure(memory=2)
-    made.run(until=lambda: in_error(made, 'app/0'))
+    until(made, lambda: in_error(made, 'app/0'))
 
     made.run_action('app/0', 'restart')
     made.run()

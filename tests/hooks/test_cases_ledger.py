@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.cases import ASK, KEEP, WORK, StrictWatch, both, health, in_error, lose_ledger
+from tests.cases import ASK, KEEP, WORK, StrictWatch, both, health, in_error, lose_ledger, until
 from tests.deploy import begun
 
 losses = pytest.mark.parametrize('how', ['removed', 'marked'])
@@ -41,7 +41,7 @@ def test_a_unit_that_failed_in_its_turn_comes_first_after_the_ledger_is_lost(
     watch = StrictWatch(made, until='work 60')
     made.fail_command('app/1', 'work 60', times=3)
     made.configure(go=1)
-    made.run(until=lambda: in_error(made, 'app/1'))
+    until(made, lambda: in_error(made, 'app/1'))
     made.configure(go=2)
     made.run(seconds=3)
 
@@ -59,7 +59,7 @@ def test_nobody_begins_beside_a_unit_at_work_when_the_ledger_is_lost(model, char
     made = settled(model, charm_with(ASK_FIRST + WORK), juju, leader, skew_s=500.0)
     watch = StrictWatch(made)
     made.configure(go=1)
-    made.run(until=lambda: 'app/1' in watch.at_work)
+    until(made, lambda: 'app/1' in watch.at_work)
     made.configure(go=2)
     made.run(seconds=10)
 
@@ -78,7 +78,7 @@ def test_a_kept_turn_goes_on_when_the_ledger_is_lost(model, charm_with, juju, ho
     made = settled(model, charm_with(ASK_FIRST + KEEP), juju, leader, machine=machine, update_status_s=60.0)
     watch = StrictWatch(made, until='healthy')
     made.configure(go=1)
-    made.run(until=lambda: 'app/1' in watch.at_work)
+    until(made, lambda: 'app/1' in watch.at_work)
     made.run(seconds=30)
     made.configure(go=2)
 
@@ -104,7 +104,7 @@ def test_the_newest_ledger_lost_while_others_are_there_lets_nobody_in_beside_a_u
     watch = StrictWatch(made, until='work 60')
     made.fail_command('app/1', 'work 60', times=2)
     made.configure(go=int(ask_alone) + 1)
-    made.run(until=lambda: in_error(made, 'app/1'))
+    until(made, lambda: in_error(made, 'app/1'))
 
     lose_ledger(made, 'one removed')
     made.configure(go=int(ask_alone) + 2)
@@ -148,7 +148,7 @@ def test_a_ledger_that_was_lost_is_not_made_again_before_a_unit_in_error_has_spo
     made.run()
     watch = StrictWatch(made, until='work 60')
     made.fail_command(silent, 'systemctl restart check', times=8)
-    made.run(until=lambda: in_error(made, silent))
+    until(made, lambda: in_error(made, silent))
 
     lose_ledger(made, how)
     made.configure(go=3)
@@ -166,7 +166,7 @@ def test_a_ledger_lost_while_a_unit_leaves_at_work_lets_nobody_in_beside_it(mode
     made = settled(model, charm_with(ASK_FIRST + WORK), juju, 'app/0')
     watch = StrictWatch(made)
     made.configure(go=1)
-    made.run(until=lambda: 'app/1' in watch.at_work)
+    until(made, lambda: 'app/1' in watch.at_work)
     made.remove_unit('app/1')
     made.configure(go=2)
     made.run(seconds=5)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.cases import ASK, WORK, StrictWatch, both, in_error
+from tests.cases import ASK, WORK, StrictWatch, both, in_error, until
 from tests.deploy import begun
 
 SKIPS = """
@@ -65,7 +65,7 @@ def test_the_next_unit_is_served_although_the_release_it_waits_for_is_lost_from_
     made.run()
     watch = StrictWatch(made)
     made.configure(go=1)
-    made.run(until=lambda: 'app/0' in watch.at_work)
+    until(made, lambda: 'app/0' in watch.at_work)
     made.run(seconds=10)
     made.configure(go=2)
     made.run(seconds=20)
@@ -117,7 +117,7 @@ def test_a_hook_of_the_leader_that_was_resolved_without_retry_delays_no_turn_bey
         made.fail_hook('app/0', 'coordinator-relation-changed')
     else:
         made.fail_tool('app/0', 'is-leader')
-    made.run(until=lambda: in_error(made, 'app/0'))
+    until(made, lambda: in_error(made, 'app/0'))
     made.run(seconds=20)
 
     made.resolve('app/0', retry=False)
@@ -140,7 +140,7 @@ def test_a_unit_that_follows_one_removed_at_work_gets_its_turn_in_a_hook_in_whic
     made.run()
     watch = StrictWatch(made)
     made.configure(go=1)
-    made.run(until=lambda: 'app/1' in watch.at_work)
+    until(made, lambda: 'app/1' in watch.at_work)
     made.configure(go=2)
     made.run(seconds=5)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.cases import ASK, WORK, StrictWatch, both, failures, in_error
+from tests.cases import ASK, WORK, StrictWatch, both, failures, in_error, until
 from tests.deploy import begun
 
 times = pytest.mark.parametrize('times', [1, None], ids=['once', 'for ever'])
@@ -42,7 +42,7 @@ def test_a_goal_state_that_fails_counts_nobody_as_gone(model, charm_with, juju):
     for unit in made.units:
         made.fail_tool(unit, 'goal-state', None)
     made.configure(go=1)
-    made.run(until=lambda: bool(watch.at_work))
+    until(made, lambda: bool(watch.at_work))
     holder = next(iter(watch.at_work))
     made.lose_unit(holder)
 
@@ -59,7 +59,7 @@ def test_a_unit_that_is_gone_is_dropped_once_goal_state_answers_again(model, cha
     for unit in made.units:
         made.fail_tool(unit, 'goal-state', None)
     made.configure(go=1)
-    made.run(until=lambda: bool(watch.at_work))
+    until(made, lambda: bool(watch.at_work))
     holder = next(iter(watch.at_work))
     made.lose_unit(holder, force=True)
     made.run(seconds=1000)
