@@ -18,6 +18,14 @@ def ask():
         coordinator.request_lock('a')
 """
 
+ASK_FIRST = """
+@when('config.changed.go')
+def ask():
+    if hookenv.config('go') > (hookenv.local_unit() != 'app/1'):
+        coordinator.request_lock('a')
+"""
+"""app/1 asks in the first configuration, and everybody in each later one."""
+
 WORK = """
 @when('coordinator.granted.a')
 def work():

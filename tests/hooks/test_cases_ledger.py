@@ -2,18 +2,12 @@
 
 import pytest
 
-from tests.cases import ASK, KEEP, WORK, StrictWatch, both, health, in_error, lose_ledger, until
+from tests.cases import ASK, ASK_FIRST, KEEP, WORK, StrictWatch, both, health, in_error, lose_ledger, until
 from tests.deploy import begun
 
 losses = pytest.mark.parametrize('how', ['removed', 'marked'])
 leaders = pytest.mark.parametrize('leader', ['app/0', 'app/1', 'app/2'])
 
-ASK_FIRST = """
-@when('config.changed.go')
-def ask():
-    if hookenv.config('go') > (hookenv.local_unit() != 'app/1'):
-        coordinator.request_lock('a')
-"""
 WORK_AND_SAY = """
 @when('coordinator.granted.a')
 def work():
