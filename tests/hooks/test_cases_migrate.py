@@ -35,7 +35,7 @@ def everybody_was_served(made, watch):
 @leaders
 @agents
 def test_a_unit_cut_off_in_its_first_turn_goes_first_after_the_move(model, charm_with, leader, first):
-    """The agents are upgraded before its retry; by the times of the requests it would be last (juju#18486)."""
+    """The agents are upgraded before its retry; by the time of its request it would be last (juju#18486)."""
     made = settled(model, charm_with(ASK_FIRST + WORK), leader)
     watch = StrictWatch(made, until='work 60')
     made.configure(go=1)
