@@ -274,7 +274,9 @@ class Context:
         self._own: Optional[Dict[str, str]] = None
         self._own_before: Optional[Dict[str, str]] = None
         self._app: Optional[Dict[str, str]] = None
+        self._app_before: Optional[Dict[str, str]] = None
         self.app_written = False
+        self.checked = False  # the controller has found that the unit leads, and does not look again
         self.other_written: Set[str] = set()  # whose databags in other peer relations
         self._leader_settings: Optional[Dict[str, str]] = None
         self.minion = False
@@ -322,6 +324,7 @@ class Context:
         """Return the application's databag as first read in this hook, on the leader with its own writes."""
         if self._app is None:
             self._app = dict(self.controller.app_settings)
+            self._app_before = dict(self._app)
         return self._app
 
     def other_bag(self, relation: str, owner: str) -> Optional[Dict[str, str]]:
@@ -345,16 +348,31 @@ class Context:
 
     def commit(self) -> None:
         """Commit all that the hook wrote, in one batch (R8). Raises NotLeader (R10), NoRelation."""
-        app = self._app if self.app_written else None
+        app = _merged(self.controller.app_settings, self._app_before, self._app) if self.app_written else None
+        own = _merged(self.controller.units[self.agent.name].settings, self._own_before, self._own)
         if self.controller.app in self.other_written and self.controller.leader != self.agent.name:
             raise NotLeader('{} is not leader of {}'.format(self.agent.name, self.controller.app))
         if self.relation_id in ('', self.controller.relation_id):
-            self.controller.commit(self.agent.name, self._own, app)
+            self.controller.commit(self.agent.name, own, app, self.checked)
         elif self._own != self._own_before or self.app_written:
             raise NoRelation('relation {} not found'.format(self.relation_id))
         for (relation, owner), settings in self._other_bags.items():
             if owner in self.other_written:
                 self.controller.other_bags[relation, owner] = dict(settings)
+
+
+def _merged(
+    now: Dict[str, str], read: Optional[Dict[str, str]], left: Optional[Dict[str, str]]
+) -> Optional[Dict[str, str]]:
+    """Return a databag after a commit, None where the hook did not read it.
+
+    The agent sends every key that the hook's copy has, changed or not, and those
+    that the hook deleted; other keys, which came meanwhile, stay (R8).
+    """
+    if read is None or left is None:
+        return None
+    deleted = set(read) - set(left)
+    return {key: value for key, value in {**now, **left}.items() if key not in deleted}
 
 
 def environment(

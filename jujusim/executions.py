@@ -242,7 +242,7 @@ class Executing(Watched):
                 execution, True, self._tool_codes[argv[0], execution.unit], '', 'ERROR made to fail\n'
             )
             return
-        if argv[0] == 'leader-set' and execution.unit in self._late:
+        if argv[0] == 'leader-set' and execution.unit in self._late and self.controller.juju == 3:
             self._write_late(execution, argv, *self._late.pop(execution.unit))
             return
         found = tools.answer(execution.context, argv)

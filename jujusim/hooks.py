@@ -1,5 +1,6 @@
 """Which hook comes next, and what comes of it: choice, commit, failure, retry (R1, R8, R10-R13)."""
 
+import contextlib
 from typing import Any, Dict, List, Tuple
 
 from jujusim.agent import Operation
@@ -83,6 +84,12 @@ class Hooked(Executing):
         if execution.orphaned:
             self._end_beside(execution, '120')
             return
+        if code == 0 and self._is_late(execution):
+            seconds, _ = self._late.pop(execution.unit)
+            self._tell(execution.unit, 'writes late', execution.title)
+            execution.context.checked = True
+            self._soon(seconds, lambda: self._land(execution, why))
+            return
         name, operation, agent = execution.unit, execution.operation, execution.context.agent
         del self.running[name]
         self.costs.append((name, execution.title, execution.tool_calls))
@@ -108,6 +115,18 @@ class Hooked(Executing):
                 agent.forget_relation()  # it was a hook of the one that is gone
                 self._deliver_relation(name)
         self._wake(name)
+
+    def _is_late(self, execution: Execution) -> bool:
+        """Tell whether a batch passes its check now and lands later: the gap of Juju 4.0 (R10)."""
+        led = self.controller.leader == execution.unit and execution.context.app_written
+        return execution.unit in self._late and self.controller.juju == 4 and led
+
+    def _land(self, execution: Execution, why: str) -> None:
+        """Let a late batch land, and end its hook; it lands though the agent has died meanwhile."""
+        if execution.killed or execution.orphaned:
+            with contextlib.suppress(NoRelation):
+                execution.context.commit()
+        self._finish(execution, 0, why)
 
     def _flush(self, execution: Execution) -> str:
         """Commit what a hook wrote; return why that was refused, '' if it was not."""

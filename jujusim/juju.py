@@ -7,9 +7,11 @@
     print(juju.story())
 
 What may go wrong, and how to make it: `elect` (leadership moves, an old leader's
-hook goes on), `fail_hook`, `fail_command`, `crash_hook`, `kill_hook`,
-`lose_commit`, `repeat_commit`, `partition`, `add_unit`, `remove_unit`,
-`lose_unit`, `poison`.
+hook goes on), `fail_hook`, `fail_command`, `fail_tool`, `crash_hook`, `kill_hook`,
+`die_agent`, `lose_commit`, `repeat_commit`, `delay_next_write`, `partition`,
+`add_unit`, `remove_unit`, `lose_unit`, `poison`, `lose_store`, `lose_databag`,
+`lose_app_data`, `change_relation_id`, `migrate`. What runs beside a unit's hooks:
+`run_action`, `run_exec`, `debug_hooks`, `collect_metrics`.
 """
 
 import compileall

@@ -132,9 +132,22 @@ class Controller:
         bag = self.units[unit]
         return bag.entered_scope and not bag.departing
 
-    def commit(self, unit: str, settings: Optional[Dict[str, str]], app: Optional[Dict[str, str]]) -> None:
-        """Commit what a hook wrote, all or nothing; `app` is accepted from the leader only (R8, R10)."""
-        if app is not None and self.leader != unit:
+    def commit(
+        self,
+        unit: str,
+        settings: Optional[Dict[str, str]],
+        app: Optional[Dict[str, str]],
+        checked: bool = False,
+    ) -> None:
+        """Commit what a hook wrote, all or nothing; `app` is accepted from the leader only (R8, R10).
+
+        Args:
+            unit: whose hook.
+            settings: its databag, None where it has not changed.
+            app: the application's databag likewise.
+            checked: the unit led when it asked, and is not asked again.
+        """
+        if app is not None and self.leader != unit and not checked:
             raise NotLeader('{} is not leader of {}'.format(unit, self.app))
         bag = self.units[unit]
         if settings is not None and settings != bag.settings:  # R25: no-op writes fire nothing

@@ -33,12 +33,25 @@ class Leading(View):
         if self.policy.reports_releases:
             self.finished = rules.finished_tickets(self.ledger, self.committed)
         gone = self._gone() if full_check or self.context.departed else frozenset()
+        if self.context.full_check and asked and self.port.durable_at_once:
+            gone |= self._left_for_good()
         self._forget(gone | {self.context.departed})
         if self._is_due(gone):
             self._append(gone)
         if self.leading:
             # Otherwise their requests, which have lost their tickets, would be given new ones.
             self._remember(peers=tuple(peer for peer in self.state.peers if peer[0][0] not in gone))
+
+    def _left_for_good(self) -> FrozenSet[str]:
+        """Return the units that leave and have released all their tickets.
+
+        On Juju 2.9 - 3.x nobody hears of such a release: the peers have seen the unit depart before.
+        When the leader drops the tickets, its write brings the next unit a hook.
+        """
+        tickets = self.ledger.tickets if self.ledger else ()
+        unfinished = set(rules.unfinished_units(self.ledger, self.claims))
+        units = {ticket.unit for ticket in tickets if not ticket.raw} - unfinished
+        return frozenset(units - self.port.everybody() - {self.context.unit})
 
     def _is_due(self, gone: Units = NOBODY) -> bool:
         ledger = self.ledger

@@ -117,7 +117,7 @@ class Session(Leading):
             self._lead()
         self._remember(led=self.leading)
         spoken = self.state.spoken and (self.state.own or self.state.term)
-        self._take_turns(reread or bool(spoken and (self.context.shared_news or self.context.full_check)))
+        self._take_turns(reread or bool(spoken and self.context.shared_news))
         if self.context.aside:
             self.inherited = frozenset((turn.queue, turn.ask) for turn in self.turns)
         if self._has_more_to_say():
@@ -172,7 +172,8 @@ class Session(Leading):
             self._compare_with(said, first)
         elif not self.state.nonce:
             self._set_nonce(None)
-        self._remember(own=rules.frozen(self._fitting(dict(self.state.own))))
+        if not first or self.context.leaving:  # without a store, it is not known which turns have begun
+            self._remember(own=rules.frozen(self._fitting(dict(self.state.own))))
 
     def _with_ends_saved(self) -> Mapping[str, Claim]:
         """Return own claims after the turns whose end was saved together with the charm's flags."""

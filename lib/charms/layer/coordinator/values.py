@@ -234,6 +234,7 @@ class UnitState(NamedTuple):
         seen: own tickets, as (queue, ask), seen in a ledger that was not contested.
         context: the hook that saved this; Juju gives each hook an id of its own.
         told: the last token that this unit, as the leader, has logged.
+        put_off: the ask, as (queue, ask), whose turn came in update-status and was left for another hook.
     """
 
     own: Tuple[Tuple[str, Claim], ...] = ()
@@ -249,6 +250,7 @@ class UnitState(NamedTuple):
     seen: Tuple[Tuple[str, int], ...] = ()
     context: str = ''
     told: int = 0
+    put_off: Tuple[Tuple[str, int], ...] = ()
 
 
 class End(NamedTuple):

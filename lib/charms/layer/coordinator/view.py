@@ -179,7 +179,10 @@ class View:
             said = self.port.said_by(unit)
             if said is None:
                 continue
-            about[unit] = said.about
+            spoke = (
+                said.about.spoke or about.get(unit, About()).spoke
+            )  # a databag that is lost unsays nothing
+            about[unit] = said.about._replace(spoke=spoke)
             if said.nonce:  # a former unit of this name has nothing to say any more
                 peers = {key: old for key, old in peers.items() if key[0] != unit or old.nonce == said.nonce}
             for queue, claim in said.queues:
@@ -307,9 +310,23 @@ class View:
             ticket = rules.ticket_of(self.ledger, self.context.unit, queue, claim)
             if self.ledger and ticket and self._may_use(ticket):
                 self._look_ahead(self.ledger, ticket)
-                if rules.is_turn(self.ledger, ticket, self.claims):
+                if rules.is_turn(self.ledger, ticket, self.claims) and not self._puts_off(ticket):
                     turns.append(ticket)
         self.turns = tuple(turns)
+
+    def _puts_off(self, ticket: Ticket) -> bool:
+        """Return whether a turn found in update-status is left for a better hook, once.
+
+        Many charms run no handlers in update-status. On Juju 2.9 - 3.x it is the first hook in which
+        a unit can see that a holder that leaves has released; the leader's own update-status then
+        writes the ledger, which brings every other unit a hook.
+        """
+        place = ticket.queue, ticket.ask
+        better = self.context.full_check and self.port.durable_at_once and not self.leading
+        if not better or place in self.state.put_off:
+            return False
+        self._remember(put_off=(place,))
+        return True
 
     def _adopt(self) -> None:
         own = dict(self.state.own)

@@ -278,18 +278,24 @@ def state(found: Any, where: str) -> Tuple[Optional[UnitState], Problems]:
 def _rest(entry: Mapping[str, Any]) -> Optional[UnitState]:
     """Return the parts of a state that are no claims, None if one of them has another form."""
     forms = {'led': bool, 'known': bool, 'spoken': bool, 'nonce': str, 'heard': str, 'context': str}
-    found: Dict[str, Any] = {key: entry.get(key) for key in (*forms, 'about', 'seen', 'term', 'told')}
+    found: Dict[str, Any] = {key: entry.get(key) for key in (*forms, 'about', 'term', 'told')}
     formed = all(isinstance(found[key], form) for key, form in forms.items())
-    about, seen = found['about'], found['seen']
     counted = _is_token(found['term']) and _is_token(found['told'])
-    if not (formed and counted and isinstance(about, dict) and isinstance(seen, list)):
+    seen, put_off, about = _places(entry.get('seen')), _places(entry.get('put_off')), found['about']
+    if not (formed and counted and isinstance(about, dict)) or seen is None or put_off is None:
         return None
     said = {unit: _about_of(words) for unit, words in about.items() if is_unit(unit)}
-    places = [tuple(place) for place in seen if isinstance(place, list) and len(place) == 2]
-    known = all(said.values()) and len(said) == len(about) and len(places) == len(seen)
-    if not (known and all(_is_queue(queue) and _is_count(ask) for queue, ask in places)):
+    if not (all(said.values()) and len(said) == len(about)):
         return None
-    return UnitState(**{**found, 'about': rules.frozen(said), 'seen': tuple(sorted(places))})
+    return UnitState(**{**found, 'about': rules.frozen(said), 'seen': seen, 'put_off': put_off})
+
+
+def _places(found: Any) -> Optional[Tuple[Tuple[str, int], ...]]:
+    """Return (queue, ask) pairs, sorted; None if it is anything else."""
+    pairs = found if isinstance(found, list) and all(isinstance(pair, list) for pair in found) else [[]]
+    if all(len(pair) == 2 and _is_queue(pair[0]) and _is_count(pair[1]) for pair in pairs):
+        return tuple(sorted((queue, ask) for queue, ask in pairs))
+    return None
 
 
 def _about_of(words: Any) -> Optional[About]:
