@@ -32,7 +32,7 @@ KEY = 'coordinator'
 
 Read = TypeVar('Read')
 REFUSED = '{}: refused with exit code {}: this unit leads no more; the next leader gives the tickets'
-_LAST_HOOKS = ('stop', 'remove', '-relation-broken')
+_LAST_HOOKS = ('install', 'stop', 'remove', '-relation-broken')
 _SEVERITY = (hookenv.DEBUG, hookenv.INFO, hookenv.WARNING, hookenv.ERROR, hookenv.CRITICAL)
 
 
