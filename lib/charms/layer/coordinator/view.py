@@ -201,13 +201,15 @@ class View:
         """
         everybody = self.port.everybody()
         self._read_claims(sorted(everybody))
-        heard = everybody.union(rules.unfinished_units(self.ledger, self.claims)) - self._gone_among(
-            everybody
-        )
+        holders = frozenset(rules.unfinished_units(self.ledger, self.claims))
+        heard = everybody.union(holders) - self._gone_among(everybody)
         self._read_claims(sorted(heard - everybody - {self.context.unit, UNNAMED}))
         self._remember(
             peers=tuple(peer for peer in self.state.peers if peer[0][0] in heard),
-            about=tuple(each for each in self.state.about if each[0] in heard | {self.context.unit}),
+            # That of a holder that is gone says beside which principal it ran: see `_gone_among`.
+            about=tuple(
+                each for each in self.state.about if each[0] in {*heard, *holders, self.context.unit}
+            ),
         )
 
     def _gone(self) -> FrozenSet[str]:
