@@ -111,13 +111,14 @@ class BadLuck(luck.BadLuck):
         staying = [each for each in self.model.units if self.model.controller.units[each].life == 'alive']
         if len(staying) < 2 or unit not in staying or unit == self.model.controller.leader:
             return None
-        if unit not in self.kinds.upgraded and self._old_grant(unit):
+        if unit not in self.kinds.upgraded and self._old_turn(unit):
             return None  # the old pair takes a unit that leaves for one that has left
         return super().do_remove(unit)
 
-    def _old_grant(self, unit: str) -> bool:
+    def _old_turn(self, unit: str) -> bool:
+        asked = self.model.controller.units[unit].settings.get('coordinator', '{}')
         grants = json.loads(self.model.controller.leader_settings.get('coordinator') or '{}')
-        return bool(grants.get(unit))
+        return bool(grants.get(unit)) or asked != '{}'
 
     def do_roll(self, unit: str) -> str:
         roll(self.model)
