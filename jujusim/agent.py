@@ -6,9 +6,9 @@ There is no event queue: the agent compares what its watchers last delivered
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Dict, List, Mapping, NamedTuple, Optional, Set, Tuple
 
-from jujusim.model import Controller, NoRelation
+from jujusim.model import Controller, NoRelation, NotLeader
 
 
 class Action(NamedTuple):
@@ -29,11 +29,12 @@ class Operation(NamedTuple):
     with_relation: bool = False
     parameters: Mapping[str, object] = MappingProxyType({})
     script: str = ''  # of juju exec: a file, from the charm's directory on
+    restricted: bool = False  # collect-metrics: its tools answer nothing about the unit
 
     @property
     def aside(self) -> bool:
         """Whether it is none of the unit's hooks: it never puts the unit in error, and never runs again."""
-        return bool(self.action or self.script)
+        return bool(self.action or self.script) or self.restricted
 
     @property
     def file(self) -> str:
@@ -83,6 +84,7 @@ class Agent:
     def __init__(self, name: str, controller: Controller) -> None:
         self.name, self.controller, self.juju = name, controller, controller.juju
         self.version = ''  # the model's, where nothing else is said
+        self.other_relations: Tuple[str, ...] = ()  # the other peer relations of its charm
         self.remote, self.local = Remote(), Local()
         self.member_cache: Dict[str, Dict[str, str]] = {}  # R6: lives across hooks
         self.update_status_due = False
@@ -265,11 +267,17 @@ class Context:
         self.juju = agent.juju  # whose tools the hook has, also when the agent is upgraded meanwhile
         entered = agent.controller.units[agent.name].entered_scope
         self.relation_id = agent.controller.relation_id if entered else ''
+        others = agent.other_relations if entered else ()
+        self.other_relations = {agent.controller.other_relation_id(name): name for name in others}
+        self._other_bags: Dict[Tuple[str, str], Dict[str, str]] = {}
         self._others: Dict[str, Dict[str, str]] = {}
         self._own: Optional[Dict[str, str]] = None
         self._own_before: Optional[Dict[str, str]] = None
         self._app: Optional[Dict[str, str]] = None
+        self._app_before: Optional[Dict[str, str]] = None
         self.app_written = False
+        self.checked = False  # the controller has found that the unit leads, and does not look again
+        self.other_written: Set[str] = set()  # whose databags in other peer relations
         self._leader_settings: Optional[Dict[str, str]] = None
         self.minion = False
         self.cut_off = False  # the connection went while this hook ran: it stays so until the hook ends (R16)
@@ -316,7 +324,17 @@ class Context:
         """Return the application's databag as first read in this hook, on the leader with its own writes."""
         if self._app is None:
             self._app = dict(self.controller.app_settings)
+            self._app_before = dict(self._app)
         return self._app
+
+    def other_bag(self, relation: str, owner: str) -> Optional[Dict[str, str]]:
+        """Return a databag of another peer relation as first read in this hook, None where there is none."""
+        if (relation, owner) not in self._other_bags:
+            found = self.controller.other_bag(relation, owner)
+            if found is None:
+                return None
+            self._other_bags[relation, owner] = found
+        return self._other_bags[relation, owner]
 
     def leader_settings(self) -> Dict[str, str]:
         """Return the leader settings as first read in this hook, or since its last leader-set (R9)."""
@@ -330,11 +348,31 @@ class Context:
 
     def commit(self) -> None:
         """Commit all that the hook wrote, in one batch (R8). Raises NotLeader (R10), NoRelation."""
-        if self.relation_id not in ('', self.controller.relation_id):
-            if self._own != self._own_before or self.app_written:
-                raise NoRelation('relation {} not found'.format(self.relation_id))
-            return
-        self.controller.commit(self.agent.name, self._own, self._app if self.app_written else None)
+        app = _merged(self.controller.app_settings, self._app_before, self._app) if self.app_written else None
+        own = _merged(self.controller.units[self.agent.name].settings, self._own_before, self._own)
+        if self.controller.app in self.other_written and self.controller.leader != self.agent.name:
+            raise NotLeader('{} is not leader of {}'.format(self.agent.name, self.controller.app))
+        if self.relation_id in ('', self.controller.relation_id):
+            self.controller.commit(self.agent.name, own, app, self.checked)
+        elif self._own != self._own_before or self.app_written:
+            raise NoRelation('relation {} not found'.format(self.relation_id))
+        for (relation, owner), settings in self._other_bags.items():
+            if owner in self.other_written:
+                self.controller.other_bags[relation, owner] = dict(settings)
+
+
+def _merged(
+    now: Dict[str, str], read: Optional[Dict[str, str]], left: Optional[Dict[str, str]]
+) -> Optional[Dict[str, str]]:
+    """Return a databag after a commit, None where the hook did not read it.
+
+    The agent sends every key that the hook's copy has, changed or not, and those
+    that the hook deleted; other keys, which came meanwhile, stay (R8).
+    """
+    if read is None or left is None:
+        return None
+    deleted = set(read) - set(left)
+    return {key: value for key, value in {**now, **left}.items() if key not in deleted}
 
 
 def environment(
@@ -353,11 +391,20 @@ def environment(
         'JUJU_UNIT_NAME': agent.name,
         'JUJU_MODEL_NAME': 'sim',
         'JUJU_MODEL_UUID': controller.model_uuid,
-        'JUJU_PRINCIPAL_UNIT': '',
+        'JUJU_PRINCIPAL_UNIT': controller.principal_of(agent.name) if agent.name in controller.units else '',
         'JUJU_VERSION': version,
         'PATH': '/usr/bin:/bin',
         'LANG': 'C.UTF-8',
     }
+    if operation.restricted:  # it names no hook, no model and no version
+        for name in (
+            'JUJU_HOOK_NAME',
+            'JUJU_MODEL_NAME',
+            'JUJU_MODEL_UUID',
+            'JUJU_VERSION',
+            'JUJU_PRINCIPAL_UNIT',
+        ):
+            del env[name]
     if not operation.script:
         env['JUJU_DISPATCH_PATH'] = operation.file
     if operation.with_relation:

@@ -39,6 +39,9 @@ class Execution:
 
     Attributes:
         child: the process that runs now, None before the first has begun.
+        waiting: processes that wait for the one they started, each with the file of that one's output.
+        rounds: how often the hook's file is still to run in this context, the present run included.
+        left_with: the exit code that counts instead of the last run's.
         killed: its processes are gone.
         orphaned: its agent is gone, and its processes go on.
         agent_replaced: its agent is of another version by now; nothing will be committed.
@@ -48,6 +51,11 @@ class Execution:
     def __init__(self, unit: str, operation: Operation, context: Context) -> None:
         self.unit, self.operation, self.context = unit, operation, context
         self.child: Optional[HookProcess] = None
+        self.waiting: List[Tuple[HookProcess, Optional[Path]]] = []
+        self.script = ''
+        self.env: Dict[str, str] = {}
+        self.rounds = 1
+        self.left_with: Optional[int] = None
         self.tool_calls: List[Tuple[str, bool]] = []
         self.crash_at: Optional[int] = None
         self.killed = self.orphaned = self.child_lives = self.agent_replaced = False
@@ -56,17 +64,18 @@ class Execution:
     def title(self) -> str:
         """What the history calls it: the hook and its unit, or `action NAME`, or `exec FILE`."""
         operation = self.operation
-        if operation.action:
-            return 'action ' + operation.action
         if operation.script:
             return 'exec ' + ('script' if os.path.isabs(operation.script) else operation.script)
+        if operation.action:
+            return 'action ' + operation.action
         return operation.name + (operation.remote_unit and ' ({})'.format(operation.remote_unit))
 
     def kill(self) -> None:
         """Kill what runs."""
         self.killed = True
-        if self.child:
-            self.child.kill()
+        for child in [self.child, *(child for child, _ in self.waiting)]:
+            if child:
+                child.kill()
 
 
 def _child(quick: bool) -> Callable[..., HookProcess]:
@@ -138,11 +147,12 @@ class Executing(Watched):
         env = environment(context.agent, operation, str(charm_dir), version, context.id)
         if operation.with_relation:
             env['JUJU_RELATION_ID'] = context.relation_id
-        if self.controller.subordinate:
-            env['JUJU_PRINCIPAL_UNIT'] = 'principal/' + execution.unit.split('/')[1]
-        execution.child = self._child(
-            str(script), env, self._clock(execution.unit), str(self.home / 'output.log'), self.counted
-        )
+        execution.script, execution.env = str(script), env
+        self._launch(execution)
+
+    def _launch(self, execution: Execution) -> None:
+        now, log = self._clock(execution.unit), str(self.home / 'output.log')
+        execution.child = self._child(execution.script, execution.env, now, log, self.counted)
         self._listen(execution)
 
     def _listen(self, execution: Execution) -> None:
@@ -154,18 +164,58 @@ class Executing(Watched):
         for argv in logged:
             self._log(execution.unit, *tools.juju_log(argv[1:]))
         spent = self.tool_s * len(logged)
-        if kind in ('exit', 'killed') and execution.orphaned:
+        if kind in ('exit', 'killed') and execution.waiting:
+            self._soon(spent + 0.05, lambda: self._back(execution, *(about or (-9, ''))))
+        elif kind in ('exit', 'killed') and execution.orphaned:
             self._end_beside(execution, '120' if kind == 'exit' else 'a signal')
         elif kind == 'exit':
-            self._soon(spent + 0.05, lambda: self._finish(execution, *about))
+            self._soon(spent + 0.05, lambda: self._round_over(execution, *about))
         elif kind == 'killed':
             self._die(execution, 'by a signal')
         elif kind == 'sleep':
             self._soon(spent + about[0], lambda: self._answer(execution))
+        elif kind == 'start':
+            self._soon(spent, lambda: self._start_another(execution, *about))
         elif tools.is_tool(os.path.basename(about[0][0])):
             self._soon(spent + self.tool_s, lambda: self._answer_tool(execution, *about))
         else:
             self._soon(spent, lambda: self._run_program(execution, about[0]))
+
+    def _round_over(self, execution: Execution, code: int, why: str) -> None:
+        """End a hook, unless its file is to run again in the same context (`debug_hooks`)."""
+        if execution.left_with is not None and not execution.killed and not execution.orphaned:
+            self._tell(execution.unit, 'ran by hand', '{}: exit {}'.format(execution.title, code))
+            code, why = execution.left_with, why or 'left by hand'
+            execution.rounds -= 1
+            if execution.rounds > 0:
+                self._launch(execution)
+                return
+        self._finish(execution, code, why)
+
+    def _start_another(
+        self, execution: Execution, script: str, arguments: List[str], env: Dict[str, str], captured: bool
+    ) -> None:
+        """Start a file of the charm that a hook runs as a program; the hook waits for it."""
+        if execution.killed:
+            return
+        assert execution.child is not None
+        name = 'captured-{}-{}'.format(execution.unit.replace('/', '-'), len(execution.waiting))
+        log = self.home / (name if captured else 'output.log')
+        if captured:
+            log.write_text('')
+        execution.waiting.append((execution.child, log if captured else None))
+        now = self._clock(execution.unit)
+        execution.child = self._child(script, env, now, str(log), self.counted, tuple(arguments))
+        self._listen(execution)
+
+    def _back(self, execution: Execution, code: int, why: str) -> None:
+        """Let a hook go on whose program, a file of the charm, has ended."""
+        if execution.killed:
+            return
+        execution.child, output = execution.waiting.pop()
+        if why and not execution.orphaned:
+            self._log(execution.unit, 'ERROR', why)
+        self._answer(execution, True, code, output.read_text() if output else '', '')
 
     def _answer(self, execution: Execution, *parts: Any) -> None:
         if not execution.killed:
@@ -192,7 +242,7 @@ class Executing(Watched):
                 execution, True, self._tool_codes[argv[0], execution.unit], '', 'ERROR made to fail\n'
             )
             return
-        if argv[0] == 'leader-set' and execution.unit in self._late:
+        if argv[0] == 'leader-set' and execution.unit in self._late and self.controller.juju == 3:
             self._write_late(execution, argv, *self._late.pop(execution.unit))
             return
         found = tools.answer(execution.context, argv)

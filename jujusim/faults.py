@@ -46,6 +46,20 @@ class Faulty(Hooked):
             execution.child_lives = child_lives
             self._die(execution, 'by a signal')
 
+    def debug_hooks(self, unit: str, times: int = 2, exit_code: int = 1, hook: str = '') -> None:
+        """Let somebody run this unit's next hook by hand, several times in one context (`juju debug-hooks`).
+
+        Each run is a process of its own, with the same JUJU_CONTEXT_ID. What one
+        wrote to a databag the next one sees; it is committed at the end, if at all.
+
+        Args:
+            unit: whose hook.
+            times: how often the hook's file runs.
+            exit_code: with what the session is left, whatever those runs returned.
+            hook: the name of the hook to wait for; else the next one.
+        """
+        self._debugged[unit] = hook, times, exit_code
+
     def die_agent(self, unit: str, seconds: float = 3.0) -> None:
         """Kill a unit's agent, and nothing else; it is back after some seconds, as an agent that restarts.
 
@@ -54,6 +68,8 @@ class Faulty(Hooked):
         as failed and runs again after its delay, even while the old process still
         works; an action, or juju exec, has failed and does not run again (R12).
         """
+        if unit in self._lost or self.controller.units[unit].life == 'dead':
+            return
         execution = self.running.pop(unit, None)
         self._tell(unit, 'loses its agent', execution.title if execution else '')
         if execution:
@@ -95,23 +111,19 @@ class Faulty(Hooked):
         self._tool_codes[tool, unit] = code
 
     def delay_next_write(self, unit: str, seconds: float, blindly: bool = False) -> None:
-        """Let this unit's next leader-set pass its check, and be written only after some seconds (R9).
+        """Let this unit's next write as a leader pass its check, and land only after some seconds (R9, R10).
 
-        Juju 3.0 to 3.6 check the lease, and then write. Where another leader-set
-        landed in between they check again, and refuse the write if the unit leads no
-        more. The tool answers when the write has landed; a hook that dies before that
-        does not hold the write up.
+        Juju 3.0 to 3.6 check the lease, and then write a leader-set. Where another
+        one landed in between they check again, and refuse the write if the unit
+        leads no more. Juju 4.0 checks the lease in one database, and writes a
+        hook's batch with `relation-set --app` to another. The tool, or the hook,
+        ends when the write has landed; one that dies before does not hold it up.
 
         Args:
             unit: who will write.
             seconds: from the check to the write.
-            blindly: never check again: crueller than Juju.
-
-        Raises:
-            ValueError: the model is one of Juju 4, which has no leader-set.
+            blindly: on 3, never check again: crueller than Juju.
         """
-        if self.controller.juju == 4:
-            raise ValueError('delay_next_write: Juju 4 has no leader-set')
         self._late[unit] = seconds, blindly
 
     def lose_store(self, unit: str, *patterns: str) -> List[str]:
@@ -137,7 +149,10 @@ class Faulty(Hooked):
         return names
 
     def lose_databag(self, unit: str, key: Optional[str] = None) -> None:
-        """Lose a key of a unit's databag, or all keys but the addresses that Juju wrote."""
+        """Lose a key of a unit's databag, or all keys but the addresses that Juju wrote.
+
+        A hook under way that has read them brings them back (R8).
+        """
         settings = self.controller.units[unit].settings
         lost = [key] if key else [name for name in settings if name not in ADDRESSES]
         kept = {name: value for name, value in settings.items() if name not in lost}

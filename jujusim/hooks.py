@@ -1,5 +1,6 @@
 """Which hook comes next, and what comes of it: choice, commit, failure, retry (R1, R8, R10-R13)."""
 
+import contextlib
 from typing import Any, Dict, List, Tuple
 
 from jujusim.agent import Operation
@@ -17,6 +18,7 @@ class Hooked(Executing):
         self.costs: List[Tuple[str, str, List[Tuple[str, bool]]]] = []
         self._crashes: Dict[str, int] = {}
         self._cut_until: Dict[str, float] = {}
+        self._debugged: Dict[str, Tuple[str, int, int]] = {}
         self._broken_off: Dict[str, Execution] = {}
 
     @property
@@ -49,10 +51,10 @@ class Hooked(Executing):
             agent.remote.leads = False
             self._wake(name)
             return
-        if operation.action:
-            agent.remote.actions.pop(0)
-        elif operation.aside:
+        if operation.script or operation.restricted:
             agent.remote.asides.pop(0)
+        elif operation.action:
+            agent.remote.actions.pop(0)
         else:
             agent.local.pending = operation
         self._begin(name, operation)
@@ -60,7 +62,10 @@ class Hooked(Executing):
     def _begin(self, name: str, operation: Operation) -> None:
         agent = self.agents[name]
         execution = Execution(name, operation, agent.context(operation))
-        execution.crash_at = None if operation.aside else self._crashes.pop(name, None)
+        if not operation.aside:
+            execution.crash_at = self._crashes.pop(name, None)
+            if name in self._debugged and self._debugged[name][0] in ('', operation.name):
+                _, execution.rounds, execution.left_with = self._debugged.pop(name)
         self.running[name] = execution
         self._tell(name, 'begins', execution.title)
         self._soon(self.hook_s, lambda: self._start(execution))
@@ -79,12 +84,19 @@ class Hooked(Executing):
         if execution.orphaned:
             self._end_beside(execution, '120')
             return
+        if code == 0 and self._is_late(execution):
+            seconds, _ = self._late.pop(execution.unit)
+            self._tell(execution.unit, 'writes late', execution.title)
+            execution.context.checked = True
+            self._soon(seconds, lambda: self._land(execution, why))
+            return
         name, operation, agent = execution.unit, execution.operation, execution.context.agent
         del self.running[name]
         self.costs.append((name, execution.title, execution.tool_calls))
         if not operation.aside and (self._take('fail ' + operation.name, name) or self._take('fail ', name)):
             code, why = 1, 'made to fail'
-        refused = self._flush(execution) if code == 0 or operation.script else ''
+        flushes = not operation.restricted and (code == 0 or operation.script)
+        refused = self._flush(execution) if flushes else ''
         if operation.aside:
             self._tell_aside(execution, code, why, refused)
         elif code != 0 or refused:
@@ -104,6 +116,18 @@ class Hooked(Executing):
                 self._deliver_relation(name)
         self._wake(name)
 
+    def _is_late(self, execution: Execution) -> bool:
+        """Tell whether a batch passes its check now and lands later: the gap of Juju 4.0 (R10)."""
+        led = self.controller.leader == execution.unit and execution.context.app_written
+        return execution.unit in self._late and self.controller.juju == 4 and led
+
+    def _land(self, execution: Execution, why: str) -> None:
+        """Let a late batch land, and end its hook; it lands though the agent has died meanwhile."""
+        if execution.killed or execution.orphaned:
+            with contextlib.suppress(NoRelation):
+                execution.context.commit()
+        self._finish(execution, 0, why)
+
     def _flush(self, execution: Execution) -> str:
         """Commit what a hook wrote; return why that was refused, '' if it was not."""
         try:
@@ -117,18 +141,15 @@ class Hooked(Executing):
         return ''
 
     def _tell_aside(self, execution: Execution, code: int, why: str, refused: str) -> None:
-        """Tell how an action, or juju exec, has ended; the unit is as it was before (R27)."""
+        """Tell how an action, juju exec or collect-metrics has ended; the unit is as it was before (R27)."""
         said = ', '.join('{}: {}'.format(*pair) for pair in sorted(execution.context.action_results.items()))
         if execution.operation.script:
             said = 'exit {}'.format(code) if code else ''
-            self._log_failure(execution.unit, why)
+        if why and (execution.operation.script or execution.operation.restricted):
+            self._log(execution.unit, 'ERROR', why)
         fails = refused or (code and not execution.operation.script)
         about = _last_line(refused or why) if fails else ': ' + said if said else ''
         self._tell(execution.unit, 'fails' if fails else 'ran', execution.title + about)
-
-    def _log_failure(self, name: str, why: str) -> None:
-        if why:
-            self._log(name, 'ERROR', why)
 
     def _done(self, name: str, operation: Operation) -> None:
         self.agents[name].done(operation)

@@ -7,9 +7,11 @@
     print(juju.story())
 
 What may go wrong, and how to make it: `elect` (leadership moves, an old leader's
-hook goes on), `fail_hook`, `fail_command`, `crash_hook`, `kill_hook`,
-`lose_commit`, `repeat_commit`, `partition`, `add_unit`, `remove_unit`,
-`lose_unit`, `poison`.
+hook goes on), `fail_hook`, `fail_command`, `fail_tool`, `crash_hook`, `kill_hook`,
+`die_agent`, `lose_commit`, `repeat_commit`, `delay_next_write`, `partition`,
+`add_unit`, `remove_unit`, `lose_unit`, `poison`, `lose_store`, `lose_databag`,
+`lose_app_data`, `change_relation_id`, `migrate`. What runs beside a unit's hooks:
+`run_action`, `run_exec`, `debug_hooks`, `collect_metrics`.
 """
 
 import compileall
@@ -105,6 +107,7 @@ class Juju(Faulty):
             update_status_s=update_status_s,
         )
         self.controller.subordinate = subordinate
+        self.controller.container_endpoint = _container_endpoint(charm)
         self.retry_automatically = retry_automatically
         self.controller.config.update({**_defaults(charm), **(config or {})})
         self._charms: Dict[Path, Path] = {}
@@ -156,12 +159,26 @@ class Juju(Faulty):
                 link.unlink()
             link.symlink_to(item)
 
-    def add_unit(self) -> str:
-        """Add a unit on a machine of its own, and return its name."""
-        name = '{}/{}'.format(self.controller.app, len(self.controller.units))
+    def add_unit(self, name: Optional[str] = None, keep_files: bool = False, principal: str = '') -> str:
+        """Add a unit on a machine of its own, and return its name.
+
+        Args:
+            name: of a unit that is dead, as Kubernetes uses names again; else the next number.
+            keep_files: whether what that unit's hooks wrote in the charm's directory is there again.
+            principal: the unit beside which a subordinate's unit runs; else principal/N.
+
+        Raises:
+            ValueError: the name is of a unit that is not dead, or of none.
+        """
+        numbers = [int(known.split('/')[1]) for known in self.controller.units]
+        if name is None:
+            name = '{}/{}'.format(self.controller.app, 1 + max(numbers, default=-1))
+        else:
+            self._clear_away(name, keep_files)
         self._lay(self.charm, name)
-        self.controller.units[name] = Unit(name)
+        self.controller.units[name] = Unit(name, principal=principal)
         agent = self.agents[name] = Agent(name, self.controller)
+        agent.other_relations = self._other_peers(self.charm)
         agent.remote.config = self.controller.config_version()
         agent.remote.leader_settings = 1  # R18: the first delivery counts
         self._deliver_relation(name)
@@ -170,6 +187,26 @@ class Juju(Faulty):
         self._tell(name, 'added')
         self._fill_vacancy()
         return name
+
+    def _other_peers(self, charm: Path) -> Tuple[str, ...]:
+        """Return the charm's peer relations but the one whose hooks run."""
+        names = _read(charm / 'metadata.yaml').get('peers') or {}
+        return tuple(sorted(set(names) - {self.controller.relation}))
+
+    def _clear_away(self, name: str, keep_files: bool) -> None:
+        """Make room for a unit of a dead unit's name; what the dead one had said is gone."""
+        former = self.controller.units.get(name)
+        if former is None or former.life != 'dead':
+            raise ValueError('add_unit: expected the name of a dead unit, found {!r}'.format(name))
+        self._kill(name)
+        del self.controller.units[name], self.agents[name]
+        bags = self.controller.other_bags
+        self.controller.other_bags = {key: bag for key, bag in bags.items() if key[1] != name}
+        self._lost.discard(name)
+        self._cut_until.pop(name, None)
+        self._broken_off.pop(name, None)
+        if not keep_files:
+            shutil.rmtree(str(self._charm_dir(name)))
 
     def configure(self, **config: Any) -> None:
         """Change the charm's configuration: config-changed on every unit, if its hash differs."""
@@ -184,8 +221,8 @@ class Juju(Faulty):
         self.agents[unit].remote.actions.append(Action(action, given))
         self._wake(unit)
 
-    def run_exec(self, unit: str, script: str) -> None:
-        """Do `juju exec`: run a file of the charm, or a Python script, in a context of its own (R27).
+    def run_exec(self, unit: str, script: str, as_action: bool = False) -> None:
+        """Do juju-exec: run a file of the charm, or a Python script, in a context of its own (R27).
 
         It runs between hooks, also before a failed hook runs again. What it
         wrote is committed whatever its exit code; it never puts the unit in error.
@@ -193,19 +230,34 @@ class Juju(Faulty):
         Args:
             unit: where it runs.
             script: 'hooks/NAME' or 'actions/NAME', from the charm's directory on; or the text of a script.
+            as_action: whether an operator's client asks, which makes an action of it; else the machine does.
         """
         if not script.startswith(('hooks/', 'actions/')) or '\n' in script:
             self._scripts += 1
             place = self.home / 'exec-{}'.format(self._scripts)
             place.write_text(script)
             script = str(place)
-        self.agents[unit].remote.asides.append(Operation('', script=script))
+        self.agents[unit].remote.asides.append(
+            Operation('', script=script, action='juju-exec' if as_action else '')
+        )
+        self._wake(unit)
+
+    def collect_metrics(self, unit: str, hook: str = 'collect-metrics') -> None:
+        """Run collect-metrics, or meter-status-changed, between hooks: its tools exit 1 but juju-log (R27).
+
+        Raises:
+            ValueError: the model is one of Juju 4, which has no such hooks.
+        """
+        if self.controller.juju == 4:
+            raise ValueError('collect_metrics: Juju 4 has no {}'.format(hook))
+        self.agents[unit].remote.asides.append(Operation(hook, restricted=True))
         self._wake(unit)
 
     def upgrade(self, unit: str, charm: Optional[Path] = None) -> None:
         """Refresh one unit to a charm (its own again by default); files that no charm brought stay."""
         source = self._compiled(charm) if charm else self.charm
         self._lay(source, unit)
+        self.agents[unit].other_relations = self._other_peers(source)
         self.agents[unit].remote.upgrade += 1
         self._wake(unit)
 
@@ -305,6 +357,17 @@ def _peer_relation(charm: Path) -> str:
         form = '{}: this Juju has one peer relation, and metadata.yaml names {}; choose with relation=NAME'
         raise ValueError(form.format(charm, ' and '.join(names)))
     return names[0] if names else ''
+
+
+def _container_endpoint(charm: Path) -> str:
+    """Return the endpoint by which a subordinate is related to its principals."""
+    described = _read(charm / 'metadata.yaml')
+    for name, found in sorted(
+        {**(described.get('provides') or {}), **(described.get('requires') or {})}.items()
+    ):
+        if found.get('scope') == 'container':
+            return str(name)
+    return 'juju-info'
 
 
 def _defaults(charm: Path) -> Dict[str, Any]:

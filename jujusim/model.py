@@ -34,6 +34,7 @@ class Unit:
     status: str = 'waiting'
     status_message: str = ''
     connected: bool = True  # the agent runs and reaches the controller
+    principal: str = ''  # of a subordinate: the unit beside which it runs
 
 
 class Controller:
@@ -44,8 +45,10 @@ class Controller:
             raise ValueError('juju: expected 3 or 4, found {!r}'.format(juju))
         self.app, self.juju, self._notify, self.relation = app, juju, notify, relation
         self.relation_number = 0
+        self._other_numbers: Dict[str, int] = {}
+        self.other_bags: Dict[Tuple[str, str], Dict[str, str]] = {}  # of other peer relations, by owner
         self.seed, self._contexts = seed, 0
-        self.subordinate = False
+        self.subordinate, self.container_endpoint = False, 'juju-info'
         self.units: Dict[str, Unit] = {}
         self.app_settings: Dict[str, str] = {}
         self.app_writes = 0
@@ -72,13 +75,29 @@ class Controller:
 
     def renew_relation(self, keep_databags: bool) -> None:
         """Let the peer relation go and come again with another id; units enter it anew (R19)."""
-        self.relation_number += 1
+        self.relation_number = self._next_number()
         for unit in self.units.values():
             unit.entered_scope = False
             if not keep_databags:
                 unit.settings = {}
         if not keep_databags:
             self.app_settings, self.app_writes = {}, 0
+
+    def _next_number(self) -> int:
+        return 1 + max([self.relation_number, *self._other_numbers.values()])
+
+    def other_relation_id(self, name: str) -> str:
+        """Return the id of another peer relation of the charm."""
+        if name not in self._other_numbers:
+            self._other_numbers[name] = self._next_number()
+        return '{}:{}'.format(name, self._other_numbers[name])
+
+    def other_bag(self, relation: str, owner: str) -> Optional[Dict[str, str]]:
+        """Return a copy of an owner's databag in another peer relation, None where there is none."""
+        if owner != self.app and (owner not in self.units or not self.units[owner].entered_scope):
+            return None
+        first = {} if owner == self.app else {'ingress-address': address_of(owner)}
+        return dict(self.other_bags.get((relation, owner), first))
 
     def move_to_4(self) -> None:
         """Become a model of Juju 4: databags stay, leader settings are gone."""
@@ -113,9 +132,22 @@ class Controller:
         bag = self.units[unit]
         return bag.entered_scope and not bag.departing
 
-    def commit(self, unit: str, settings: Optional[Dict[str, str]], app: Optional[Dict[str, str]]) -> None:
-        """Commit what a hook wrote, all or nothing; `app` is accepted from the leader only (R8, R10)."""
-        if app is not None and self.leader != unit:
+    def commit(
+        self,
+        unit: str,
+        settings: Optional[Dict[str, str]],
+        app: Optional[Dict[str, str]],
+        checked: bool = False,
+    ) -> None:
+        """Commit what a hook wrote, all or nothing; `app` is accepted from the leader only (R8, R10).
+
+        Args:
+            unit: whose hook.
+            settings: its databag, None where it has not changed.
+            app: the application's databag likewise.
+            checked: the unit led when it asked, and is not asked again.
+        """
+        if app is not None and self.leader != unit and not checked:
             raise NotLeader('{} is not leader of {}'.format(unit, self.app))
         bag = self.units[unit]
         if settings is not None and settings != bag.settings:  # R25: no-op writes fire nothing
@@ -176,6 +208,15 @@ class Controller:
         """Return the units that goal-state lists: alive and dying ones (R23)."""
         return {name: unit for name, unit in self.units.items() if unit.life != 'dead'}
 
+    def principals(self) -> Dict[str, Unit]:
+        """Return the principals of a subordinate's units, each with its unit: until that is dead (R23)."""
+        found = self.goal_units() if self.subordinate else {}
+        return {unit.principal or _principal_of(name): unit for name, unit in found.items()}
+
+    def principal_of(self, unit: str) -> str:
+        """Return the unit beside which a subordinate's unit runs, '' where there is none."""
+        return (self.units[unit].principal or _principal_of(unit)) if self.subordinate else ''
+
     def set_leader(self, unit: Optional[str]) -> None:
         """Give leadership to a unit, or to none, and notify the two units concerned."""
         before, self.leader = self.leader, unit
@@ -187,6 +228,10 @@ class Controller:
 def address_of(unit: str) -> str:
     """Return the one address of a unit's machine."""
     return '10.0.0.{}'.format(unit.split('/')[1])
+
+
+def _principal_of(unit: str) -> str:
+    return 'principal/' + unit.split('/')[1]
 
 
 def _digits(*about: object) -> str:

@@ -202,11 +202,17 @@ class Child:
     """A hook as a greenlet, with the methods of `process.Child`."""
 
     def __init__(
-        self, script: str, env: Dict[str, str], now: float, log_path: str, counted: Tuple[str, ...] = ()
+        self,
+        script: str,
+        env: Dict[str, str],
+        now: float,
+        log_path: str,
+        counted: Tuple[str, ...] = (),
+        arguments: Tuple[str, ...] = (),
     ) -> None:
         _prepare(env['CHARM_DIR'])
         self.script, self.env, self.now, self._log_path = script, env, now, log_path
-        self._counted = counted
+        self._counted, self._argv = counted, [script, *arguments]
         self.lib = os.path.realpath(os.path.join(env['CHARM_DIR'], 'lib'))
         self.connections: List[Any] = []
         self._logged: List[List[str]] = []
@@ -272,7 +278,7 @@ class Child:
         else:
             begins = False
         sys.stdout = sys.stderr = self._output
-        sys.path, sys.argv = self._path, [self.script]
+        sys.path, sys.argv = self._path, self._argv
         World.ask, World.logged, World.counted = _ask, self._logged, self._counted
         if begins:
             World.now = self.now

@@ -42,6 +42,8 @@ def answer(context: Context, argv: List[str]) -> Optional[Answer]:
     name, arguments = argv[0], list(argv[1:])
     if not exists(context, name):
         return None
+    if context.operation.restricted:
+        return RESTRICTED
     if not context.connected:
         return SHUT_DOWN if name != 'is-leader' else _dump(False)
     try:
@@ -61,6 +63,9 @@ PIPE_BROKEN = Answer(-13)
 
 
 SHUT_DOWN = Answer(1, '', 'ERROR connection is shut down\n')
+
+
+RESTRICTED = Answer(1, '', 'ERROR not implemented for restricted context\n')
 
 
 def exists(context: Context, name: str) -> bool:
@@ -123,22 +128,26 @@ def _pairs(words: List[str]) -> Dict[str, Optional[str]]:
     return pairs
 
 
-def _relation(context: Context, flags: Dict[str, str]) -> None:
+def _relation(context: Context, flags: Dict[str, str]) -> str:
+    """Return the name of the peer relation that is meant, '' for the one whose hooks run."""
     given = flags.get('-r')
     if given is None:
         if not context.operation.with_relation:
             raise Misuse('no relation id specified')
-        return
-    if not context.knows_relation or given.split(':')[-1] != context.relation_id.split(':')[-1]:
-        raise Misuse('invalid value "{}" for option -r: relation not found'.format(given))
+        return ''
+    known = {context.relation_id: '', **context.other_relations} if context.knows_relation else {}
+    for relation, name in known.items():
+        if relation.split(':')[-1] == given.split(':')[-1]:
+            return name
+    raise Misuse('invalid value "{}" for option -r: relation not found'.format(given))
 
 
 def _relation_ids(context: Context, arguments: List[str]) -> str:
     _, rest = _reading('relation-ids', arguments, 1)
     if not rest:
         raise Unanswered('relation-ids without a name')
-    known = context.knows_relation and rest == [context.controller.relation]
-    return _json([context.relation_id] if known else [])
+    known = [context.relation_id, *context.other_relations] if context.knows_relation else []
+    return _json([relation for relation in known if relation.rpartition(':')[0] == rest[0]])
 
 
 def _relation_list(context: Context, arguments: List[str]) -> str:
@@ -149,23 +158,23 @@ def _relation_list(context: Context, arguments: List[str]) -> str:
 
 def _relation_get(context: Context, arguments: List[str]) -> str:
     flags, rest = _reading('relation-get', arguments, 2, app=False)
-    _relation(context, flags)
+    other = _relation(context, flags)
     key, target = (*rest, None, None)[:2]
     app = context.controller.app
     if '--app' in flags:
         if target != app:
             raise Unanswered('relation-get --app of {}'.format(target))
-        settings = context.app_settings()
+        found = context.other_bag(other, app) if other else context.app_settings()
     else:
         unit = target or context.operation.remote_unit
         if not unit:
             raise Misuse('no unit or application specified')
         if unit == app:
             raise Misuse('expected unit name, got application name "{}"'.format(unit))
-        found = context.settings_of(unit)
+        found = context.other_bag(other, unit) if other else context.settings_of(unit)
         if found is None:  # R22
             raise Refused(_no_settings(context, unit))
-        settings = found
+    settings = found or {}
     return _json(settings if key in (None, '-') else settings.get(str(key)))
 
 
@@ -180,16 +189,22 @@ def _relation_set(context: Context, arguments: List[str]) -> str:
     if arguments == ['--help']:
         return 'Usage: relation-set [options] key=value [key=value ...]\n--file (= "")\n'
     flags, rest = _options('relation-set', arguments, {'-r': True, '--app': False, '--file': True})
-    _relation(context, flags)
+    other = _relation(context, flags)
     changes: Dict[str, Optional[str]] = {}
     if '--file' in flags:
         with open(flags['--file']) as given:
             found = yaml.safe_load(given) or {}
         changes.update({str(key): None if value is None else str(value) for key, value in found.items()})
     changes.update(_pairs(rest))
-    if '--app' in flags:
-        if not context.is_leader():
-            raise Refused('cannot write relation settings')
+    if '--app' in flags and not context.is_leader():
+        raise Refused('cannot write relation settings')
+    if other:
+        owner = context.controller.app if '--app' in flags else context.agent.name
+        context.other_written.add(owner)
+        written = context.other_bag(other, owner)
+        assert written is not None  # this unit has entered it
+        settings = written
+    elif '--app' in flags:
         settings, context.app_written = context.app_settings(), True
     else:
         settings = context.own_settings()
@@ -243,13 +258,23 @@ def leader_set_lands(context: Context, pairs: List[str], checked: bool) -> Answe
 
 def _goal_state(context: Context, arguments: List[str]) -> str:
     _reading('goal-state', arguments)
-    if context.controller.subordinate:
-        return _json({'units': {}, 'relations': {}})
+    controller = context.controller
+    if controller.subordinate:
+        found: Dict[str, Any] = {
+            name: _goal('dying' if unit.life == 'dying' else 'active')
+            for name, unit in controller.principals().items()
+        }
+        found.update({name.split('/')[0]: _goal('joined') for name in found})
+        return _json({'units': {}, 'relations': {controller.container_endpoint: found} if found else {}})
     units = {
-        name: {'status': 'dying' if unit.life == 'dying' else unit.status, 'since': '2026-01-01 00:00:00Z'}
-        for name, unit in context.controller.goal_units().items()
+        name: _goal('dying' if unit.life == 'dying' else unit.status)
+        for name, unit in controller.goal_units().items()
     }
     return _json({'units': units, 'relations': {}})
+
+
+def _goal(status: str) -> Dict[str, str]:
+    return {'status': status, 'since': '2026-01-01 00:00:00Z'}
 
 
 def juju_log(arguments: List[str]) -> Tuple[str, str]:

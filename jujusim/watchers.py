@@ -156,9 +156,13 @@ class Watched(Timeline):
     def _schedule_update_status(self, name: str) -> None:
         spread = self.random.uniform(1 - UPDATE_STATUS_SPREAD, 1 + UPDATE_STATUS_SPREAD)
 
+        agent = self.agents[name]
+
         def due() -> None:
+            if self.agents[name] is not agent:
+                return  # another unit has its name by now
             if self.controller.units[name].life != 'dead' and name not in self._lost:
-                self.agents[name].update_status_due = True
+                agent.update_status_due = True
                 self._next(name)
                 self._schedule_update_status(name)
 

@@ -108,6 +108,21 @@ def test_juju_exec_runs_before_a_killed_hook_runs_again_and_an_action_after_it(d
 
 
 @both
+def test_juju_exec_of_an_operators_client_runs_in_the_context_of_an_action(deployed, juju):
+    names = ('JUJU_HOOK_NAME', 'JUJU_DISPATCH_PATH', 'JUJU_ACTION_NAME', 'JUJU_CONTEXT_ID')
+    script = 'note("env", *[os.environ.get(name) for name in {}])\nsay("a")\nsys.exit(3)'.format(names)
+    made = deployed(juju, {'update-status': script}, units=1)
+
+    made.run_exec('app/0', 'hooks/update-status', as_action=True)
+    made.run()
+
+    ((*env, context),) = noted(made, 'app/0', 'env')
+    assert env == ['', None, 'juju-exec']
+    assert context.startswith('app/0-juju-exec-')
+    assert published(made, 'app/0') == 'a'
+
+
+@both
 def test_a_file_that_juju_exec_does_not_find_changes_nothing(deployed, juju):
     made = deployed(juju, units=1)
 

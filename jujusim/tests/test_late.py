@@ -1,8 +1,8 @@
-"""A leader-set that passes its check and lands later: R9's gap of Juju 3.0 to 3.6."""
+"""A write as a leader that passes its check and lands later: the gaps of Juju 3.0 to 3.6 and of 4.0."""
 
 import pytest
 
-from jujusim.tests.scripts import act, hooks, noted, only_3, run_until
+from jujusim.tests.scripts import act, hooks, noted, only_3, only_4, published, run_until, times
 
 
 def writes_late(made, **how):
@@ -68,6 +68,49 @@ def test_a_unit_that_does_not_lead_is_refused_at_once_though_its_write_would_be_
     assert (code, made.controller.leader_settings) == (1, {})
 
 
-def test_no_write_is_late_where_there_is_no_leader_set(deployed):
-    with pytest.raises(ValueError, match='Juju 4 has no leader-set'):
-        deployed(4).delay_next_write('app/0', 10)
+@only_4
+def test_a_batch_that_passed_its_check_lands_after_another_unit_leads(deployed, juju):
+    made = deployed(juju, {'upgrade-charm': 'say("own");say("led", "--app")'})
+
+    made.delay_next_write('app/0', 10)
+    made.upgrade('app/0')
+    run_until(made, 'app/0', 'writes late')
+    made.elect('app/1')
+    made.run(seconds=9)
+    before = dict(made.controller.app_settings)
+    made.run()
+
+    assert (before, made.controller.app_settings) == ({}, {'word': 'led'})
+    assert published(made, 'app/0') == 'own'
+    assert times(made, 'app/0', 'fails') == []
+
+
+@only_4
+@pytest.mark.parametrize('dies', ['kill_hook', 'die_agent'])
+def test_a_late_batch_lands_though_its_hook_runs_again(deployed, juju, dies):
+    script = 'os.path.exists("ran") or (open("ran", "w"), say("led", "--app"))'
+    made = deployed(juju, {'upgrade-charm': script}, units=1)
+
+    made.delay_next_write('app/0', 10)
+    made.upgrade('app/0')
+    run_until(made, 'app/0', 'writes late')
+    getattr(made, dies)('app/0')
+    made.run(seconds=5)
+    before = dict(made.controller.app_settings)
+    made.run()
+
+    assert (before, made.controller.app_settings) == ({}, {'word': 'led'})
+    assert hooks(made, 'app/0').count('upgrade-charm') == 2
+
+
+@only_4
+def test_a_write_that_would_be_late_is_of_the_next_hook_that_writes_as_a_leader(deployed, juju):
+    made = deployed(juju)
+
+    made.delay_next_write('app/0', 10)
+    act(made, 'app/0', 'say-a')
+    early = times(made, 'app/0', 'writes late')
+    act(made, 'app/0', 'app-a')
+
+    assert early == []
+    assert len(times(made, 'app/0', 'writes late')) == 1

@@ -21,7 +21,7 @@ from functools import partial, wraps
 from typing import Any, Callable, ClassVar, Dict, List, Optional, Set, Tuple
 
 from charmhelpers.core import hookenv
-from charms.layer.coordinator import juju, wire
+from charms.layer.coordinator import environment, juju, wire
 from charms.layer.coordinator.compat import deciding
 from charms.layer.coordinator.compat.predecessor import OldJuju
 from charms.layer.coordinator.context import Phase
@@ -71,7 +71,7 @@ class Coordinator:
         Returns:
             The session, after it has looked at what is true now.
         """
-        session = deciding.LeaderSession(port, Snapshot(juju.context(port.peers)), policy, log)
+        session = deciding.LeaderSession(port, Snapshot(environment.context(port.peers)), policy, log)
         self._session = session  # before it looks: `msg` may ask it something
         session.look()
         return session
@@ -123,7 +123,7 @@ class Coordinator:
     def _opened(self) -> deciding.LeaderSession:
         if self._session:
             return self._session
-        self.relname = self.relname or juju.first_peers()
+        self.relname = self.relname or environment.first_peers()
         name = juju.KEY + '-' + type(self).__name__ if self.key == juju.KEY else self.key
         if OPENED.setdefault(name, self) is not self:
             sentence = 'relation_key: {} and {} have the same key {!r}; give each its own, this hook fails'
@@ -171,7 +171,7 @@ class Coordinator:
 
     def request_timestamp(self, lock: str) -> Optional[datetime]:
         """Return when this unit asked, in UTC without a time zone; None if it has not."""
-        return juju.time_of(dict(self._opened().claim(lock).locks).get(lock, ''))
+        return environment.time_of(dict(self._opened().claim(lock).locks).get(lock, ''))
 
     @property
     def grants(self) -> Optional[deciding.Locks]:
@@ -257,7 +257,7 @@ class Coordinator:
             lock: the lock.
             timestamp: when the unit had asked for the lock, in UTC without a time zone.
         """
-        self.msg('Leader released {} from {}, held {}'.format(lock, unit, juju.utc() - timestamp))
+        self.msg('Leader released {} from {}, held {}'.format(lock, unit, environment.utc() - timestamp))
 
     def _decide(self, question: deciding.Question) -> bool:
         """Ask `grant_LOCK`, or else `default_grant`. An exception is logged and counts as a refusal."""
@@ -280,7 +280,7 @@ class Coordinator:
         for ticket in session.finished + session.dropped if session.policy.reports_releases else ():
             if ticket not in session.reported:
                 session.reported += (ticket,)
-                requested_at = juju.time_of(ticket.requested_at) or juju.utc()
+                requested_at = environment.time_of(ticket.requested_at) or environment.utc()
                 report = partial(self.released, ticket.unit, ticket.queue, requested_at)
                 what = 'released({!r}, {!r}, …)'.format(ticket.unit, ticket.queue)
                 self._tried(report, what, 'the lock is released all the same')
