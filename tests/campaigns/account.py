@@ -14,14 +14,15 @@ from tests.campaigns.plans import OPTIONS, OURS
 
 WORK = 'systemctl restart'
 MARK = 'campaign.hook'
-"""Where the charm's first handler notes its hook, in the charm's own key-value store."""
+"""Where the charm's first handler notes its hook, in the charm's own key-value store: CONTEXT#RUN."""
 
 Pair = Tuple[str, str]
 """A unit and a lock."""
 
 CAUSES = (
     'made to fail',
-    'flush refused',  # Juju 4 refuses a hook that wrote the ledger where leadership has moved (R10)
+    'flush refused',  # for example a hook that wrote the ledger where leadership has moved (R10)
+    'left by hand',
     "CalledProcessError: Command '['systemctl'",
     'its agent died',
     'not the leader',
@@ -30,17 +31,24 @@ CAUSES = (
 
 
 class Doing:
-    """What one hook, action or script has done so far."""
+    """What one run of a hook, an action or a script has done so far."""
 
-    def __init__(self, context: str, aside: bool) -> None:
-        self.context, self.aside = context, aside
+    def __init__(self, execution: Any, before: str = '') -> None:
+        self.execution, self.before = execution, before
+        self.context = execution.context.id if execution else ''
+        self.aside = bool(execution and execution.operation.aside)
         self.worked: Set[str] = set()
         self.granted: Set[str] = set()
         self.kept: Set[str] = set()
         self.released: Set[str] = set()
 
+    @property
+    def lands(self) -> bool:
+        """Whether its writes have passed Juju's check, and land whatever becomes of the hook."""
+        return bool(self.execution and self.execution.context.checked)
 
-NOTHING = Doing('', False)
+
+NOTHING = Doing(None)
 
 
 class Owed(NamedTuple):
@@ -86,12 +94,23 @@ class Account:
         self.broken_tools: Dict[str, Set[str]] = {}
         self.foreign: Callable[[str], bool] = lambda unit: kind.lock != OURS
         self.most_units = kind.units
+        self._programs: Dict[str, List[Any]] = {}  # by unit, the hooks that wait for one, in order
+        self._runs: Any = None  # the hook whose program begins now
+        run_program = model._run_program
+
+        def run(execution: Any, argv: List[str]) -> None:
+            self._runs = execution
+            run_program(execution, argv)
+
+        model._run_program = run  # type: ignore[method-assign]
         model.observers.append(self._see)
         model.readers.append(self._read)
         self._seers = {
             'begins': self._begins,
             'works': self._works,
             'worked': self._worked,
+            'failed at': lambda event: self._program_over(event.unit),
+            'ran by hand': self._ran_by_hand,
             'ends': self._ends,
             'restarts': self._ends,
             'ran': self._ran,
@@ -149,29 +168,43 @@ class Account:
 
     def _added(self, event: Event) -> None:
         self.most_units = max(self.most_units, len(self.model.units))
-        self.leavers.discard(event.unit)
+        self.leavers.discard(event.unit)  # a name that is used again is a new unit
+        self.owed = {pair: owed for pair, owed in self.owed.items() if pair[0] != event.unit}
+        for known in (self.kept, self.over, self.unsaid):
+            known.difference_update([pair for pair in known if pair[0] == event.unit])
 
     def _begins(self, event: Event) -> None:
-        execution = self.model.running[event.unit]
-        self.doing[event.unit] = Doing(execution.context.id, execution.operation.aside)
+        self.doing[event.unit] = Doing(self.model.running[event.unit])
 
     def _now(self, unit: str) -> Doing:
         return self.doing.get(unit, NOTHING)
 
     def _works(self, event: Event) -> None:
-        lock = event.text[len(WORK) + 1 :]
-        if self._now(event.unit).aside:
-            self.broken(
-                '{} works under {} in {}'.format(event.unit, lock, self.model.running[event.unit].title)
-            )
-        self._takes(event.unit, lock, 'at work')
+        unit, lock = event.unit, event.text[len(WORK) + 1 :]
+        self._programs.setdefault(unit, []).append(self._runs)
+        if self._runs is not self.model.running.get(unit):
+            return  # a program that outlives its hook outlives the turn: docs/limits.md
+        if self._now(unit).aside:
+            self.broken('{} works under {} in {}'.format(unit, lock, self.model.running[unit].title))
+        self._takes(unit, lock, 'at work')
+
+    def _program_over(self, unit: str) -> Any:
+        """Return the hook whose program is over: all take equally long, so the first that has one."""
+        waiting = [each for each in self._programs.get(unit, []) if not each.killed or each.child_lives]
+        self._programs[unit] = waiting[1:]
+        return waiting[0] if waiting else None
 
     def _worked(self, event: Event) -> None:
         unit, lock = event.unit, event.text[len(WORK) + 1 :]
+        hook = self._program_over(unit)
+        doing = self.doing.get(unit) or self.beside.get(unit)
+        if doing is None or doing.execution is not hook:
+            doing = self.beside.get(unit)
+        if doing is None or doing.execution is not hook:
+            return
         if not self.owed.get((unit, lock), Owed()).turn and (unit, lock) not in self.kept:
             self.broken('{} works under {}, which it has not asked for'.format(unit, lock))
-        if unit in self.doing:
-            self.doing[unit].worked.add(lock)
+        doing.worked.add(lock)
 
     def _takes(self, unit: str, lock: str, how: str) -> None:
         for name in [lock, ''] if self.one_queue else [lock]:
@@ -192,13 +225,16 @@ class Account:
                 group.discard(unit)
 
     def _ends(self, event: Event) -> None:
-        unit, doing = event.unit, self.doing.pop(event.unit, NOTHING)
-        self._decides(unit, doing)
+        self._succeeds(event.unit, self.doing.pop(event.unit, NOTHING))
+        if event.what == 'ends':
+            self.excused.discard(event.unit)
+
+    def _succeeds(self, unit: str, doing: Doing) -> None:
+        if doing.context and doing.execution.left_with is None:  # else each run has decided by itself
+            self._decides(unit, doing)
         self._frees(unit, {lock for holder, lock in self.kept if holder == unit})
         self.over = {pair for pair in self.over if pair[0] != unit}
         self.unsaid = {pair for pair in self.unsaid if pair[0] != unit}
-        if event.what == 'ends':
-            self.excused.discard(unit)
         if self.kind.lock == OURS:
             left = [flag for flag in self.model.flags_of(unit) if flag.startswith('coordinator.granted.')]
             if left:
@@ -229,25 +265,37 @@ class Account:
             self._comes_to_nothing(event.unit, doing)
         self._must_be_made_to(event.unit, event.text)
 
+    def _ran_by_hand(self, event: Event) -> None:
+        """One run of a debug-hooks session is over: what it decided is so if its flags were saved."""
+        doing = self.doing.get(event.unit, NOTHING)
+        self._comes_to_nothing(event.unit, doing)
+        self.doing[event.unit] = Doing(doing.execution, self._saved(event.unit))
+
     def _dies(self, event: Event) -> None:
-        self._comes_to_nothing(event.unit, self.doing.pop(event.unit, NOTHING))
+        self._is_cut_short(event.unit, self.doing.pop(event.unit, NOTHING))
+
+    def _is_cut_short(self, unit: str, doing: Doing) -> None:
+        if doing.lands:
+            self._succeeds(unit, doing)
+        elif not doing.aside:
+            self._comes_to_nothing(unit, doing)
 
     def _loses_agent(self, event: Event) -> None:
         if event.unit in self.doing:
             self.beside[event.unit] = self.doing.pop(event.unit)
 
     def _ends_beside(self, event: Event) -> None:
-        doing = self.beside.pop(event.unit, NOTHING)
-        if not doing.aside:
-            self._comes_to_nothing(event.unit, doing)
+        self._is_cut_short(event.unit, self.beside.pop(event.unit, NOTHING))
 
     def _comes_to_nothing(self, unit: str, doing: Doing) -> None:
         """A hook has failed: what it decided is so if its flags were saved, and else it is not."""
         if self.foreign(unit):
             for lock in doing.worked:
                 self.owed[unit, lock] = Owed('maybe', self.owed.get((unit, lock), Owed()).more)
-        elif doing.context and self._saved(unit) == doing.context:
-            self._decides(unit, doing)
+        elif doing.context:
+            saved = self._saved(unit)
+            if saved != doing.before and saved.startswith(doing.context + '#'):
+                self._decides(unit, doing)
 
     def _saved(self, unit: str) -> str:
         path = self.model._charm_dir(unit) / '.unit-state.db'
@@ -289,6 +337,8 @@ class Account:
                 self.doing[unit].kept.add(rest)
         elif mark == 'flags':
             self._reads_flags(unit, rest)
+        elif mark == 'measured' and rest != 'False':
+            self.broken('{} is granted restart in collect-metrics'.format(unit))
 
     def _asks(self, unit: str, lock: str, way: str, held: bool, sure: str) -> None:
         doing, pair = self._now(unit), (unit, lock)

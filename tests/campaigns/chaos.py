@@ -57,6 +57,7 @@ class Kind(NamedTuple):
     options: str
     refreshed: str
     retry: bool
+    subordinate: bool
     calm_start: bool
     rolls: int
     faults: int
@@ -67,12 +68,13 @@ class Kind(NamedTuple):
     def __str__(self) -> str:
         return (
             'seed {0.seed}: {0.lock}, Juju {0.juju}, {0.units} units, charm {0.plan!r}, {0.options}, '
-            '{0.rolls} rolls of {0.work_s:.0f} s, {0.faults} faults{1}{2}{3}'
+            '{0.rolls} rolls of {0.work_s:.0f} s, {0.faults} faults{1}{2}{3}{4}'
         ).format(
             self,
             ' after deployment' if self.calm_start else ' from the start',
             ', slow' if self.slow else '',
             '' if self.retry else ', no retry',
+            ', subordinate' if self.subordinate else '',
         )
 
 
@@ -89,6 +91,7 @@ def kind_of(seed: int, lock: str = OURS, only: Tuple[str, ...] = ()) -> Kind:
         options=options,
         refreshed=dice.choice([name for name in OPTIONS if name != options]),
         retry=dice.random() < 0.85,
+        subordinate=dice.random() < 0.1,
         calm_start=dice.random() < 0.5,
         rolls=dice.choice([1, 2, 3]),
         faults=dice.randint(1, 8),
@@ -98,7 +101,7 @@ def kind_of(seed: int, lock: str = OURS, only: Tuple[str, ...] = ()) -> Kind:
     )
     if lock == OURS:
         return kind
-    return kind._replace(plan='plain', juju=3, options='per-lock', retry=True)
+    return kind._replace(plan='plain', juju=3, options='per-lock', retry=True, subordinate=False)
 
 
 class Verdict(NamedTuple):
@@ -120,11 +123,11 @@ def live(kind: Kind, quick: bool = True) -> Verdict:
     """Live through one history; return what came of it."""
     luck = random.Random('times {}'.format(kind.seed))
     delay_s = (0.5, 20.0) if kind.slow else None
-    charm = charm_of(kind.lock, kind.plan, kind.options)
+    charm = charm_of(kind.lock, kind.plan, kind.options, kind.subordinate)
     with Juju(
         charm, units=kind.units, juju=kind.juju, seed=kind.seed, config={'go': 0}, machine=machine(kind),
         delay_s=delay_s, update_status_s=NEVER_S, quick=quick, counted=COUNTED,
-        retry_automatically=kind.retry,
+        retry_automatically=kind.retry, subordinate=kind.subordinate,
     ) as model:  # fmt: skip
         account = Account(model, kind)
         bad = BadLuck(model, kind, account)

@@ -51,7 +51,12 @@ STROKES = {
     'agent': Stroke(3),
     'kill-child': Stroke(2),
     'return': Stroke(3),
-    'late': Stroke(2, juju=3),
+    'late': Stroke(2),
+    'debug': Stroke(3),
+    'collect': Stroke(1, juju=3),
+    'reuse': Stroke(2),
+    'relation-id': Stroke(1),
+    'migrate': Stroke(3, juju=3),
     'refresh': Stroke(2),
     'poison': Stroke(2),
     'databag': Stroke(2),
@@ -179,6 +184,7 @@ class BadLuck:
         for unit in sorted(self.spoilt & set(model.units)):
             model.upgrade(unit)  # a unit whose databag was spoilt tells its claims again when it is upgraded
         for unit in list(model.units):
+            self._new_agent(unit)
             self.renew(unit)
             model.resolve(unit)
 
@@ -261,6 +267,17 @@ class BadLuck:
         self.model.repeat_commit(unit)
         return 'a commit repeated'
 
+    def do_debug(self, unit: str) -> str:
+        unit, times, code = self._failed_or(unit), self.dice.choice([2, 2, 3]), self.dice.choice([0, 1, 1])
+        self.model.debug_hooks(unit, times=times, exit_code=code)
+        return 'the next hook of {} is run {} times by hand, and left with {}'.format(unit, times, code)
+
+    def do_collect(self, unit: str) -> Optional[str]:
+        if self.model.controller.juju == 4:
+            return None
+        self.model.collect_metrics(unit)
+        return 'collect-metrics of ' + unit
+
     def do_resolve(self, unit: str) -> Optional[str]:
         failed = [name for name in self.model.units if self.model.agents[name].local.in_error]
         if not failed:
@@ -301,6 +318,27 @@ class BadLuck:
         self.model.at(self.model.now + 30, lambda: self.model.lose_unit(unit, force=True))
         return 'a unit lost'
 
+    def do_reuse(self, unit: str) -> Optional[str]:
+        """Let a unit go, in good order or with its machine, and come again under its name."""
+        if not self._can_spare(unit):
+            return None
+        keep_files, by_force = self.dice.random() < 0.5, self.dice.random() < 0.5
+        self.waits.add('a unit that is removed frees its lock at an update-status')
+        if by_force:
+            self.model.lose_unit(unit, force=True)
+        else:
+            self.model.remove_unit(unit)
+        self._comes_again(unit, keep_files, patience=60)
+        return '{} goes and comes again{}'.format(unit, ' with its files' if keep_files else '')
+
+    def _comes_again(self, unit: str, keep_files: bool, patience: int) -> None:
+        if self.model.controller.units[unit].life == 'dead':
+            self.model.add_unit(unit, keep_files=keep_files)
+            self.old_charm.discard(unit)
+        elif patience:
+            later = self.model.now + 5
+            self.model.at(later, lambda: self._comes_again(unit, keep_files, patience - 1))
+
     def do_upgrade(self, unit: str) -> str:
         self.model.upgrade(unit)
         self.old_charm.discard(unit)
@@ -311,7 +349,9 @@ class BadLuck:
         if self.kind.refreshed in self.account.options:
             return None
         self.account.is_refreshed_to(self.kind.refreshed)
-        self.model.charm = plans.charm_of(self.kind.lock, self.kind.plan, self.kind.refreshed)
+        self.model.charm = plans.charm_of(
+            self.kind.lock, self.kind.plan, self.kind.refreshed, self.kind.subordinate
+        )
         self.old_charm = set(self.model.units)
         for each in self.model.units:
             self.model.at(
@@ -350,10 +390,32 @@ class BadLuck:
     def do_exec(self, unit: str) -> str:
         unit, call = self._failed_or(unit), self._call()
         script = 'hooks/update-status' if call == 'look' else plans.script(call)
-        self.model.run_exec(unit, script)
-        return 'juju exec on {}: {}'.format(unit, call)
+        as_action = self.dice.random() < 0.5
+        self.model.run_exec(unit, script, as_action=as_action)
+        return '{} on {}: {}'.format('juju exec' if as_action else 'juju-exec', unit, call)
 
     # Data
+
+    def do_relation_id(self, unit: str) -> str:
+        keep = self.dice.random() < 0.5
+        self.waits.add('a peer relation that went and came again')
+        self.model.change_relation_id(keep_databags=keep)
+        return 'the peer relation has another id' + ('' if keep else ' and empty databags')
+
+    def do_migrate(self, unit: str) -> Optional[str]:
+        """Move the model to Juju 4; the agents follow at once or one by one."""
+        if self.model.controller.juju == 4:
+            return None
+        self.waits.add('a model that moved to Juju 4')
+        together = self.dice.random() < 0.3
+        self.model.migrate(agents=None if together else [])
+        for each in self.model.units if not together else []:
+            self.model.at(self.model.now + self.dice.uniform(0, 60), lambda each=each: self._new_agent(each))  # type: ignore[misc]
+        return 'the model moves to Juju 4, its agents {}'.format('at once' if together else 'one by one')
+
+    def _new_agent(self, unit: str) -> None:
+        if unit in self.model.units and self.model.agents[unit].juju != self.model.controller.juju:
+            self.model.upgrade_agent(unit)
 
     def do_poison(self, unit: str) -> str:
         self.model.poison(unit, CLAIMS, self.dice.choice(JUNK))
@@ -388,7 +450,7 @@ class BadLuck:
         if leader is None:
             return None
         self.waits.add('a ledger that was marked as lost')
-        if self.kind.juju == 3:
+        if self.model.controller.juju == 3:
             self.model.run_exec(leader, _MARK_3)
         else:
             self.model.run_exec(leader, _MARK_4)
@@ -401,7 +463,7 @@ class BadLuck:
 
     def do_tool(self, unit: str) -> str:
         tools = ['goal-state', 'relation-set', 'relation-get', 'relation-list', 'is-leader']
-        tools += ['leader-set', 'leader-get'] if self.kind.juju == 3 else []
+        tools += ['leader-set', 'leader-get'] if self.model.controller.juju == 3 else []
         tool, times = self.dice.choice(tools), self.dice.choice([1, 1, 2])
         self._fails_tool(unit, tool, times)
         return '{} of {} fails {} times'.format(tool, unit, times)

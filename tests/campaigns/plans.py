@@ -17,6 +17,8 @@ import time
 from pathlib import Path
 from typing import Any, List, Mapping, NamedTuple
 
+import yaml
+
 from tests.deploy import assemble
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,19 +55,28 @@ import os
 from subprocess import check_call
 
 from charmhelpers.core import unitdata
-from charms.reactive import clear_flag, is_flag_set, set_flag, when, when_not
+from charms.reactive import clear_flag, hook, is_flag_set, set_flag, when, when_not
 """
     + SAYING
     + """
 
 @when_not('never')
 def look():
-    unitdata.kv().set('campaign.hook', os.environ['JUJU_CONTEXT_ID'])
+    context, _, run = unitdata.kv().get('campaign.hook', '').partition('#')
+    here = os.environ['JUJU_CONTEXT_ID']
+    unitdata.kv().set('campaign.hook', '{}#{}'.format(here, int(run) + 1 if context == here else 1))
     for lock in ('restart', 'reindex'):
         flags = [is_flag_set('coordinator.{}.{}'.format(family, lock)) for family in ('requested', 'granted')]
         truth = [coordinator.is_requested(lock), coordinator.is_granted(lock)]
         if any(flags + truth):
             hookenv.log('flags: {} {} {}'.format(lock, flags, truth))
+
+
+@hook('collect-metrics')
+def measure():
+    held = coordinator.is_granted('restart')
+    coordinator.explain('restart')
+    hookenv.log('measured: {}'.format(held))
 
 
 def work(lock):
@@ -259,13 +270,18 @@ OPTIONS = {
 
 
 @functools.lru_cache(maxsize=None)
-def charm_of(lock: str, plan: str, options: str) -> Path:
+def charm_of(lock: str, plan: str, options: str, subordinate: bool = False) -> Path:
     """Return the charm of one kind; each process makes it once."""
     given = dict(OPTIONS[options].given) if lock == OURS else None
     charm = assemble(ROOT / 'tests' / 'charms' / CHARMS[lock], _scratch() / str(time.monotonic_ns()), given)
     if lock == OURS:
         (charm / 'reactive' / 'plan.py').write_text(HEAD + PLANS[plan])
         (charm / 'lib' / 'mine.py').write_text(OWN_CLASSES)
+        if subordinate:
+            described = yaml.safe_load((charm / 'metadata.yaml').read_text())
+            described['requires'] = {'beside': {'interface': 'juju-info', 'scope': 'container'}}
+            (charm / 'metadata.yaml').write_text(yaml.safe_dump({**described, 'subordinate': True}))
+        shutil.copy(str(charm / 'hooks' / 'update-status'), str(charm / 'hooks' / 'collect-metrics'))
         (charm / 'actions').mkdir(exist_ok=True)
         shutil.copy(str(charm / 'hooks' / 'update-status'), str(charm / 'actions' / 'look'))
         for call in CALLS:

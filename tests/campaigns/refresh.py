@@ -134,7 +134,8 @@ def live(seed: int) -> Verdict:
     dice = random.Random('refresh {}'.format(seed))
     options = dice.choice(['one queue', 'per-lock'])
     kind = chaos.kind_of(seed)._replace(
-        plan='plain', juju=3, options=options, retry=True, units=dice.choice([2, 3, 3, 4, 5]),
+        plan='plain', juju=3, options=options, retry=True, subordinate=False,
+        units=dice.choice([2, 3, 3, 4, 5]),
         work_s=dice.choice([2.0, 20.0, 60.0]),
     )  # fmt: skip
     delay_s = (0.5, 20.0) if kind.slow else None
