@@ -43,7 +43,7 @@ def context(peers: str = PEERS) -> HookContext:
         aside=aside,
         child=child,
         shared_news=name == 'leader-settings-changed' or (ours and not remote),
-        restricted=name in RESTRICTED,
+        restricted=restricted(),
         newborn=name == 'install',
         id=here,
     )
@@ -51,6 +51,11 @@ def context(peers: str = PEERS) -> HookContext:
 
 # The ids of the hooks that this process is; a program that it runs has the same in its environment only.
 _HERE: List[str] = []
+
+
+def restricted() -> bool:
+    """Return whether Juju answers next to nothing in this hook; it does not even say its version."""
+    return hookenv.hook_name() in RESTRICTED
 
 
 def key_value_path() -> str:
@@ -71,17 +76,17 @@ def major_version(version: str) -> int:
     return int(found.group(1))
 
 
-def first_peers() -> str:
-    """Return the peer relation of the charm's metadata whose name sorts first.
+def peer_relations() -> List[str]:
+    """Return the names of the charm's peer relations, sorted.
 
     Raises:
         AssertionError: if the charm has none.
     """
-    peers = sorted(hookenv.metadata().get('peers') or {})
+    peers = sorted(map(str, hookenv.metadata().get('peers') or {}))
     if not peers:
         consequence = 'units cannot take turns without one, so this hook fails'
         raise AssertionError(wire.problem('metadata.yaml, peers', 'a peer relation', peers, consequence))
-    return str(peers[0])
+    return peers
 
 
 def utc() -> datetime:

@@ -10,13 +10,20 @@ import sys
 import uuid
 import zlib
 from subprocess import CalledProcessError
-from typing import Any, Callable, Dict, FrozenSet, Iterable, List, Mapping, Optional, Tuple, TypeVar
+from typing import Any, Callable, Dict, FrozenSet, Iterable, Mapping, Optional, Tuple, TypeVar
 from urllib.parse import quote
 
 from charmhelpers.core import hookenv
-from charms.layer.coordinator import rules, wire
+from charms.layer.coordinator import callbacks, environment, rules, wire
 from charms.layer.coordinator.context import LedgerClosed
-from charms.layer.coordinator.environment import PEERS, TIME_FORM, key_value_path, major_version, utc
+from charms.layer.coordinator.environment import (
+    PEERS,
+    TIME_FORM,
+    key_value_path,
+    major_version,
+    restricted,
+    utc,
+)
 from charms.layer.coordinator.store import Store
 from charms.layer.coordinator.values import Claim, End, Record, Said, Terms, UnitState
 
@@ -52,7 +59,7 @@ class Juju:
         self._looked_up = False  # whether Juju was asked for the relation's id in this hook
         self._spoilt = False  # this unit's databag, as it was read in this hook
         self._wrote = False  # the ledger, in this hook
-        self.durable_at_once = major_version(os.environ.get('JUJU_VERSION', '')) < 4
+        self.durable_at_once = restricted() or major_version(os.environ.get('JUJU_VERSION', '')) < 4
 
     @property
     def relation(self) -> Optional[str]:
@@ -111,11 +118,11 @@ class Juju:
 
         A store of another model, or of another unit, is not believed.
         """
-        whose = [os.environ.get('JUJU_MODEL_UUID', ''), self.unit]
-        if self.store.get('whose') not in (None, whose):
-            self.store.clear()
-        if self.store.get('whose') is None:
-            self.store.set('whose', whose)
+        model, whose = os.environ.get('JUJU_MODEL_UUID', ''), self.store.get('whose')
+        if model and whose != [model, self.unit]:  # collect-metrics names no model
+            if whose is not None:
+                self.store.clear()
+            self.store.set('whose', [model, self.unit])
         found = self.store.get('state')
         self._stored = self.believed(wire.state(found, 'local store ' + self.store.name))
         before = self.store.get('relation')
@@ -396,20 +403,41 @@ class Juju:
 
     def when_handlers_succeeded(self, tell: Callable[[], None]) -> None:
         """Call `tell` when the hook's handlers have succeeded, before any callback for its end runs."""
-        hookenv._atexit = _Callbacks(hookenv._atexit)
-        _TO_TELL.append(tell)
+        callbacks.when_they_begin(tell)
 
 
-class _Callbacks(list):  # type: ignore[type-arg]
-    """hookenv's callbacks for the end of the hook; the list tells when charmhelpers begins to run them.
+def peers_in_use(key: str, old_key: str) -> str:
+    """Return the peer relation for a coordinator that names none: the one in which units have spoken.
 
-    charmhelpers iterates over them with `reversed`, and has no public way to tell.
+    Before anybody has, it is the one whose name sorts first. A charm upgrade may add one that
+    sorts before it, so the choice is kept in the local store.
+
+    Args:
+        key: the beginning of the coordinator's keys.
+        old_key: the key under which old code kept its requests.
+
+    Raises:
+        AssertionError: if the charm has no peer relation.
     """
+    names = environment.peer_relations()
+    if len(names) == 1:
+        return names[0]
+    port = Juju(key, '')
+    chosen = str(port.store.get('peers') or '')
+    if chosen in names:
+        return chosen
+    units = sorted({*port.goal_units(), port.unit})
+    for name in names:
+        for relation in hookenv.relation_ids(name):
+            related = sorted({*units, *hookenv.related_units(relation)})
+            if any(_says(unit, each, relation) for unit in related for each in (port.claims_key, old_key)):
+                port.store.set('peers', name)
+                return name
+    return names[0]
 
-    def __reversed__(self) -> Any:
-        for tell in _TO_TELL:
-            tell()
-        return super().__reversed__()
 
-
-_TO_TELL: List[Callable[[], None]] = []
+def _says(unit: str, key: str, relation: str) -> bool:
+    try:
+        return bool(hookenv.relation_get(key, unit, relation))
+    except CalledProcessError:  # it has no databag yet
+        return False

@@ -41,19 +41,24 @@ delays a turn and never brings one too early, and nothing here needs a timeout o
 a common clock.
 
 That argument holds if the caller does three things. It uses a ticket only from a
-ledger that is durable (rule 5). It appends to the newest ledger, not to one that
-another leader has replaced (rule 7). And it passes as `committed` only what units
-said in hooks that succeeded: a unit knows its own release before Juju does, and
-if the hook then fails, nobody else will ever have seen it (rule 9).
+ledger that is durable (rule 5), and not superseded (rule 13: terms.py says which ledger
+counts). It appends to the newest ledger, not to one that another leader has replaced
+(rule 7). And it passes as `committed` only what units said in hooks that succeeded: a unit
+knows its own release before Juju does, and if the hook then fails, nobody else will ever have
+seen it (rule 9).
+
+A turn that has begun needs no ledger: its claim `holds` (rule 11). `after_ends` ends it, when
+the charm has saved that end together with its flags (rule 12). If the ledger is lost, `rebuilt`
+gives such turns the first tickets, and they must all be known before it is called (rule 14).
 
 Why it is live. A request stays in its unit's claim until it is done, and the
 unit publishes it until Juju has it. A published claim wakes every unit. One of
 them leads or will lead, and a unit that is newly leading reads all claims, so it
 learns of earlier requests. It gives tickets while at most `slots` tickets of the
 queue are unfinished, that is, before the queue runs dry. Each ticket then ends in
-one of two ways: its unit says so, or the unit is gone for good and the leader
-drops the ticket. If a unit has forgotten an ask, `adopted` brings it back from the
-ledger (rule 8). A unit that leaves gives up what it has (rule 10). One turn does
+one of two ways: its unit says so (or a later unit of its name, rule 15), or the unit is
+gone for good and the leader drops the ticket. If a unit has forgotten an ask, `adopted`
+brings it back from the ledger (rule 8). A unit that leaves gives up what it has (rule 10). One turn does
 not end by itself: that of a unit that is down and may come back. Nothing expires,
 because the lock exists to prevent the restart of a second unit while the first
 is down.

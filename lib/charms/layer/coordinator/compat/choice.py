@@ -6,10 +6,16 @@ they become a session and an instance. What must not: a rule, what a coordinator
 
 import re
 from importlib import import_module
-from typing import Any, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, List, Mapping, NamedTuple, Tuple
 
 from charms.layer.coordinator import environment, policy, wire
-from charms.layer.coordinator.compat.classes import BaseCoordinator, Coordinator, Serial, SimpleCoordinator
+from charms.layer.coordinator.compat.classes import (
+    BaseCoordinator,
+    Coordinator,
+    Serial,
+    SimpleCoordinator,
+    reason,
+)
 from charms.layer.coordinator.compat.predecessor import OldJuju
 from charms.layer.coordinator.session import Session
 
@@ -123,21 +129,13 @@ def _choice(options: Mapping[str, Any]) -> Choice:
         try:
             own = _made(cls)
         except (NotImplementedError, FileNotFoundError) as missing:
-            port.believed((None, (NEEDS_MORE.format(cls.__name__, _reason(missing)),)))
+            port.believed((None, (NEEDS_MORE.format(cls.__name__, reason(missing)),)))
         else:
             type(cls)._instances[cls] = own  # whoever builds one from now on gets this one
             return Choice(own.use(port, own.policy(), own.msg), own, own=True)
     ours = _made(CLASSES.get(path, SimpleCoordinator))
     by_options = ours.policy() if isinstance(ours, Serial) else by_options
     return Choice(ours.use(port, by_options, port.log), ours, own=False)
-
-
-def _reason(error: BaseException) -> str:
-    """Return why, in words: charmhelpers raises errors without any, because of one that has them."""
-    cause: Optional[BaseException] = error
-    while cause and not str(cause).strip():
-        cause = cause.__cause__ or cause.__context__
-    return str(cause or type(error).__name__)
 
 
 def _loaded(path: str) -> Any:
@@ -151,7 +149,7 @@ def _loaded(path: str) -> Any:
     try:
         found: Any = getattr(import_module(module), name)
     except (ImportError, AttributeError) as missing:
-        raise policy.refused('class', expected, _reason(missing)) from missing
+        raise policy.refused('class', expected, reason(missing)) from missing
     from charmhelpers.coordinator import BaseCoordinator as Theirs  # only for a class of the charm's own
 
     if isinstance(found, type) and issubclass(found, (BaseCoordinator, Theirs)):

@@ -123,8 +123,8 @@ class Coordinator:
     def _opened(self) -> deciding.LeaderSession:
         if self._session:
             return self._session
-        self.relname = self.relname or environment.first_peers()
         name = juju.KEY + '-' + type(self).__name__ if self.key == juju.KEY else self.key
+        self.relname = self.relname or juju.peers_in_use(name, self.key)
         if OPENED.setdefault(name, self) is not self:
             sentence = 'relation_key: {} and {} have the same key {!r}; give each its own, this hook fails'
             raise ValueError(sentence.format(type(OPENED[name]).__name__, type(self).__name__, self.key))
@@ -286,21 +286,33 @@ class Coordinator:
                 self._tried(report, what, 'the lock is released all the same')
 
     def tolerating(self, step: Callable[[], None]) -> None:
-        """Run a step of a subclass. If it needs a hook tool that Juju lacks, log that and go on."""
-        consequence = 'it needs what this Juju does not have; the unit goes on'
-        self._tried(step, step.__name__, consequence, (NotImplementedError, FileNotFoundError))
+        """Run a step of a subclass. If it needs a hook tool that Juju lacks, log that once and go on."""
+        try:
+            step()
+        except (NotImplementedError, FileNotFoundError) as missing:
+            sentence = '{}: {} needs what this Juju does not have ({}); the unit goes on'
+            problem = sentence.format(type(self).__name__, step.__name__, reason(missing))
+            self._opened().port.believed((None, (problem,)))
 
-    def _tried(self, step: Function, what: str, consequence: str, kinds: Any = Exception) -> Any:
+    def _tried(self, step: Function, what: str, consequence: str) -> Any:
         """Run a step of a subclass and return its result. If it raises, log that and return None."""
         try:
             return step()
-        except kinds as broken:
+        except Exception as broken:
             sentence = 'coordinator: {}: {} raised {!r}; {}'
             hookenv.log(sentence.format(type(self).__name__, what, broken, consequence), hookenv.ERROR)
 
     def msg(self, msg: str) -> None:
         """Log a sentence. Override it to say less."""
         hookenv.log('coordinator.{} {}'.format(type(self).__name__, msg), hookenv.INFO)
+
+
+def reason(error: BaseException) -> str:
+    """Return why, in words: charmhelpers raises errors without any, because of one that has them."""
+    cause: Optional[BaseException] = error
+    while cause and not str(cause).strip():
+        cause = cause.__cause__ or cause.__context__
+    return str(cause or type(error).__name__)
 
 
 class OnePerClass(type):
