@@ -285,7 +285,13 @@ class Account:
             self.beside[event.unit] = self.doing.pop(event.unit)
 
     def _ends_beside(self, event: Event) -> None:
-        self._is_cut_short(event.unit, self.beside.pop(event.unit, NOTHING))
+        unit, doing = event.unit, self.beside.pop(event.unit, NOTHING)
+        for lock in doing.worked:  # it logs nothing without its agent: it may have asked once more
+            owed = self.owed.get((unit, lock), Owed())
+            self.owed[unit, lock] = Owed(owed.turn, owed.more or 'maybe')
+        if 'kept' in self.kind.plan and 'kept' in self.model.flags_of(unit):
+            doing.kept.add('restart')
+        self._is_cut_short(unit, doing)
 
     def _comes_to_nothing(self, unit: str, doing: Doing) -> None:
         """A hook has failed: what it decided is so if its flags were saved, and else it is not."""

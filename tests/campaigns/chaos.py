@@ -181,6 +181,7 @@ def _calm(model: Juju, account: Account, bad: BadLuck) -> None:
     bad.ends()
     model.run()
     stalled = account.unserved()
+    model.note('calm:', 'update-status may come now')
     for _ in range(3 * len(model.units) if bad.kind.plan in MAY_WAIT_FOR_UPDATE_STATUS else bad.patience):
         if account.unserved():
             for unit in model.units:
