@@ -79,7 +79,7 @@ class Juju:
         return self._relation
 
     def _note_relation(self, found: Optional[str]) -> None:
-        self._relation = found
+        self._relation = found or None
         if found and found != self.store.get('relation'):
             self.store.set('relation', found)
 
