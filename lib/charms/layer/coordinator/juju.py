@@ -291,8 +291,11 @@ class Juju:
 
     def alone(self) -> bool:
         """Return whether this is the application's only unit, as far as Juju tells."""
-        living = self.living() or frozenset()
-        return living == {self.unit} if self.unit in living else not self.related_units()
+        return self.living() == {self.unit}
+
+    def hears(self) -> bool:
+        """Return whether this unit can read what others say: not before the peer relation exists."""
+        return self.relation is not None
 
     def unit_count(self) -> int:
         """Return how many units the application has that can run: those that have joined, and live."""
