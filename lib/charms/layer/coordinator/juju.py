@@ -146,7 +146,7 @@ class Juju:
 
         def merged(found: Any) -> Any:
             other = wire.state(found, '')[0]  # `load` has reported it; a report here would wait for this lock
-            known = other is None or other == self._stored
+            known = other is None or other == self._stored or other.nonce != state.nonce
             self._stored = state if other is None or known else rules.merged_states(state, other)
             return wire.state_value(self._stored)
 
@@ -222,7 +222,7 @@ class Juju:
             return self.believed(self._read(unit, self.said(unit, self.claims_key)))
         except CalledProcessError:
             # A unit that has not entered the relation's scope has no databag (R22); its first claim comes
-            # with its relation-joined. Otherwise Juju does not answer at all, and the hook fails with this read.
+            # with its relation-joined. If Juju does not answer at all, the hook fails with this read.
             self.said(self.unit, self.claims_key)
             return None
 
