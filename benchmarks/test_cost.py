@@ -89,15 +89,15 @@ def test_where_nothing_is_asked_a_hook_costs_one_call_two_in_update_status_and_s
         made.run(seconds=400)  # an update-status: by then every claim is known to be published
         since, logged = len(made.costs), len(made.logs)
 
-        made.configure(go=1)  # of no interest to the charm
+        leader = made.controller.leader
+        made.poison(leader, 'of-another-layer', str(made.now))  # brings the others a hook
         made.run(seconds=400)
 
-        leader = made.controller.leader
         idle = [(title, by_lock(calls)) for unit, title, calls in made.costs[since:] if unit != leader]
-        costs = {title: [tools for name, tools in idle if name == title] for title, _ in idle}
-        assert set(costs) == {'config-changed', 'update-status'}
-        assert all(tools == ['is-leader'] for tools in costs['config-changed'])
-        assert all(tools == ['is-leader', 'relation-get'] for tools in costs['update-status'])
+        news = 'coordinator-relation-changed ({})'.format(leader)
+        assert {title for title, _ in idle} == {news, 'update-status'}
+        assert all(tools == ['is-leader'] for title, tools in idle if title == news)
+        assert all(tools == ['is-leader', 'relation-get'] for title, tools in idle if title != news)
         assert not [text for _, _, _, text in made.logs[logged:] if text.startswith('coordinator: ')]
 
 
