@@ -185,7 +185,8 @@ def prepare(kind: Kind, place: Path) -> Hook:
     operation = Operation(name, 'app/{}'.format(kind.units - 1), version=1, with_relation=True)
     env = environment(agent, operation, str(charm), VERSIONS[3])
     script = str(charm / 'hooks' / name)
-    for _ in range(2):  # the first leaves behind what a unit remembers
+    for number in range(3):  # the first two leave behind what a unit remembers; each is a hook of its own
+        env['JUJU_CONTEXT_ID'] = '{}-{}-{}'.format(unit, name, number)
         calls, answers, logged = _recorded(agent, operation, script, env, str(place / 'log'))
     _write_tools(place / 'bin', answers)
     (place / 'site').mkdir()
