@@ -264,13 +264,14 @@ class Session(Leading):
         """Save and publish a request; if the queue's turn ends with this hook, for the turn after that."""
         queue, own, ends = self.queue_of(lock), dict(self.state.own), dict(self.ends)
         claim, after = own.get(queue, self._no_claim), self.claim(lock)
-        ended = queue in ends and (not after.outstanding or after.asked > claim.asked)
+        ended = claim.outstanding and (not after.outstanding or after.asked > claim.asked)
         held = any(turn.queue == queue for turn in self.turns)
         if ended or (held and self.phase is Phase.CALLBACKS):
             asked = rules.asked_again(claim, lock, self.port.now())
         elif queue in ends and lock in claim.names:
             left = tuple(name for name in ends[queue].locks if name != lock)
             self.ends = rules.frozen({**ends, queue: ends[queue]._replace(locks=left)})
+            self.port.note_ended(dict(self.ends))
             asked = claim
         else:
             asked = rules.asked_for(claim, lock, self.port.now())
@@ -332,7 +333,6 @@ class Session(Leading):
         mine = self.context.aside or self.phase is Phase.OVER
         if self.ends and not self.port.note_ended(dict(self.ends)) and mine:
             self._save(own=rules.frozen(self.own))
-            self.ends = ()
 
     # A hook ends
 

@@ -144,7 +144,8 @@ class View:
 
     def _say(self, own: Optional[Mapping[str, Claim]] = None) -> None:
         """Save own claims at once, and publish them as they will be: Juju sends them if the hook succeeds."""
-        self._save(known=False, own=self.state.own if own is None else rules.frozen(own))
+        claims = self.state.own if own is None else rules.frozen(own)
+        self._save(known=False, own=claims, context=self.context.id)
         said = self._to_say()
         if said != self._published and not self.context.restricted:
             self.port.publish(said)
@@ -154,7 +155,10 @@ class View:
         """Return what this unit has to say: outside a hook of its own, nothing of a turn that came before."""
         own, heard = self.own, self.state.heard
         if self.context.aside:
-            own = rules.beside_a_turn(own, dict(self.state.committed))
+            own = rules.beside_a_turn(dict(self.state.own), dict(self.state.committed))
+            own = rules.after_ends(
+                own, dict(self.ends)
+            )  # of requests that it made, or whose turn had not come
             heard = self.about(self.context.unit).heard
         about = About(self.state.term, heard, self.port.principal)
         return Said(self.state.nonce, about, rules.frozen(own))
