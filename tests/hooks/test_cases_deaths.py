@@ -164,16 +164,15 @@ def classic_db(tmp_path):
     """The classic charm of the tests; its upgrade-charm runs config-changed as a program, as many do."""
     charm = classic(tmp_path / 'classic-db', 'classic-db')
     upgrade = charm / 'hooks' / 'upgrade-charm'
-    upgrade.unlink()
-    upgrade.write_text(
-        '#!/usr/bin/env -S PYTHONPATH=lib python3\n'
-        'import sys\n'
-        'from subprocess import check_call\n\n'
-        "sys.argv[0] = 'hooks/upgrade-charm'\n"
-        "exec(open('hooks/update-status').read())\n"
-        "check_call(['hooks/config-changed'])\n"
+    more = (
+        'def default_hook():\n'
+        '    maybe_restart()\n'
+        "    if sys.argv[0].endswith('upgrade-charm'):\n"
+        "        check_call(['hooks/config-changed'])\n"
     )
-    os.chmod(str(upgrade), 0o755)
+    text = upgrade.read_text()
+    assert text.count('def default_hook():\n    maybe_restart()\n') == 1
+    upgrade.write_text(text.replace('def default_hook():\n    maybe_restart()\n', more))
     return charm
 
 
