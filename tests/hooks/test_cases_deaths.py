@@ -202,10 +202,6 @@ def test_a_hook_that_runs_another_hooks_file_holds_by_committed_tickets_only(
 def test_a_program_that_the_granted_handler_runs_leaves_the_turn_where_it_is(model, charm_with, juju):
     """The child asks what its parent holds, and tries to give it away."""
     script = """#!/usr/bin/env python3
-import sys
-
-sys.path.insert(0, 'lib')
-
 from charmhelpers.core import hookenv
 from charms.layer import coordinator
 

@@ -8,10 +8,6 @@ from tests.cases import ASK, WORK, StrictWatch, both, in_error, until
 from tests.deploy import begun, said
 
 SCRIPT = """#!/usr/bin/env python3
-import sys
-
-sys.path.insert(0, 'lib')
-
 from charmhelpers.core import hookenv
 from charms.layer import coordinator
 

@@ -72,10 +72,6 @@ def test_an_id_that_changes_again_and_again_is_found_each_time(model, charm_with
 
 
 METRICS = """#!/usr/bin/env python3
-import sys
-
-sys.path.insert(0, 'lib')
-
 from charmhelpers.core import hookenv
 from charms.layer import coordinator
 
