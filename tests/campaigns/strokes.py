@@ -312,16 +312,19 @@ class Strokes:
     def do_poison(self, unit: str) -> str:
         self.model.poison(unit, CLAIMS, self.dice.choice(JUNK))
         self.spoilt.add(unit)
+        self._excuse(unit)
         return 'a poisoned databag of ' + unit
 
     def do_databag(self, unit: str) -> str:
         self.model.lose_databag(unit, self.dice.choice([None, CLAIMS]))
         self.spoilt.add(unit)
+        self._excuse(unit)
         return 'a databag lost'
 
     def do_store(self, unit: str) -> str:
         self.model.lose_store(unit, STORE)
         self.account.loses_store(unit)
+        self._excuse(unit)
         return 'a store lost'
 
     def do_flags(self, unit: str) -> str:
@@ -329,11 +332,18 @@ class Strokes:
         self.account.loses_flags(unit)
         return 'a store of flags lost'
 
+    def _excuse(self, unit: str) -> None:
+        """Excuse a unit that has lost its databag before it could make good the loss of its store, or both."""
+        said = self.model.controller.units[unit].settings.get(CLAIMS, '')
+        stored = list(self.model._charm_dir(unit).glob('.coordinator.json'))
+        if said in JUNK and not stored:
+            self.account.loses_everything(unit)
+
     def do_store_and_databag(self, unit: str) -> str:
         self.model.lose_store(unit, STORE)
         self.model.lose_databag(unit)
-        self.account.loses_everything(unit)
         self.spoilt.add(unit)
+        self._excuse(unit)
         return 'store and databag lost together'
 
     def do_ledger_mark(self, unit: str) -> Optional[str]:
