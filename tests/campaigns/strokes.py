@@ -333,7 +333,7 @@ class Strokes:
         return 'a store of flags lost'
 
     def _excuse(self, unit: str) -> None:
-        """Excuse a unit that has lost its databag before it could make good the loss of its store, or both."""
+        """Excuse a unit that has lost its databag before it made good the loss of its store, or both."""
         said = self.model.controller.units[unit].settings.get(CLAIMS, '')
         stored = list(self.model._charm_dir(unit).glob('.coordinator.json'))
         if said in JUNK and not stored:
