@@ -219,13 +219,11 @@ class Juju:
         if self.relation is None:
             return None
         try:
-            text = hookenv.relation_get(self.claims_key, unit, self.relation)
-            return self.believed(self._read(unit, text))
+            return self.believed(self._read(unit, self.said(unit, self.claims_key)))
         except CalledProcessError:
             # A unit that has not entered the relation's scope has no databag (R22); its first claim comes
-            # with its relation-joined. If the unit is in relation-list, its databag must be readable.
-            if unit in self.related_units():
-                raise
+            # with its relation-joined. Otherwise Juju does not answer at all, and the hook fails with this read.
+            self.said(self.unit, self.claims_key)
             return None
 
     def _read(self, unit: str, text: Optional[str]) -> Tuple[Optional[Said], wire.Problems]:
