@@ -9,10 +9,6 @@ from tests.cases import ASK, KEEP, WORK, StrictWatch, both, health, in_error, un
 from tests.deploy import begun, said
 
 SCRIPT = """#!/usr/bin/env python3
-import sys
-
-sys.path.insert(0, 'lib')
-
 from charmhelpers.core import hookenv
 from charms.layer import coordinator
 

@@ -222,7 +222,7 @@ class Juju:
             return self.believed(self._read(unit, self.said(unit, self.claims_key)))
         except CalledProcessError:
             # A unit that has not entered the relation's scope has no databag (R22); its first claim comes
-            # with its relation-joined. Otherwise Juju does not answer at all, and the hook fails with this read.
+            # with its relation-joined. If Juju does not answer at all, the hook fails with this read.
             self.said(self.unit, self.claims_key)
             return None
 
