@@ -330,7 +330,9 @@ class Strokes:
         self._excuse(unit)
         return 'a store lost'
 
-    def do_flags(self, unit: str) -> str:
+    def do_flags(self, unit: str) -> Optional[str]:
+        if unit in self.model.running or unit in self.account.beside:
+            return None  # SQLite would fail in the hook that has it open
         self.model.lose_store(unit, FLAGS)
         self.account.loses_flags(unit)
         return 'a store of flags lost'

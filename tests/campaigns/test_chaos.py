@@ -52,7 +52,7 @@ def test_quick_hooks_tell_the_same_history_as_a_process_a_hook_to_the_letter(see
 
 
 def test_the_same_campaign_finds_what_is_known_to_be_wrong_with_charmhelpers():
-    verdicts = [chaos.live(chaos.kind_of(seed, chaos.THEIRS)) for seed in range(1, 13)]
+    verdicts = [chaos.live(chaos.kind_of(seed, plans.THEIRS)) for seed in range(1, 13)]
 
     sorts = {chaos.sort_of(verdict.fault) for verdict in verdicts if verdict.fault}
     assert {'two at work', 'a turn lost'} <= sorts
@@ -70,12 +70,12 @@ def test_seeds_reach_every_charm_every_option_and_whatever_may_go_wrong():
         for subordinate in (True, False)
     }
     assert {kind.units for kind in kinds} == set(range(2, 8))
-    assert {name for juju in (3, 4) for name in luck.chosen(chaos.OURS, juju, ())} == set(luck.STROKES)
+    assert {name for juju in (3, 4) for name in luck.chosen(plans.OURS, juju, ())} == set(luck.STROKES)
 
 
 def test_a_stroke_can_be_chosen_alone():
-    assert set(luck.chosen(chaos.OURS, 3, ('exec', 'migrate'))) == {'exec', 'migrate'}
-    assert set(luck.chosen(chaos.OURS, 4, ('exec', 'migrate'))) == {'exec'}
+    assert set(luck.chosen(plans.OURS, 3, ('exec', 'migrate'))) == {'exec', 'migrate'}
+    assert set(luck.chosen(plans.OURS, 4, ('exec', 'migrate'))) == {'exec'}
 
 
 # The account is strict
