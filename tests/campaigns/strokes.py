@@ -4,7 +4,7 @@
 """
 
 import random
-from typing import Any, List, Optional, Set, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 from jujusim.juju import Juju
 from tests.campaigns import plans
@@ -81,6 +81,7 @@ class Strokes:
         self.lasting_tools: List[Tuple[str, str]] = []
         self.traps: List[Trap] = []
         self.late: Set[str] = set()
+        self.resolved: Dict[str, Tuple[bool, float]] = {}
 
     def busy(self) -> List[str]:
         """Return the units whose hooks are under way; those at work only, if there are any."""
@@ -168,15 +169,18 @@ class Strokes:
         self.model.collect_metrics(unit)
         return 'collect-metrics of ' + unit
 
-    def do_resolve(self, unit: str) -> Optional[str]:
-        failed = [name for name in self.model.units if self.model.agents[name].local.in_error]
-        if not failed:
-            return None
+    def do_resolve(self, unit: str) -> str:
+        """Let an operator resolve the next hook that fails, before Juju runs it again."""
+        busy = self.busy()
+        unit = self.dice.choice(busy) if busy else unit
         retry = self.dice.random() < 0.4
         if not retry:
             self.waits.add('a hook that was skipped may have been the only one to hear a request')
-        self.model.resolve(self.dice.choice(failed), retry=retry)
-        return 'a hook resolved' if retry else 'a hook resolved without a retry'
+        self.resolved[unit] = retry, self.dice.uniform(0.1, 4)
+        self.model.fail_hook(unit)
+        return 'a hook of {} fails, and is resolved {}'.format(
+            unit, 'with a retry' if retry else 'without one'
+        )
 
     # Units
 
