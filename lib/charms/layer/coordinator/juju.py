@@ -146,7 +146,7 @@ class Juju:
 
         def merged(found: Any) -> Any:
             other = wire.state(found, '')[0]  # `load` has reported it; a report here would wait for this lock
-            known = other is None or other == self._stored
+            known = other is None or other == self._stored or other.nonce != state.nonce
             self._stored = state if other is None or known else rules.merged_states(state, other)
             return wire.state_value(self._stored)
 

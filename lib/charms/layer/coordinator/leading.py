@@ -98,7 +98,8 @@ class Leading(View):
         """Write the ledger if anything is owed, under the term that this unit has claimed (rule 13)."""
         me, known = self.state.nonce, self._known_term
         base = terms.newest(found, known)
-        if base and not base.contested and rules.pruned(self._grown(base, gone), reported) == base:
+        grown = rules.pruned(self._grown(base, gone), reported) if base else None
+        if base and not base.contested and grown == base:
             return
         if not terms.may_write(found, me, known):
             self._must_lead()
@@ -110,7 +111,8 @@ class Leading(View):
             found = self.port.fresh_terms()
             if not terms.may_write(found, me, known):
                 raise LedgerClosed(NOT_READ_BACK)
-            base = terms.newest(found, known)
+            before, base = base, terms.newest(found, known)
+            grown = grown if base and before and base.tickets == before.tickets else None
         if self.claimed:
             return  # Juju has the claim only when this hook has succeeded; until then nothing is opened
         own = terms.last_record(found, me)
@@ -125,7 +127,7 @@ class Leading(View):
                 return
             base = rules.rebuilt(self._unfinished_claims(), self._slots())
         self._must_lead()
-        grown = rules.pruned(self._grown(base, gone), reported)
+        grown = grown or rules.pruned(self._grown(base, gone), reported)
         record = terms.opened(own, grown)
         if record.version == 1:
             self._remember(told=base.token if base.term else 0)  # what it copies, another leader gave
