@@ -94,7 +94,9 @@ def test_the_action_restarts_its_own_unit_only_and_says_how_far_the_request_is(m
     watch.check()
     assert [watch.served(unit) for unit in made.units] == [0, 1, 0]
     answer = next(event.text for event in made.history if event.what == 'ran')
-    assert answer.startswith('action restart: restart: restart: asked, and the leader has given no ticket yet')
+    assert answer.startswith(
+        'action restart: restart: restart: asked, and the leader has given no ticket yet'
+    )
 
 
 @both
