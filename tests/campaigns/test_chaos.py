@@ -3,7 +3,7 @@
 import pytest
 
 from jujusim.agent import Operation
-from jujusim.juju import Event
+from jujusim.juju import Event, Juju
 from tests.campaigns import chaos, luck, plans
 from tests.campaigns.account import Account
 
@@ -220,3 +220,21 @@ def test_a_turn_that_an_action_uses_is_a_fault(told):
     model.works('app/1')
 
     assert account.faults[0] == 'at 0.00: app/1 works under restart in a hook'
+
+
+def test_a_new_unit_that_leads_before_it_hears_anybody_makes_no_ledger_beside_a_lost_one():
+    kind = chaos.kind_of(1)._replace(juju=3, units=2, plan='plain', options='one queue')
+    charm = plans.charm_of(plans.OURS, 'plain', 'one queue')
+    options = {'machine': lambda unit, argv: (60.0, 0), 'config': {'go': 0}, 'update_status_s': chaos.NEVER_S}
+    with Juju(charm, units=2, juju=3, seed=1, quick=True, **options) as model:
+        account = Account(model, kind)
+        model.run()
+        model.configure(go=1)
+        model.run(until=lambda: any(account.holders.values()))
+        model.run(seconds=5)
+        model.lose_app_data('coordinator-ledger')
+        model.elect(model.add_unit())
+        model.run()
+
+        assert not account.faults, model.story()
+        assert not account.unserved()
