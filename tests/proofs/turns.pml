@@ -32,8 +32,8 @@
 #error "a ticket has 3 bits, and peers are named one by one below"
 #endif
 /* Further: ACTIONS, units also run actions. FORGET, local stores are lost. LOSE=n, the ledger is lost
- * once, and terms end at n; STALE, also while a leader is about to write. FAULTS=n, no more than n
- * faults. COARSE, larger steps. LIVE, calm weather is also searched for histories without end.
+ * once, and terms end at n; STALE, also while a leader is about to write. FAULTS=n, MOVES=n: no more
+ * failed hooks, moves of leadership, than n. OPENED, a leader has made the first ledger. COARSE, larger steps. LIVE, calm weather is also searched for histories without end.
  * SILENT, no leader-elected for leadership that comes back within a hook. */
 
 /* What Juju keeps, and each unit's local store. */
@@ -84,8 +84,16 @@ bit   rebuilt;           /* the ledger was lost, and made anew: its tokens are n
 bit   lost;              /* it was lost: that happens once */
 #endif
 
+#ifdef MOVES
+byte  moves = MOVES;     /* how many more: moves of leadership */
+#define MOVE moves--
+#define MAY_MOVE moves > 0
+#else
+#define MOVE skip
+#define MAY_MOVE true
+#endif
 #ifdef FAULTS
-byte  faults = FAULTS;   /* how many more: failed, lost or repeated hooks, moves of leadership */
+byte  faults = FAULTS;   /* how many more: failed, lost or repeated hooks */
 #define FAULTY !calm && faults > 0
 #define FAULT  faults--
 #else
@@ -293,7 +301,7 @@ inline read() { /* all keys, in one call */
             for (who : 0 .. N - 1) { ahead = ahead + atop[who] }
             if
 #if BREAK == 13          /* one ledger, and no terms */
-            :: !none -> may = APPENDS
+            :: true -> may = APPENDS; top[me] = 1
 #else
             :: atop[me] && highest == opened && keeper == me -> may = APPENDS
 #if BREAK == 133         /* opens although another has claimed the same term */
@@ -302,7 +310,9 @@ inline read() { /* all keys, in one call */
             :: atop[me] && ahead == 1 && highest != opened -> may = OPENS
 #endif
 #endif
+#if BREAK != 13
             :: else -> may = (claimed -> NOTHING : CLAIMS)       /* once in a hook */
+#endif
             fi
         :: else -> none = 0
         fi;
@@ -480,7 +490,11 @@ inline land_ledger(next) {
     if
     :: top[me] >= opened || BREAK == 13 ->
         promise_at_write(next);
-        ledger = next; opened = top[me]; keeper = (opened == highest -> me : 0);
+        ledger = next; opened = top[me];
+#if BREAK == 13
+        highest = 1; atop[me] = 1;
+#endif
+        keeper = (opened == highest -> me : 0);
 #ifdef LOSE
         highest = (opened > highest -> opened : highest);    /* STALE: a key that was lost is back */
         atop[me] = (opened == highest); keeper = (opened == highest -> me : 0);
@@ -816,8 +830,8 @@ handlers:
 #define ELECTED(unit) 1
 #endif
 #define ELECT(unit) \
-    atomic { FREE && FAULTY && leader != unit && TERMS_LEFT -> \
-             FAULT; leader = unit; due[unit] = (due[unit] || ELECTED(unit)); printf("leadership moves to %d\n", unit) }
+    atomic { FREE && !calm && MAY_MOVE && leader != unit && TERMS_LEFT -> \
+             MOVE; leader = unit; due[unit] = (due[unit] || ELECTED(unit)); printf("leadership moves to %d\n", unit) }
 
 #ifdef STALE
 #define UNWRITTEN true
@@ -830,7 +844,10 @@ init
     atomic {
         run unit(0); run unit(1);
 #if N > 2
-        run unit(2)
+        run unit(2);
+#endif
+#ifdef OPENED
+        highest = 1; opened = 1; atop[0] = 1;        /* unit 0's, and empty; keeper is 0 */
 #endif
         due[0] = 1
     };
