@@ -34,7 +34,7 @@
 /* Further: ACTIONS, units also run actions. FORGET, local stores are lost. LOSE=n, the ledger is lost
  * once, and terms end at n; STALE, also while a leader is about to write. FAULTS=n, MOVES=n: no more
  * failed hooks, moves of leadership, than n. OPENED, a leader has made the first ledger. COARSE, larger steps. LIVE, calm weather is also searched for histories without end.
- * SILENT, no leader-elected for leadership that comes back within a hook. */
+ * SILENT, no leader-elected for leadership that comes back within a hook. NOTICK, no update-status. */
 
 /* What Juju keeps, and each unit's local store. */
 
@@ -194,7 +194,9 @@ inline promise_at_write(next) { /* before `next` becomes the newest open ledger 
 }
 
 inline promise_at_success() { /* rule 12: a hook that succeeds has done the work that was begun, or one did before */
+#ifndef FORGET           /* who has lost the store does not know what has begun; its ticket stands */
     assert(works[me] == 0 || turn || over || through[me]);
+#endif
     works[me] = 0; through[me] = 0
 }
 
@@ -320,6 +322,12 @@ inline read() { /* all keys, in one call */
     }
 }
 
+#if BREAK == 144        /* waits only for those whom it has heard speak: what it has heard may be old (R6) */
+#define AWAITED(unit)   (seen[unit].asked > 0 || seen[unit].term > 0)
+#else                   /* for everybody, unless nobody knows of any ledger before */
+#define AWAITED(unit)   (seen[unit].asked > 0 || top[me] > 1)
+#endif
+
 #if BREAK == 136        /* claims only when a ticket is owed */
 #define DOUBT           false
 #else                   /* also where somebody may wait with a ticket that nobody may use yet */
@@ -373,8 +381,7 @@ inline decide(tickets) { /* plan: the ledger as the leader would have it; owes: 
 #if defined(LOSE) && BREAK != 14
         for (who : 0 .. N - 1) {               /* rule 14: not before all have said this term */
             if
-            :: may == OPENS && none && who != me && (seen[who].asked > 0 || seen[who].term > 0)
-               && seen[who].term < top[me] -> owes = 0
+            :: may == OPENS && none && who != me && seen[who].term < top[me] && AWAITED(who) -> owes = 0
             :: else
             fi
         }
@@ -507,6 +514,9 @@ inline land_ledger(next) {
 
 inline tell() { /* the claim is committed, and wakes the others where it is new */
     d_step {
+#if defined(LOSE) && JUJU == 3 && !defined(NOTICK)
+        due[me] = (due[me] || (leads[me] && OPEN(store[me]) && !KNOWN_OF));    /* update-status: as below */
+#endif
         present = bag[me].asked; basis = bag[me].done; unfinished = bag[me].begun; ahead = bag[me].term;
         if
 #if BREAK != 121         /* what an action publishes includes the end of a turn before it */
@@ -529,7 +539,11 @@ inline tell() { /* the claim is committed, and wakes the others where it is new 
     };
     if
 #ifdef ACTIONS
-    :: aside -> printf("%d: the action is over; asked %d, done %d\n", me, bag[me].asked, bag[me].done)
+    :: aside ->
+#if JUJU == 3 && !defined(NOTICK)
+        due[me] = (due[me] || leads[me]);      /* update-status, the first to see what a leader gave itself */
+#endif
+        printf("%d: the action is over; asked %d, done %d\n", me, bag[me].asked, bag[me].done)
 #endif
     :: else ->
         promise_at_success();
@@ -848,6 +862,9 @@ init
 #endif
 #ifdef OPENED
         highest = 1; opened = 1; atop[0] = 1;        /* unit 0's, and empty; keeper is 0 */
+#ifdef LOSE
+        store[0].term = 1;
+#endif
 #endif
         due[0] = 1
     };
