@@ -68,55 +68,75 @@ def _case(name: str, macros: str, broken: str = '', quick: bool = False, live: b
     return Case(name, tuple('-D' + macro for macro in macros.split()), broken, quick, live)
 
 
+# Worlds: a leader has made the first ledger; then so many faults, and moves of leadership
 FEW = 'N=2 R=1 OPENED FAULTS=1 MOVES=1 '
+FAILED = 'N=2 R=1 OPENED FAULTS=1 MOVES=0 '
 MOVED = 'N=2 R=1 OPENED FAULTS=0 '
 LOST = 'N=2 R=1 OPENED LOSE=3 '
+THREE = 'N=3 R=1 OPENED FAULTS=0 COARSE '
 PROVED = [
-    _case('1 fault, 1 move of leadership, leader settings', FEW + 'JUJU=3', quick=True),
-    _case('1 fault, 1 move of leadership, application databag', FEW + 'JUJU=4', quick=True),
-    _case('leadership comes back, leader settings', MOVED + 'JUJU=3 MOVES=2'),
-    _case('leadership comes back twice, application databag', MOVED + 'JUJU=4 MOVES=4'),
+    _case('a fault, and leadership moves, leader settings', FEW + 'JUJU=3', quick=True),
+    _case('a fault, and leadership moves, application databag', FEW + 'JUJU=4', quick=True),
+    _case('leadership comes back, leader settings', MOVED + 'JUJU=3 MOVES=4'),
+    _case('leadership comes back, application databag', MOVED + 'JUJU=4 MOVES=4'),
     _case('actions, leader settings', FEW + 'JUJU=3 ACTIONS'),
     _case('actions, application databag', FEW + 'JUJU=4 ACTIONS'),
     _case('local stores are lost, leader settings', FEW + 'JUJU=3 FORGET'),
     _case('local stores are lost, application databag', FEW + 'JUJU=4 FORGET'),
+    _case('turns are kept, leader settings', FEW + 'JUJU=3 KEEP'),
+    _case('turns are kept, application databag', FEW + 'JUJU=4 KEEP'),
     _case('the ledger is lost, leader settings', LOST + 'JUJU=3 FAULTS=0 MOVES=1'),
     _case('the ledger is lost, application databag', LOST + 'JUJU=4 FAULTS=0 MOVES=1'),
+    _case('the ledger is lost, a fault, leader settings', LOST + 'JUJU=3 FAULTS=1 MOVES=1 COARSE'),
+    _case('the ledger is lost, two moves, leader settings', LOST + 'JUJU=3 FAULTS=0 MOVES=2 COARSE'),
+    _case('the ledger is lost, two moves, application databag', LOST + 'JUJU=4 FAULTS=0 MOVES=2 COARSE'),
     _case('calm weather ends, all served, leader settings', MOVED + 'JUJU=3 MOVES=1 LIVE', live=True),
     _case('calm weather ends, all served, application databag', MOVED + 'JUJU=4 MOVES=1 LIVE', live=True),
-    _case('3 units, leader settings', 'N=3 R=1 JUJU=3 OPENED FAULTS=0 MOVES=0 COARSE'),
-    _case('3 units, application databag', 'N=3 R=1 JUJU=4 OPENED FAULTS=0 MOVES=0 COARSE'),
+    _case('3 units, leader settings', THREE + 'JUJU=3 MOVES=0'),
+    _case('3 units, application databag', THREE + 'JUJU=4 MOVES=0'),
+    _case('3 units, 2 slots, leader settings', THREE + 'JUJU=3 MOVES=0 SLOTS=2'),
+    _case('rule 7 without its first read', FEW + 'JUJU=3 BREAK=7'),
 ]
 REFUTED = [
-    _case('rule 2: absence of data counts as a release', FEW + 'JUJU=3 BREAK=2', TWO_AT_WORK),
-    _case('rule 2: the leader reorders', FEW + 'JUJU=3 BREAK=22', TWO_AT_WORK),
-    _case('rule 3: one slot too many', FEW + 'JUJU=3 BREAK=3', TWO_AT_WORK),
+    _case('rule 2: absence of data counts as a release', MOVED + 'JUJU=3 MOVES=1 BREAK=2', TWO_AT_WORK),
+    _case('rule 2: the leader reorders', MOVED + 'JUJU=3 MOVES=0 BREAK=22', TWO_AT_WORK),
+    _case('rule 3: one slot too many', MOVED + 'JUJU=3 MOVES=0 BREAK=3', TWO_AT_WORK),
     _case('rule 4: only the leader hands over', MOVED + 'JUJU=3 MOVES=1 BREAK=4', NOT_SERVED),
-    _case('rule 5: a ticket is used before it is durable', FEW + 'JUJU=4 BREAK=5', TWO_AT_WORK),
-    _case('rule 8: a forgotten ask is not adopted', FEW + 'JUJU=3 BREAK=8 FORGET', NOT_SERVED),
-    _case('rule 9: the release of a hook that fails counts', FEW + 'JUJU=3 BREAK=9', TWO_AT_WORK),
-    _case('rule 11: what has begun is not written down', LOST + 'JUJU=3 FAULTS=1 MOVES=1 COARSE BREAK=11', TWO_AT_WORK),
-    _case('rule 12: what a handler releases is over at once', FEW + 'JUJU=3 BREAK=12', NOT_REPEATED, True),
-    _case('rule 12: an action publishes the end of a turn', FEW + 'JUJU=3 ACTIONS BREAK=121', TWO_AT_WORK),
+    _case('rule 5: a ticket is used before it is durable', MOVED + 'JUJU=4 MOVES=1 BREAK=5', TWO_AT_WORK),
+    _case('rule 8: a forgotten ask is not adopted', FAILED + 'JUJU=3 BREAK=8 FORGET', NOT_SERVED),
+    _case('rule 9: the release of a hook that fails counts', FAILED + 'JUJU=3 BREAK=9', TWO_AT_WORK),
+    _case('rule 11: not written down', LOST + 'JUJU=3 FAULTS=1 MOVES=1 COARSE BREAK=11', NOT_REPEATED),
+    _case('rule 12: a release is over at once', FAILED + 'JUJU=3 BREAK=12', NOT_REPEATED, True),
+    _case(
+        'rule 12: an action says that a turn is over', FAILED + 'JUJU=3 ACTIONS BREAK=121', TWO_AT_WORK, True
+    ),
     _case('rule 13: one ledger, leader settings', MOVED + 'JUJU=3 MOVES=2 BREAK=13', TWO_AT_WORK, True),
     _case('rule 13: one ledger, application databag', MOVED + 'JUJU=4 MOVES=2 BREAK=13', TWO_AT_WORK),
-    _case('rule 13: not read again, leader settings', MOVED + 'JUJU=3 MOVES=2 BREAK=131', TWO_AT_WORK, True),
+    _case('rule 13: not read again', MOVED + 'JUJU=3 MOVES=2 BREAK=131', TWO_AT_WORK, True),
     _case('rule 13: opened in the hook that claims', MOVED + 'JUJU=4 MOVES=3 BREAK=131', TWO_AT_WORK),
-    _case('rule 13: contested, leader settings', MOVED + 'JUJU=3 MOVES=2 BREAK=132', TWO_AT_WORK, True),
+    _case('rule 13: contested, leader settings', MOVED + 'JUJU=3 MOVES=2 BREAK=132', TWO_AT_WORK),
     _case('rule 13: contested, application databag', MOVED + 'JUJU=4 MOVES=3 BREAK=132', TWO_AT_WORK),
-    _case('rule 13: two open one term, leader settings', 'N=2 R=1 JUJU=3 FAULTS=0 MOVES=3 BREAK=133', TWO_AT_WORK),
-    _case('rule 13: two open one term, application databag', 'N=2 R=1 JUJU=4 FAULTS=0 MOVES=3 BREAK=133', TWO_AT_WORK),
-    _case('rule 13: doubt is no reason to claim, settings', MOVED + 'JUJU=3 MOVES=2 BREAK=136', NOT_SERVED),
-    _case('rule 13: doubt is no reason to claim, databag', MOVED + 'JUJU=4 MOVES=2 BREAK=136', NOT_SERVED),
+    _case(
+        'rule 13: two open one term, leader settings',
+        'N=2 R=1 JUJU=3 FAULTS=0 MOVES=3 BREAK=133',
+        TWO_AT_WORK,
+    ),
+    _case('rule 13: two open one term, databag', 'N=2 R=1 JUJU=4 FAULTS=0 MOVES=3 BREAK=133', TWO_AT_WORK),
+    _case('rule 13: nobody ends a contest, settings', MOVED + 'JUJU=3 MOVES=2 BREAK=136', NOT_SERVED),
+    _case('rule 13: nobody ends a contest, databag', MOVED + 'JUJU=4 MOVES=2 BREAK=136', NOT_SERVED),
     _case('rule 14: nobody is awaited', LOST + 'JUJU=3 FAULTS=0 MOVES=1 COARSE BREAK=14', TWO_AT_WORK),
-    _case('rule 14: begun turns come in any order', LOST + 'JUJU=3 FAULTS=1 MOVES=1 COARSE BREAK=142', TWO_AT_WORK),
-    _case('rule 14: only who was heard is awaited', LOST + 'JUJU=3 FAULTS=0 MOVES=1 COARSE BREAK=144', TWO_AT_WORK),
+    _case('rule 14: begun in any order', LOST + 'JUJU=3 FAULTS=0 MOVES=1 COARSE KEEP BREAK=142', TWO_AT_WORK),
+    _case('rule 14: used before Juju knows', LOST + 'JUJU=3 FAULTS=0 MOVES=1 COARSE BREAK=143', TWO_AT_WORK),
+    _case(
+        'rule 14: the silent are not awaited', LOST + 'JUJU=3 FAULTS=0 MOVES=1 COARSE BREAK=144', TWO_AT_WORK
+    ),
+    _case('rule 14: any claim of that term', LOST + 'JUJU=4 FAULTS=0 MOVES=2 COARSE BREAK=145', TWO_AT_WORK),
     _case('known limit: leadership comes back unheard of', MOVED + 'JUJU=3 MOVES=2 SILENT', NOT_SERVED),
-    _case('known limit: the leader asks in an action', FEW + 'JUJU=3 ACTIONS NOTICK', NOT_SERVED),
+    _case('known limit: the leader asks in an action', FAILED + 'JUJU=3 ACTIONS NOTICK', NOT_SERVED),
 ]
 LARGE = [  # every number of faults and of moves; some minutes
-    _case('2 units × 1 request, leader settings', 'N=2 R=1 JUJU=3'),
-    _case('2 units × 1 request, application databag', 'N=2 R=1 JUJU=4'),
+    _case('every history, leader settings', 'N=2 R=1 JUJU=3'),
+    _case('every history, application databag', 'N=2 R=1 JUJU=4'),
 ]
 CASES = PROVED + REFUTED + LARGE
 

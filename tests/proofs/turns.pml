@@ -31,7 +31,7 @@
 #if N * R > 7 || N > 3
 #error "a ticket has 3 bits, and peers are named one by one below"
 #endif
-/* Further: ACTIONS, units also run actions. FORGET, local stores are lost. LOSE=n, the ledger is lost
+/* Further: ACTIONS, units also run actions. KEEP, a turn may go on after its hook. FORGET, local stores are lost. LOSE=n, the ledger is lost
  * once, and terms end at n; STALE, also while a leader is about to write. FAULTS=n, MOVES=n: no more
  * failed hooks, moves of leadership, than n. OPENED, a leader has made the first ledger. COARSE, larger steps. LIVE, calm weather is also searched for histories without end.
  * SILENT, no leader-elected for leadership that comes back within a hook. NOTICK, no update-status. */
@@ -42,7 +42,8 @@ typedef Claim {
     byte asked; byte done;   /* both only grow; a request while asked > done */
     bit  begun;              /* handlers have run at the turn of this request */
     bit  again;              /* one more request is to be made when this one is done */
-    byte term                /* LOSE: the highest term that this unit knows of */
+    byte term;               /* LOSE: the highest term that this unit knows of, */
+    byte from              /* and the unit whose claim of it this one has read, plus 1; 0 if it has only heard */
 };
 typedef Units { bit by[N] };
 
@@ -139,7 +140,7 @@ inline clean() {
 
 /* The promises. A broken protocol is followed to two units at work, so only that is asserted there. */
 
-#if BREAK == 0
+#if BREAK == 0 || BREAK == 7
 #define STRICT 1
 #else
 #define STRICT 0
@@ -259,7 +260,7 @@ inline promise_at_rest() { /* when everything that was owed has run, a unit that
 #define CERTAIN         (!contested || sure[me] == EPOCH)
 #endif
 #ifdef LOSE             /* rule 14: its ask is Juju's, or Juju has heard of it before */
-#if BREAK == 143
+#if BREAK == 143        /* or not */
 #define KNOWN_OF        true
 #else
 #define KNOWN_OF        (bag[me].asked >= store[me].asked || bag[me].term > 0)
@@ -277,7 +278,11 @@ inline hear(peer) { /* one relation-get; free of charge where the agent has it c
 #ifdef LOSE
         seen[peer].begun = bag[peer].begun;
         seen[peer].term = bag[peer].term;
-        store[me].term = (seen[peer].term > store[me].term -> seen[peer].term : store[me].term)
+        seen[peer].from = bag[peer].from;
+        if
+        :: seen[peer].term > store[me].term -> store[me].term = seen[peer].term; store[me].from = 0
+        :: else
+        fi
 #endif
     }
 }
@@ -295,7 +300,12 @@ inline read() { /* all keys, in one call */
 #ifdef LOSE
         fresh = rebuilt;
         top[me] = highest;
-        store[me].term = (highest > store[me].term -> highest : store[me].term);
+        for (who : 0 .. N - 1) {
+            if
+            :: highest >= store[me].term && atop[who] -> store[me].term = highest; store[me].from = who + 1
+            :: else
+            fi
+        }
 #endif
         if
         :: leads[me] ->
@@ -322,6 +332,11 @@ inline read() { /* all keys, in one call */
     }
 }
 
+#if BREAK == 145        /* the number of the term is enough */
+#define ECHOES(unit)    (seen[unit].term >= top[me])
+#else                   /* its number, as that of this leader's claim: a lost one may have had the same */
+#define ECHOES(unit)    (seen[unit].term == top[me] && seen[unit].from == me + 1)
+#endif
 #if BREAK == 144        /* waits only for those whom it has heard speak: what it has heard may be old (R6) */
 #define AWAITED(unit)   (seen[unit].asked > 0 || seen[unit].term > 0)
 #else                   /* for everybody, unless nobody knows of any ledger before */
@@ -338,6 +353,7 @@ inline decide(tickets) { /* plan: the ledger as the leader would have it; owes: 
     if :: upwards = 0 :: upwards = 1 fi;     /* requests seen together may come in either order */
     d_step {
         basis = tickets; plan = 0;
+        may = (GONE && may != NOTHING -> (claimed -> NOTHING : CLAIMS) : may);
         for (place : 0 .. N * R - 1) {
             ticket = AT(basis, place);
             if
@@ -351,7 +367,7 @@ inline decide(tickets) { /* plan: the ledger as the leader would have it; owes: 
             fi
         }
         place = behind;
-#if defined(LOSE) && BREAK != 142
+#if BREAK != 142 && defined(LOSE)
         for (who : 0 .. N - 1) {               /* rule 14: begun turns first */
             ticket = TICKET(who, ASKED(who));
             if
@@ -378,10 +394,10 @@ inline decide(tickets) { /* plan: the ledger as the leader would have it; owes: 
         }
         owes = (may == OPENS || (may == APPENDS && behind > place)
                 || (may == CLAIMS && (behind > place || none || GONE || DOUBT)));
-#if defined(LOSE) && BREAK != 14
+#if BREAK != 14 && defined(LOSE)
         for (who : 0 .. N - 1) {               /* rule 14: not before all have said this term */
             if
-            :: may == OPENS && none && who != me && seen[who].term < top[me] && AWAITED(who) -> owes = 0
+            :: may == OPENS && none && who != me && !ECHOES(who) && AWAITED(who) -> owes = 0
             :: else
             fi
         }
@@ -515,25 +531,27 @@ inline land_ledger(next) {
 inline tell() { /* the claim is committed, and wakes the others where it is new */
     d_step {
 #if defined(LOSE) && JUJU == 3 && !defined(NOTICK)
-        due[me] = (due[me] || (leads[me] && OPEN(store[me]) && !KNOWN_OF));    /* update-status: as below */
+        due[me] = (due[me] || (OPEN(store[me]) && !KNOWN_OF));     /* update-status: as below */
 #endif
         present = bag[me].asked; basis = bag[me].done; unfinished = bag[me].begun; ahead = bag[me].term;
+        behind = bag[me].from;
         if
 #if BREAK != 121         /* what an action publishes includes the end of a turn before it */
-        :: aside -> /* rule 12: nothing of a turn that came before it */
-            bag[me].asked = (bag[me].done == store[me].done -> store[me].asked : bag[me].asked)
+        :: aside && (store[me].begun || bag[me].done != store[me].done) ->
+#if BREAK == 122         /* it says that it has read a claim, but not what has begun */
+            bag[me].term = store[me].term; bag[me].from = store[me].from
+#else
+            skip         /* rule 12: nothing of a turn that came before it, so nothing at all */
+#endif
 #endif
         :: else ->
             bag[me].asked = store[me].asked; bag[me].done = store[me].done;
 #ifdef LOSE
-            bag[me].begun = store[me].begun
+            bag[me].begun = store[me].begun; bag[me].term = store[me].term; bag[me].from = store[me].from
 #endif
         fi;
-#ifdef LOSE
-        bag[me].term = store[me].term;
-#endif
         other = (bag[me].asked != present || bag[me].done != basis || bag[me].begun != unfinished
-                 || bag[me].term != ahead);
+                 || bag[me].term != ahead || bag[me].from != behind);
         for (who : 0 .. N - 1) { news[who].by[me] = (who != me && (news[who].by[me] || other)) }
         clean()
     };
@@ -546,7 +564,10 @@ inline tell() { /* the claim is committed, and wakes the others where it is new 
         printf("%d: the action is over; asked %d, done %d\n", me, bag[me].asked, bag[me].done)
 #endif
     :: else ->
-        promise_at_success();
+        if
+        :: kept -> printf("%d: keeps its turn\n", me)
+        :: else -> promise_at_success()
+        fi;
         printf("%d: the hook succeeds; asked %d, done %d\n", me, bag[me].asked, bag[me].done)
     fi
 }
@@ -604,7 +625,8 @@ inline end_turn() { /* rule 12: with the charm's key-value store, when all handl
 inline changed(peer) { /* relation-changed of that peer: its cached databag is dropped */
     d_step {
         news[me].by[peer] = 0;
-        known[peer] = 0; seen[peer].asked = 0; seen[peer].done = 0; seen[peer].begun = 0; seen[peer].term = 0
+        known[peer] = 0; seen[peer].asked = 0; seen[peer].done = 0; seen[peer].begun = 0; seen[peer].term = 0;
+        seen[peer].from = 0
     };
     printf("%d: a hook begins, with news of %d\n", me, peer)
 }
@@ -630,6 +652,7 @@ proctype unit(byte me)
     int   plan;
     bit   turn;          /* this unit holds the lock */
     bit   over;          /* it has released it in this hook */
+    bit   kept;          /* it holds it past the end of this hook */
     byte  unheard;       /* peers to be heard before it is known */
     bit   forgot;        /* its local store was lost, and Juju has not been asked since */
     bit   aside;         /* this is an action, not a hook */
@@ -698,13 +721,16 @@ write:
         read();
 #endif
         decide(out);
-        if :: owes :: else -> goto look fi
+        if
+        :: owes -> owes = 0; writes[me] = (may == CLAIMS -> CLAIM : LEDGER)
+        :: else -> goto look
+        fi
     };
     atomic {             /* is-leader, and the controller's own check */
         is_leader();
         if
-        :: leads[me] -> writes[me] = (may == CLAIMS -> CLAIM : LEDGER); owes = 0
-        :: else -> owes = 0; plan = 0; goto look
+        :: leads[me]
+        :: else -> writes[me] = 0; plan = 0; goto look
         fi
     };
     atomic {             /* the write lands, whoever leads now */
@@ -810,10 +836,19 @@ handlers:
             goto handlers
 #endif
         :: FREE && FAULTY ->
-            FAULT; due[me] = 1;                          /* rule 9: nothing is released */
+            FAULT; due[me] = 1;                          /* rule 9: nothing is released, and rule 12 */
             printf("%d: the hook fails\n", me)
         :: FREE ->                                       /* all handlers have succeeded */
-            end_turn();
+#ifdef KEEP
+            if
+            :: turn && works[me] == store[me].asked -> kept = 1; due[me] = 1
+            :: true
+            fi;
+#endif
+            if
+            :: !kept -> end_turn()
+            :: else
+            fi;
             if
             :: commit()
             :: FAULTY -> FAULT; commit(); due[me] = 1; printf("%d: ... and will be run again\n", me)
@@ -825,7 +860,7 @@ handlers:
         led[me] = 0;
 #endif
         mine = 0; out = 0; none = 0; contested = 0; fresh = 0; may = NOTHING; claimed = 0;
-        turn = 0; over = 0; aside = 0; runs[me] = 0;
+        turn = 0; over = 0; aside = 0; kept = 0; runs[me] = 0;
         close_gaps();
         promise_at_rest()
     };
@@ -849,6 +884,8 @@ handlers:
 
 #ifdef STALE
 #define UNWRITTEN true
+#elif JUJU == 3
+#define UNWRITTEN (!writes[0] && !writes[1])
 #else
 #define UNWRITTEN (!leads[0] && !leads[1])
 #endif
@@ -863,7 +900,7 @@ init
 #ifdef OPENED
         highest = 1; opened = 1; atop[0] = 1;        /* unit 0's, and empty; keeper is 0 */
 #ifdef LOSE
-        store[0].term = 1;
+        store[0].term = 1; store[0].from = 1;
 #endif
 #endif
         due[0] = 1
