@@ -6,7 +6,7 @@ import pytest
 
 from tests.proofs import spin
 
-PROVED = next(case for case in spin.CASES if not case.broken)
+PROVED = spin.LARGE[0]
 BROKEN = next(case for case in spin.CASES if case.broken)
 
 HOLDS = """
@@ -79,29 +79,6 @@ def test_each_rule_that_is_broken_on_purpose_is_looked_for_in_the_model():
     model = spin.MODEL.read_text(encoding='utf-8')
     broken = [macro[8:] for case in spin.CASES for macro in case.macros if macro.startswith('-DBREAK=')]
 
-    assert sorted(set(broken)) == sorted(
-        [
-            '2',
-            '22',
-            '3',
-            '4',
-            '5',
-            '7',
-            '8',
-            '9',
-            '11',
-            '12',
-            '121',
-            '13',
-            '131',
-            '132',
-            '133',
-            '136',
-            '14',
-            '142',
-            '143',
-            '144',
-            '145',
-        ]
-    )
+    known = [2, 3, 4, 5, 7, 8, 9, 11, 12, 13, 14, 22, 121, 131, 132, 133, 136, 142, 143, 144, 145]
+    assert sorted(set(broken), key=int) == [str(number) for number in known]
     assert all(re.search(r'^#(if|elif) BREAK [!=]= {}\b'.format(number), model, re.M) for number in broken)

@@ -536,7 +536,7 @@ inline tell() { /* the claim is committed, and wakes the others where it is new 
         present = bag[me].asked; basis = bag[me].done; unfinished = bag[me].begun; ahead = bag[me].term;
         behind = bag[me].from;
         if
-#if BREAK != 121         /* what an action publishes includes the end of a turn before it */
+#if BREAK != 121 && defined(ACTIONS)    /* what an action publishes includes the end of a turn before it */
         :: aside && (store[me].begun || bag[me].done != store[me].done) ->
 #if BREAK == 122         /* it says that it has read a claim, but not what has begun */
             bag[me].term = store[me].term; bag[me].from = store[me].from
@@ -565,7 +565,9 @@ inline tell() { /* the claim is committed, and wakes the others where it is new 
 #endif
     :: else ->
         if
+#ifdef KEEP
         :: kept -> printf("%d: keeps its turn\n", me)
+#endif
         :: else -> promise_at_success()
         fi;
         printf("%d: the hook succeeds; asked %d, done %d\n", me, bag[me].asked, bag[me].done)
