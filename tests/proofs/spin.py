@@ -44,6 +44,7 @@ class Case(NamedTuple):
         macros: the world, as `-D` options of the model.
         broken: the assertion that must fail, as spin writes it; '' where all must hold.
         quick: in the share that takes some 30 seconds.
+        deep: searched in depth, so that the history that is found is not the shortest.
         live: also that no calm history goes on for ever without everybody being served.
     """
 
@@ -52,6 +53,7 @@ class Case(NamedTuple):
     broken: str = ''
     quick: bool = False
     live: bool = False
+    deep: bool = False
 
 
 class Verdict(NamedTuple):
@@ -64,8 +66,10 @@ class Verdict(NamedTuple):
     story: Tuple[str, ...] = ()
 
 
-def _case(name: str, macros: str, broken: str = '', quick: bool = False, live: bool = False) -> Case:
-    return Case(name, tuple('-D' + macro for macro in macros.split()), broken, quick, live)
+def _case(
+    name: str, macros: str, broken: str = '', quick: bool = False, live: bool = False, deep: bool = False
+) -> Case:
+    return Case(name, tuple('-D' + macro for macro in macros.split()), broken, quick, live, deep)
 
 
 # Worlds: a leader has made the first ledger; then so many faults, and moves of leadership
@@ -73,6 +77,7 @@ FEW = 'N=2 R=1 OPENED FAULTS=1 MOVES=1 '
 FAILED = 'N=2 R=1 OPENED FAULTS=1 MOVES=0 '
 MOVED = 'N=2 R=1 OPENED FAULTS=0 '
 LOST = 'N=2 R=1 OPENED LOSE=3 '
+LOST_ASIDE = LOST + 'FAULTS=1 MOVES=1 COARSE ACTIONS '
 THREE = 'N=3 R=1 OPENED FAULTS=0 COARSE '
 PROVED = [
     _case('a fault, and leadership moves, leader settings', FEW + 'JUJU=3', quick=True),
@@ -90,6 +95,8 @@ PROVED = [
     _case('the ledger is lost, a fault, leader settings', LOST + 'JUJU=3 FAULTS=1 MOVES=1 COARSE'),
     _case('the ledger is lost, two moves, leader settings', LOST + 'JUJU=3 FAULTS=0 MOVES=2 COARSE'),
     _case('the ledger is lost, two moves, application databag', LOST + 'JUJU=4 FAULTS=0 MOVES=2 COARSE'),
+    _case('the ledger is lost, actions, leader settings', LOST_ASIDE + 'JUJU=3'),
+    _case('the ledger is lost, actions, application databag', LOST_ASIDE + 'JUJU=4'),
     _case('calm weather ends, all served, leader settings', MOVED + 'JUJU=3 MOVES=1 LIVE', live=True),
     _case('calm weather ends, all served, application databag', MOVED + 'JUJU=4 MOVES=1 LIVE', live=True),
     _case('3 units, leader settings', THREE + 'JUJU=3 MOVES=0'),
@@ -131,6 +138,9 @@ REFUTED = [
         'rule 14: the silent are not awaited', LOST + 'JUJU=3 FAULTS=0 MOVES=1 COARSE BREAK=144', TWO_AT_WORK
     ),
     _case('rule 14: any claim of that term', LOST + 'JUJU=4 FAULTS=0 MOVES=2 COARSE BREAK=145', TWO_AT_WORK),
+    _case('rule 14: an action hides a turn', LOST_ASIDE + 'JUJU=3 BREAK=122', TWO_AT_WORK, deep=True),
+    _case('rule 14: one term claimed twice', LOST_ASIDE + 'JUJU=4 BREAK=147', TWO_AT_WORK, deep=True),
+    _case('rule 14: over before Juju knows', LOST_ASIDE + 'JUJU=3 BREAK=146', TWO_AT_WORK, deep=True),
     _case('known limit: leadership comes back unheard of', MOVED + 'JUJU=3 MOVES=2 SILENT', NOT_SERVED),
     _case('known limit: the leader asks in an action', FAILED + 'JUJU=3 ACTIONS NOTICK', NOT_SERVED),
 ]
@@ -212,7 +222,7 @@ def check(spin: str, case: Case) -> Verdict:
 
 
 def _build(spin: str, case: Case) -> List[List[str]]:
-    kind = ['-DBFS', '-DSAFETY'] if case.broken else [] if case.live else ['-DSAFETY']
+    kind = ['-DBFS', '-DSAFETY'] if case.broken and not case.deep else [] if case.live else ['-DSAFETY']
     optimise = '-O2' if case in LARGE else '-O1'  # to compile takes longer than most searches
     return [
         [spin, '-a', '-o3', *case.macros, MODEL.name],  # -o3: what is one step is what the model says is one
@@ -223,7 +233,7 @@ def _build(spin: str, case: Case) -> List[List[str]]:
 def _search(case: Case) -> List[str]:
     polite = ['nice', '-n', '10'] if shutil.which('nice') else []
     large = case in LARGE or '-DN=3' in case.macros
-    options = [] if case.broken else ['-m{}'.format(DEPTH), '-w26' if large else '-w23']
+    options = [] if case.broken and not case.deep else ['-m{}'.format(DEPTH), '-w26' if large else '-w23']
     return [*polite, './pan', *options, *(['-a'] if case.live else [])]
 
 
@@ -279,6 +289,7 @@ def _story(spin: str, case: Case, place: Path) -> Tuple[str, ...]:
 
 def line(case: Case, verdict: Verdict) -> str:
     found = 'broken in {} steps'.format(len(verdict.story)) if case.broken else 'holds'
+    found = 'broken' if case.deep else found
     return '{:4} {:52} {:>20} {:>12,} states {:7.1f} s {:7,.0f} MB'.format(
         'NO' if verdict.fault else 'ok', case.name, '' if verdict.fault else found,
         verdict.states, verdict.seconds, verdict.megabytes,

@@ -81,6 +81,7 @@ bit   led[N];            /* it led when this hook began */
 byte  ended[N];          /* the key-value store, which may outlive the local store */
 #endif
 #ifdef LOSE
+byte  tried[N];          /* in the local store, too: the highest term that this unit has claimed */
 bit   rebuilt;           /* the ledger was lost, and made anew: its tokens are new ones */
 bit   lost;              /* it was lost: that happens once */
 #endif
@@ -367,8 +368,15 @@ inline decide(tickets) { /* plan: the ledger as the leader would have it; owes: 
             fi
         }
         place = behind;
+#if BREAK != 146 && defined(LOSE)          /* rule 14: its own turn that is over, but not yet for Juju, */
+        if
+        :: none && store[me].done > bag[me].done ->
+            plan = TICKET(me, store[me].done); present = present | (1 << plan); behind++
+        :: else
+        fi;
+#endif
 #if BREAK != 142 && defined(LOSE)
-        for (who : 0 .. N - 1) {               /* rule 14: begun turns first */
+        for (who : 0 .. N - 1) {               /* and begun turns first */
             ticket = TICKET(who, ASKED(who));
             if
             :: none && WANTS(who) && BEGUN(who) && !IN(ticket, present) ->
@@ -493,6 +501,10 @@ inline land_claim() { /* in the unit's own key */
         ticket = top[me] + 1;
 #ifdef LOSE
         ticket = (store[me].term >= ticket -> store[me].term + 1 : ticket);
+#if BREAK != 147         /* claims one term a second time: what echoes the first is no echo of this */
+        ticket = (tried[me] >= ticket -> tried[me] + 1 : ticket);
+        tried[me] = ticket;
+#endif
         assert(ticket <= LOSE + 2);
 #endif
         if
@@ -902,7 +914,7 @@ init
 #ifdef OPENED
         highest = 1; opened = 1; atop[0] = 1;        /* unit 0's, and empty; keeper is 0 */
 #ifdef LOSE
-        store[0].term = 1; store[0].from = 1;
+        store[0].term = 1; store[0].from = 1; tried[0] = 1;
 #endif
 #endif
         due[0] = 1
