@@ -99,6 +99,8 @@ PROVED = [
     _case('the ledger is lost, actions, application databag', LOST_ASIDE + 'JUJU=4'),
     _case('calm weather ends, all served, leader settings', MOVED + 'JUJU=3 MOVES=1 LIVE', live=True),
     _case('calm weather ends, all served, application databag', MOVED + 'JUJU=4 MOVES=1 LIVE', live=True),
+    _case('2 requests each, leader settings', 'N=2 R=2 OPENED JUJU=3 FAULTS=0 MOVES=1'),
+    _case('2 requests each, application databag', 'N=2 R=2 OPENED JUJU=4 FAULTS=0 MOVES=1'),
     _case('3 units, leader settings', THREE + 'JUJU=3 MOVES=0'),
     _case('3 units, application databag', THREE + 'JUJU=4 MOVES=0'),
     _case('3 units, 2 slots, leader settings', THREE + 'JUJU=3 MOVES=0 SLOTS=2'),
@@ -142,6 +144,7 @@ REFUTED = [
     _case('rule 14: one term claimed twice', LOST_ASIDE + 'JUJU=4 BREAK=147', TWO_AT_WORK, deep=True),
     _case('rule 14: over before Juju knows', LOST_ASIDE + 'JUJU=3 BREAK=146', TWO_AT_WORK, deep=True),
     _case('known limit: leadership comes back unheard of', MOVED + 'JUJU=3 MOVES=2 SILENT', NOT_SERVED),
+    _case('known limit: the leader asks again', 'N=2 R=2 OPENED JUJU=4 FAULTS=0 MOVES=0 NOTICK', NOT_SERVED),
     _case('known limit: the leader asks in an action', FAILED + 'JUJU=3 ACTIONS NOTICK', NOT_SERVED),
 ]
 LARGE = [  # every number of faults and of moves; some minutes

@@ -626,11 +626,17 @@ inline end_turn() { /* rule 12: with the charm's key-value store, when all handl
         if
         :: turn || over ->
             store[me].done = store[me].asked; store[me].begun = 0; sure[me] = 0;
+            turn = 0; over = 1;
             through[me] = (works[me] != 0);
 #ifdef FORGET
             ended[me] = store[me].done;
 #endif
+#if R > 1
+#ifndef NOTICK
+            due[me] = (due[me] || (leads[me] && store[me].again));     /* update-status: nothing else wakes it */
+#endif
             store[me].asked = store[me].asked + store[me].again; store[me].again = 0
+#endif
         :: else
         fi
     }
