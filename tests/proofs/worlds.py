@@ -1,13 +1,11 @@
 """The small worlds that are searched, by name; `make test` visits a part of them, `make prove` all."""
 
-from contextlib import contextmanager
-from typing import Any, Callable, Dict, Iterator, NamedTuple
+from typing import Any, Callable, Dict, NamedTuple
 
-from charms.layer.coordinator import rules
 from charms.layer.coordinator.compat.deciding import Question, growing
 from charms.layer.coordinator.policy import Policy
 
-from tests.proofs.smallworld import Kind
+from tests.proofs.smalljuju import Kind
 
 TWO_LOCKS = ('a', 'b')
 
@@ -52,24 +50,7 @@ def visited(
     """
     from tests.proofs.search import Search  # needs numpy, which not every Python of `make test` has
 
-    with _claims_without_tokens(kind):
-        return Search(kind, tell).run(most, only)
-
-
-@contextmanager
-def _claims_without_tokens(kind: Kind) -> Iterator[None]:
-    """Where a policy decides, let claims say no token.
-
-    There the tickets have tokens, since they name one another by them. The last token of a
-    claim would then make two worlds of one: it matters only when a ledger is lost.
-    """
-    released = rules.released
-    if kind.policy.grow:
-        rules.released = lambda claim, token=0: released(claim)._replace(token=0)
-    try:
-        yield
-    finally:
-        rules.released = released
+    return Search(kind, tell).run(most, only)
 
 
 def _on(name: str, about: str, quick: str = '', juju: str = '34', limit: str = '', **kind: Any) -> None:
@@ -82,25 +63,57 @@ def _on(name: str, about: str, quick: str = '', juju: str = '34', limit: str = '
 
 WORLDS: Dict[str, World] = {}
 THREE: Dict[str, Any] = {'units': 3, 'anytime': True, 'symmetric': True}
+PER_LOCK = Policy(per_lock=True)
 
 # Two units, exactly as in Juju.
 _on('twice', '2 units × 2 requests', quick='4', asks=2)
-_on('thrice', '2 units × 3 requests', asks=3)
 _on('fine', '2 units × 1, others come between any two steps of a hook', quick='34', fine=True)
 _on('locks', '2 units × 1, two locks in one queue', quick='34', locks=TWO_LOCKS)
 _on('locks-twice', '2 units × 2, two locks in one queue', asks=2, locks=TWO_LOCKS)
-_on('queues', '2 units × 1, two locks in two queues', quick='34', locks=TWO_LOCKS, policy=Policy(True))
-_on('queues-twice', '2 units × 2, two locks in two queues', asks=2, locks=TWO_LOCKS, policy=Policy(True))
+_on('queues', '2 units × 1, two locks in two queues', quick='34', locks=TWO_LOCKS, policy=PER_LOCK)
+_on('queues-twice', '2 units × 2, two locks in two queues', asks=2, locks=TWO_LOCKS, policy=PER_LOCK)
 _on('early', '2 units × 1, released early, withdrawn, kept', quick='34', releases=True, keeps=True)
 _on('again', '2 units × 2, the same, and asked for again', asks=2, releases=True, keeps=True)
-_on('forgets', '2 units × 1, local stores are lost', quick='34', forgets=True)
-_on('removed', '2 units × 1, one is removed or lost', quick='34', removals=1)
-_on('removed-twice', '2 units × 2, one is removed or lost', asks=2, removals=1)
-_on('newcomer', '2 units × 1, the second is added on the way', quick='34', newcomer=True)
-_on('newcomer-twice', '2 units × 2, the second is added on the way', asks=2, newcomer=True)
+_on('classic', '2 units × 1, a charm without charms.reactive', quick='34', classic=True)
 _on('tokens', '2 units × 1, tokens up to 6', quick='34', tokens=6)
 _on('tokens-twice', '2 units × 2, tokens up to 7', asks=2, tokens=7)
-_on('aba', '2 units × 1, leadership leaves and returns in a hook', quick='3', juju='3', aba=True)
+
+# Between a failed hook and its retry, and beside a hook.
+_on('aside', '2 units × 1, actions, juju exec, second and child processes', quick='34', aside=True)
+_on('aside-twice', '2 units × 2, the same', asks=2, aside=True)
+
+# Leadership leaves and returns within a hook; a leader's write lands late.
+_on('aba', '2 units × 1, leadership leaves and returns in a hook', quick='34', aba=True, terms=6)
+_on('aba-twice', '2 units × 2, the same', aba=True, terms=4, asks=2)
+_on('late', '2 units × 1, and what a leader wrote lands late', '3', '3', fine=True, late=True, aba=True)
+
+# Something is lost, or comes back.
+_on('forgets', '2 units × 1, local stores are lost', quick='34', forgets=1)
+_on('spoils', '2 units × 1, databags are lost', quick='34', spoils=True, looks=True)
+_on('loses', '2 units × 1, the ledger is lost, or marked as lost', quick='34', loses=1, looks=True)
+_on('moves', '2 units × 1, the model moves to Juju 4', '3', '3', moves=True, looks=True)
+_on('removed', '2 units × 1, one is removed or lost', quick='34', removals=1)
+_on('removed-twice', '2 units × 2, one is removed or lost', asks=2, removals=1)
+_on('reborn', '2 units × 1, and its name comes back', removals=1, reborn='anew', looks=True)
+_on(
+    'reborn-disk',
+    '2 units × 1, and its name comes back on its former disk',
+    removals=1,
+    reborn='on its disk',
+    looks=True,
+)
+_on('newcomer', '2 units × 1, the second is added on the way', quick='34', newcomer=True)
+_on('newcomer-twice', '2 units × 2, the second is added on the way', asks=2, newcomer=True)
+_on('subordinate', '2 subordinates × 1, one leaves or is lost', quick='34', subordinate=True, removals=1)
+
+# A refresh of the charm changes `queues`, in one unit after the other.
+REFRESHED: Dict[str, Any] = {'refreshed': PER_LOCK, 'keeps': True, 'exclusive': True}
+_on('refreshed', '2 units × 1, queues becomes per-lock', quick='34', **REFRESHED)
+_on(
+    'refreshed-back',
+    '2 units × 1, queues becomes one',
+    **{**REFRESHED, 'policy': PER_LOCK, 'refreshed': Policy()},
+)
 
 # Three units: any hook at any time, and of a peer's databag any version there ever was.
 _on('three', '3 units × 1', **THREE)
@@ -130,27 +143,10 @@ _on(
     releases=True,
     keeps=True,
 )
-_on('policy-forgets', '2 units × 1, a policy, local stores are lost', '34', policy=ONE, forgets=True)
+_on('policy-forgets', '2 units × 1, a policy, local stores are lost', '34', policy=ONE, forgets=1)
 _on(
     'policy-reports',
     '2 units × 1, a policy, every release is reported',
     '34',
     policy=ONE._replace(reports_releases=True),
-)
-
-# What is known not to hold: docs/limits.md.
-# No two subordinates hold one lock, not even where one leaves. Where one is lost that has a ticket, all
-# others wait for ever. Two did hold it while the leader regarded a leaver as gone at update-status:
-# remove app/0 · begin app/1, app/0 left, ask · fail app/1 · begin app/0 (a retry), ask: it works ·
-# elect app/1 · begin, succeed · update-status: so does app/1.
-TWO_HOLD, FOR_EVER = 'hold one lock', 'waiting for ever'
-_on('aba', '2 units × 2, leadership leaves and returns in a hook', '4', '4', TWO_HOLD, asks=2, aba=True)
-_on(
-    'subordinate',
-    '2 subordinates × 1, one leaves or is lost',
-    '34',
-    '34',
-    FOR_EVER,
-    subordinate=True,
-    removals=1,
 )
