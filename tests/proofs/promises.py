@@ -14,31 +14,31 @@ What must not be here: how the layer keeps these promises.
 from typing import Optional, Tuple
 
 from charms.layer.coordinator import rules
-from charms.layer.coordinator.values import Claim, Ledger, Said
+from charms.layer.coordinator.values import Claim, Said
 
-from tests.proofs.smalljuju import GONE, THERE, Around, Scene, U, Wrote, name, number
+from tests.proofs.smalljuju import GONE, THERE, Around, Kind, Scene, U, Wrote, contested, name, newest, number
 
 
 def claim_in(bag: Optional[Said], queue: str) -> Claim:
     return dict(bag.queues).get(queue, rules.NO_CLAIM) if bag else rules.NO_CLAIM
 
 
-def newest(scene: Scene) -> Optional[Ledger]:
-    """Return the open ledger of the highest term and version, None where there is none or it is lost."""
-    opened = [record for record in scene.terms.records if record.ledger]
-    if scene.terms.reset or not opened:
-        return None
-    return max(opened, key=lambda record: record.place).ledger
+def standing(scene: Scene) -> Tuple[rules.Ticket, ...]:
+    """Return the tickets of the open ledger of the highest term, none where it is marked as lost."""
+    record = None if scene.terms.reset else newest(scene.terms)
+    return record.ledger.tickets if record and record.ledger else ()
 
 
 def lost_ticket(around: Around, before: Scene, wrote: Wrote, after: Scene) -> str:
-    """Return who lost a ticket without having said so in a hook that succeeded, '' if nobody did."""
-    old, new = newest(before), newest(after)
+    """Return who lost a ticket without having said so in a hook that succeeded, '' if nobody did.
+
+    Not while a higher term is claimed: nobody may use a ticket that is given then.
+    """
     terms = {record.term for record in wrote.records}
-    if any(record.anew and record.term in terms for record in before.terms.records):
+    if before.terms.reset or any(record.anew and record.term in terms for record in before.terms.records):
         return ''  # the ledger was lost, and this is the new one
-    kept = {_place(ticket) for ticket in new.tickets} if new else set()
-    for ticket in old.tickets if old else ():
+    kept = set(map(_place, standing(after)))
+    for ticket in before.firm if contested(before.terms) else standing(before):
         if _place(ticket) not in kept:
             face = around.face(number(ticket.unit))
             said = claim_in(face.bag, ticket.queue)
@@ -55,27 +55,29 @@ def _place(ticket: rules.Ticket) -> Tuple[str, str, int, str]:
 
 
 def has_ticket(unit: int, scene: Scene) -> bool:
-    ledger = newest(scene)
-    return any(ticket.unit == name(unit) for ticket in (ledger.tickets if ledger else ()))
+    return any(ticket.unit == name(unit) for ticket in standing(scene))
 
 
 def has_no_ticket(unit: int, me: U, scene: Scene) -> str:
     """Return what is wrong with a turn in which the unit works, '' for nothing."""
-    ledger = newest(scene)
-    for queue, ask in me.works:
+    for turn in me.works:
+        queue, ask = turn
         said = claim_in(me.bag, queue)
         own = dict(me.store.own).get(queue, rules.NO_CLAIM) if me.store else said
-        seated = any(ticket[1:4] == (queue, name(unit), ask) for ticket in (ledger.tickets if ledger else ()))
+        seated = any(ticket[1:4] == (queue, name(unit), ask) for ticket in standing(scene))
         begun = any(claim.begun and claim.outstanding and claim.asked == ask for claim in (own, said))
-        if said.done >= ask or not (seated or begun):
+        # What the charm's flags know to be over is only said once more.
+        if said.done >= ask or not (seated or begun or turn in me.rested):
             return '{} works without an unfinished ticket'.format(name(unit))
     return ''
 
 
-def ended_too_early(who: str, me: U, works: Tuple[Tuple[str, int], ...]) -> str:
+def ended_too_early(kind: Kind, who: str, me: U, works: Tuple[Tuple[str, int], ...]) -> str:
     """Return which turn a hook ended though the charm's flags do not know that its handlers have run."""
     for turn in me.works:
-        if turn not in works and turn not in me.rested:
+        # What a unit forgot before Juju had it is lost with the store.
+        known = claim_in(me.bag, turn[0]).asked >= turn[1] or not kind.forgets
+        if known and turn not in works and turn not in me.rested:
             return '{} ended turn {}, and its flags do not know that the handlers have run'.format(
                 who, turn[1]
             )

@@ -130,6 +130,7 @@ class Scene(NamedTuple):
     """What leaders keep, and of the turns used so far what the promise about tokens needs."""
 
     terms: Terms = Terms()
+    firm: Tuple[Any, ...] = ()  # while a higher term is claimed: the tickets that there were before
     moved: bool = False
     lost: int = 0
     used: Tuple[rules.Ticket, ...] = ()
@@ -226,6 +227,25 @@ def current(kind: Kind, terms: Terms) -> Terms:
     return terms._replace(
         records=tuple(record for record in terms.records if kind.whole or record.place >= newest)
     )
+
+
+def newest(terms: Terms) -> Optional[Record]:
+    """Return the record of the open ledger of the highest term and version, None where there is none."""
+    opened = [record for record in terms.records if record.version]
+    return max(opened, key=lambda record: record.place, default=None)
+
+
+def contested(terms: Terms) -> bool:
+    """Whether a term is claimed that is not open yet."""
+    now = newest(terms)
+    return max((record.term for record in terms.records), default=0) > (now.term if now else 0)
+
+
+def with_terms(scene: Scene, terms: Terms) -> Scene:
+    """Return the scene with what leaders keep after a write."""
+    there = newest(scene.terms)
+    firm = scene.firm if contested(scene.terms) else there and there.ledger and there.ledger.tickets
+    return scene._replace(terms=terms, firm=firm or () if contested(terms) else ())
 
 
 class SmallPort:
@@ -328,8 +348,9 @@ class SmallPort:
         return self._step(lambda: self.me.bag)
 
     def publish(self, said: Said) -> None:
+        about = said.about._replace(spoke=bool(said.queues or said.about.term))  # as wire.said reads it
         if self.me.related:
-            self._step(lambda: self._now(out=said))
+            self._step(lambda: self._now(out=said._replace(about=about)))
 
     def inherited_requests(self) -> Tuple[Tuple[str, str, bool], ...]:
         return ()
@@ -459,7 +480,7 @@ class SmallPort:
 
     def _lands(self, wrote: Wrote) -> None:
         before = self._scene_now()
-        self.scene = before._replace(terms=current(self.kind, wrote.over(before.terms)))
+        self.scene = with_terms(before, current(self.kind, wrote.over(before.terms)))
         self.landed.append((before, wrote))
         self._now(read=UNREAD, flying=None)
 

@@ -52,6 +52,7 @@ from tests.proofs.smalljuju import (
     name,
     put,
     unheard,
+    with_terms,
 )
 
 NOT_CALM, CALM, LOOK = 0, 1, 2
@@ -272,7 +273,7 @@ def _flushed(
         return Option(said, hook_over(kind, me, retry=not aside), calm=CALM)
     if me.wrote is not None:
         terms = committed(kind, around.scene.terms, me.read, me.wrote)
-        scene = around.scene._replace(terms=terms)
+        scene = with_terms(around.scene, terms)
         broken = promises.lost_ticket(around, around.scene, me.wrote, scene)
         effect = WROTE if scene != around.scene else 0
     bag = me.bag if me.out is None else me.out
@@ -281,8 +282,9 @@ def _flushed(
     me = _heard_of(kind, me, bag)
     left = me.left or (me.hook is not None and me.hook.context.leaving and not again)
     works = me.works if aside else tuple(turn for turn in me.works if claim_in(bag, turn[0]).done < turn[1])
-    if not (aside or kind.classic):
-        broken = broken or promises.ended_too_early(said.split()[-1], me, works)
+    leaves = me.hook is not None and me.hook.context.leaving  # and gives up everything: rule 10
+    if not (aside or leaves or kind.classic):
+        broken = broken or promises.ended_too_early(kind, said.split()[-1], me, works)
     rested = tuple(turn for turn in me.rested if turn in works)
     done = hook_over(kind, me, retry=again)._replace(bag=bag, works=works, left=left, rested=rested)
     # R24: the application's databag wakes its writer too.
@@ -395,19 +397,21 @@ def _of_the_model(kind: Kind, me: U, around: Around) -> Iterator[Option]:
     woken = me._replace(shared=True) if me.life == THERE and not kind.anytime else me
     if kind.moves and not here.moved:
         moved = hook_over(kind, me, retry=True)._replace(due=True, flying=None) if me.life == THERE else me
-        yield Option('move the model to Juju 4', moved, here._replace(terms=Terms(), moved=True), MOVED)
+        yield Option(
+            'move the model to Juju 4', moved, here._replace(terms=Terms(), firm=(), moved=True), MOVED
+        )
     if here.lost < kind.loses and here.terms.records:
-        lost = here._replace(terms=Terms(), lost=here.lost + 1)
+        lost = here._replace(terms=Terms(), firm=(), lost=here.lost + 1)
         yield Option('lose the ledger', woken, lost, WROTE)
         if not here.terms.reset:
-            marked = here._replace(terms=here.terms._replace(reset=True), lost=here.lost + 1)
+            marked = here._replace(terms=here.terms._replace(reset=True), firm=(), lost=here.lost + 1)
             yield Option('mark the ledger as lost', woken, marked, WROTE)
 
 
 def _landing(kind: Kind, me: U, around: Around, who: str) -> Iterator[Option]:
     """The write of a hook that was killed lands late, or never."""
     terms = current(kind, me.flying.over(around.scene.terms))
-    scene = around.scene._replace(terms=terms)
+    scene = with_terms(around.scene, terms)
     broken = promises.lost_ticket(around, around.scene, me.flying, scene)
     landed = me._replace(flying=None)
     yield Option('the write of {} lands'.format(who), landed, scene, WROTE, broken=broken)
