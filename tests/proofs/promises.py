@@ -16,7 +16,20 @@ from typing import Optional, Tuple
 from charms.layer.coordinator import rules
 from charms.layer.coordinator.values import Claim, Said
 
-from tests.proofs.smalljuju import GONE, THERE, Around, Kind, Scene, U, Wrote, contested, name, newest, number
+from tests.proofs.smalljuju import (
+    GONE,
+    THERE,
+    Around,
+    Kind,
+    Scene,
+    U,
+    Wrote,
+    contested,
+    name,
+    newest,
+    nonce_of,
+    number,
+)
 
 
 def claim_in(bag: Optional[Said], queue: str) -> Claim:
@@ -45,7 +58,8 @@ def lost_ticket(around: Around, before: Scene, wrote: Wrote, after: Scene) -> st
             released = (ticket.queue, ticket.ask) in face.over or rules.finished(
                 ticket, {(ticket.unit, ticket.queue): said}
             )
-            if not released and face.life != GONE:
+            former = face.reborn and ticket.nonce == nonce_of(number(ticket.unit), 0)
+            if not (released or former or face.life == GONE):
                 return '{} lost ticket {} and has released nothing'.format(ticket.unit, ticket.ask)
     return ''
 

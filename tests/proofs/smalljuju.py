@@ -82,6 +82,7 @@ class Face(NamedTuple):
     life: str = THERE
     related: bool = True
     over: Tuple[Turn, ...] = ()
+    reborn: bool = False
 
 
 class U(NamedTuple):
@@ -123,7 +124,7 @@ class U(NamedTuple):
 
     @property
     def face(self) -> Face:
-        return Face(self.bag, self.past, self.life, self.related, self.over)
+        return Face(self.bag, self.past, self.life, self.related, self.over, self.reborn)
 
 
 class Scene(NamedTuple):
