@@ -6,9 +6,9 @@ There is no event queue: the agent compares what its watchers last delivered
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Dict, List, Mapping, NamedTuple, Optional, Set, Tuple
 
-from jujusim.model import Controller
+from jujusim.model import Controller, NoRelation, NotLeader
 
 
 class Action(NamedTuple):
@@ -28,6 +28,18 @@ class Operation(NamedTuple):
     action: str = ''
     with_relation: bool = False
     parameters: Mapping[str, object] = MappingProxyType({})
+    script: str = ''  # of juju exec: a file, from the charm's directory on
+    restricted: bool = False  # collect-metrics: its tools answer nothing about the unit
+
+    @property
+    def aside(self) -> bool:
+        """Whether it is none of the unit's hooks: it never puts the unit in error, and never runs again."""
+        return bool(self.action or self.script) or self.restricted
+
+    @property
+    def file(self) -> str:
+        """The file that it runs, from the charm's directory on."""
+        return self.script or ('actions/' + self.action if self.action else 'hooks/' + self.name)
 
 
 @dataclass
@@ -41,6 +53,7 @@ class Remote:
     config: int = 0
     dying: bool = False
     actions: List[Action] = field(default_factory=list)
+    asides: List[Operation] = field(default_factory=list)  # what else an operator asked for, in order
     upgrade: int = 0
 
 
@@ -69,7 +82,9 @@ class Agent:
     """One unit's sequential loop (R1)."""
 
     def __init__(self, name: str, controller: Controller) -> None:
-        self.name, self.controller = name, controller
+        self.name, self.controller, self.juju = name, controller, controller.juju
+        self.version = ''  # the model's, where nothing else is said
+        self.other_relations: Tuple[str, ...] = ()  # the other peer relations of its charm
         self.remote, self.local = Remote(), Local()
         self.member_cache: Dict[str, Dict[str, str]] = {}  # R6: lives across hooks
         self.update_status_due = False
@@ -80,12 +95,14 @@ class Agent:
         local, remote = self.local, self.remote
         if local.removed:
             return None
+        if local.pending and local.pending.name == 'leader-settings-changed' and self.juju == 4:
+            self.done(local.pending)  # it failed under an older agent; this one has no such hook
         if local.leads and not remote.leads:
             local.leads = False  # R17: in any state, in error too, and no leader-deposed hook
         if local.in_error:  # the retry timer brings the hook back
-            return self._action() if remote.actions else None
+            return self._aside()
         if local.pending:
-            return local.pending
+            return (remote.asides or [local.pending])[0]  # actions wait until it has run again
         if not local.installed:
             return Operation('install')
         if local.queued_start:
@@ -106,9 +123,12 @@ class Agent:
             return Operation('leader-settings-changed', version=remote.leader_settings)
         return None
 
-    def _action(self) -> Operation:
-        action = self.remote.actions[0]
-        return Operation('', action=action.name, parameters=action.parameters)
+    def _aside(self) -> Optional[Operation]:
+        """Return the next action, or what else an operator asked for (R27)."""
+        if self.remote.actions:
+            action = self.remote.actions[0]
+            return Operation('', action=action.name, parameters=action.parameters)
+        return self.remote.asides[0] if self.remote.asides else None
 
     def _relation_hook(self, event: str, unit: str = '', departing: str = '', version: int = 0) -> Operation:
         name = '{}-relation-{}'.format(self.controller.relation, event)
@@ -123,8 +143,9 @@ class Agent:
 
     def _after_actions(self) -> Optional[Operation]:
         local, remote = self.local, self.remote
-        if remote.actions:
-            return self._action()
+        aside = self._aside()
+        if aside is not None:
+            return aside
         if remote.dying:
             return self._leaving()
         if remote.config != local.config:
@@ -217,6 +238,15 @@ class Agent:
         elif name.endswith('-relation-changed'):
             local.app_version = operation.version
 
+    def forget_relation(self) -> None:
+        """Begin anew with the peer relation: it has gone, and come again with another id."""
+        local = self.local
+        local.created, local.changed_pending, local.app_version = False, '', 0
+        local.members.clear()
+        self.remote.members.clear()
+        self.remote.app_version = 0
+        self.member_cache.clear()
+
     def restart(self) -> None:
         """Restart the agent process: caches are gone, what was persisted stays (R13)."""
         self.member_cache.clear()
@@ -231,10 +261,23 @@ class Context:
     def __init__(self, agent: Agent, operation: Operation, members: Tuple[str, ...]) -> None:
         self.agent, self.operation, self.members = agent, operation, members
         self.controller = agent.controller
+        self.id = agent.controller.context_id(
+            agent.name, operation.action or operation.name or 'run-commands'
+        )
+        self.juju = agent.juju  # whose tools the hook has, also when the agent is upgraded meanwhile
+        entered = agent.controller.units[agent.name].entered_scope
+        self.relation_id = agent.controller.relation_id if entered else ''
+        others = agent.other_relations if entered else ()
+        self.other_relations = {agent.controller.other_relation_id(name): name for name in others}
+        self._other_bags: Dict[Tuple[str, str], Dict[str, str]] = {}
         self._others: Dict[str, Dict[str, str]] = {}
         self._own: Optional[Dict[str, str]] = None
+        self._own_before: Optional[Dict[str, str]] = None
         self._app: Optional[Dict[str, str]] = None
+        self._app_before: Optional[Dict[str, str]] = None
         self.app_written = False
+        self.checked = False  # the controller has found that the unit leads, and does not look again
+        self.other_written: Set[str] = set()  # whose databags in other peer relations
         self._leader_settings: Optional[Dict[str, str]] = None
         self.minion = False
         self.cut_off = False  # the connection went while this hook ran: it stays so until the hook ends (R16)
@@ -245,7 +288,7 @@ class Context:
     @property
     def knows_relation(self) -> bool:
         """Whether this unit has entered the peer relation (R19)."""
-        return self.controller.units[self.agent.name].entered_scope
+        return bool(self.relation_id)
 
     @property
     def connected(self) -> bool:
@@ -274,13 +317,24 @@ class Context:
         """Return this hook's own copy of the unit's databag; a commit publishes its changes (R8)."""
         if self._own is None:
             self._own = dict(self.controller.units[self.agent.name].settings)
+            self._own_before = dict(self._own)
         return self._own
 
     def app_settings(self) -> Dict[str, str]:
         """Return the application's databag as first read in this hook, on the leader with its own writes."""
         if self._app is None:
             self._app = dict(self.controller.app_settings)
+            self._app_before = dict(self._app)
         return self._app
+
+    def other_bag(self, relation: str, owner: str) -> Optional[Dict[str, str]]:
+        """Return a databag of another peer relation as first read in this hook, None where there is none."""
+        if (relation, owner) not in self._other_bags:
+            found = self.controller.other_bag(relation, owner)
+            if found is None:
+                return None
+            self._other_bags[relation, owner] = found
+        return self._other_bags[relation, owner]
 
     def leader_settings(self) -> Dict[str, str]:
         """Return the leader settings as first read in this hook, or since its last leader-set (R9)."""
@@ -293,33 +347,67 @@ class Context:
         self._leader_settings = None
 
     def commit(self) -> None:
-        """Commit all that the hook wrote, in one batch (R8). Raises model.NotLeader (R10)."""
-        self.controller.commit(self.agent.name, self._own, self._app if self.app_written else None)
+        """Commit all that the hook wrote, in one batch (R8). Raises NotLeader (R10), NoRelation."""
+        app = _merged(self.controller.app_settings, self._app_before, self._app) if self.app_written else None
+        own = _merged(self.controller.units[self.agent.name].settings, self._own_before, self._own)
+        if self.controller.app in self.other_written and self.controller.leader != self.agent.name:
+            raise NotLeader('{} is not leader of {}'.format(self.agent.name, self.controller.app))
+        if self.relation_id in ('', self.controller.relation_id):
+            self.controller.commit(self.agent.name, own, app, self.checked)
+        elif self._own != self._own_before or self.app_written:
+            raise NoRelation('relation {} not found'.format(self.relation_id))
+        for (relation, owner), settings in self._other_bags.items():
+            if owner in self.other_written:
+                self.controller.other_bags[relation, owner] = dict(settings)
 
 
-def environment(agent: Agent, operation: Operation, charm_dir: str, version: str) -> Dict[str, str]:
+def _merged(
+    now: Dict[str, str], read: Optional[Dict[str, str]], left: Optional[Dict[str, str]]
+) -> Optional[Dict[str, str]]:
+    """Return a databag after a commit, None where the hook did not read it.
+
+    The agent sends every key that the hook's copy has, changed or not, and those
+    that the hook deleted; other keys, which came meanwhile, stay (R8).
+    """
+    if read is None or left is None:
+        return None
+    deleted = set(read) - set(left)
+    return {key: value for key, value in {**now, **left}.items() if key not in deleted}
+
+
+def environment(
+    agent: Agent, operation: Operation, charm_dir: str, version: str, context_id: str = ''
+) -> Dict[str, str]:
     """Return the environment of a hook; nothing of it is inherited (R29)."""
-    context = 'action' if operation.action else operation.name
+    controller = agent.controller
     env = {
         'CHARM_DIR': charm_dir,
         'JUJU_CHARM_DIR': charm_dir,
-        'JUJU_CONTEXT_ID': '{}-{}-0'.format(agent.name.replace('/', '-'), context),
+        'JUJU_CONTEXT_ID': context_id
+        or controller.context_id(agent.name, operation.action or operation.name),
         'JUJU_AGENT_SOCKET_ADDRESS': '@jujusim',
         'JUJU_AGENT_SOCKET_NETWORK': 'unix',
-        'JUJU_HOOK_NAME': operation.name,  # R27: present but empty in an action
+        'JUJU_HOOK_NAME': operation.name,  # R27: present but empty in an action, and in juju exec
         'JUJU_UNIT_NAME': agent.name,
         'JUJU_MODEL_NAME': 'sim',
-        'JUJU_MODEL_UUID': '00000000-0000-4000-8000-000000000000',
-        'JUJU_PRINCIPAL_UNIT': '',
+        'JUJU_MODEL_UUID': controller.model_uuid,
+        'JUJU_PRINCIPAL_UNIT': controller.principal_of(agent.name) if agent.name in controller.units else '',
         'JUJU_VERSION': version,
-        'JUJU_DISPATCH_PATH': 'actions/' + operation.action
-        if operation.action
-        else 'hooks/' + operation.name,
         'PATH': '/usr/bin:/bin',
         'LANG': 'C.UTF-8',
     }
+    if operation.restricted:  # it names no hook, no model and no version
+        for name in (
+            'JUJU_HOOK_NAME',
+            'JUJU_MODEL_NAME',
+            'JUJU_MODEL_UUID',
+            'JUJU_VERSION',
+            'JUJU_PRINCIPAL_UNIT',
+        ):
+            del env[name]
+    if not operation.script:
+        env['JUJU_DISPATCH_PATH'] = operation.file
     if operation.with_relation:
-        controller = agent.controller
         env['JUJU_RELATION'], env['JUJU_RELATION_ID'] = controller.relation, controller.relation_id
         env['JUJU_REMOTE_UNIT'] = operation.remote_unit
         env['JUJU_REMOTE_APP'] = agent.name.split('/')[0]

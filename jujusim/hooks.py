@@ -1,87 +1,25 @@
-"""Hooks under way: from the choice of an operation to its commit (R1, R8, R10-R13)."""
+"""Which hook comes next, and what comes of it: choice, commit, failure, retry (R1, R8, R10-R13)."""
 
-import os
-from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Protocol, Tuple, Union
+import contextlib
+from typing import Any, Dict, List, Tuple
 
-from jujusim import process, tools
-from jujusim.agent import Context, Operation, environment
-from jujusim.model import NotLeader
-from jujusim.watchers import Watched
+from jujusim.agent import Operation
+from jujusim.executions import Executing, Execution
+from jujusim.model import NoRelation, NotLeader
 
 RETRY_FIRST_S, RETRY_MOST_S = 5.0, 300.0  # R11
-EPOCH_S = 1.8e9
-
-Machine = Callable[[str, List[str]], Union[Tuple[float, int], Tuple[float, int, str], None]]
-"""Answers a program that is no hook tool, given the unit and the command line.
-
-Returns the seconds it takes, its exit code and, if it prints something, its
-output; None for a program that it does not know.
-"""
 
 
-class HookProcess(Protocol):
-    """What `process.Child` and `quick.Child` have in common."""
-
-    def message(self) -> Tuple[Any, ...]:
-        """Let the hook run until it asks something or ends; `process.Child.message` lists the messages."""
-        ...
-
-    def answer(self, *parts: Any) -> None:
-        """Answer the last message: the time, and for a call what it returned."""
-        ...
-
-    def kill(self) -> None:
-        """Stop the hook where it is; nothing happens if it has ended already."""
-        ...
-
-
-class Execution:
-    """One hook under way."""
-
-    def __init__(self, unit: str, operation: Operation, context: Context) -> None:
-        self.unit, self.operation, self.context = unit, operation, context
-        self.child: Optional[HookProcess] = None
-        self.tool_calls: List[Tuple[str, bool]] = []
-        self.crash_at: Optional[int] = None
-        self.killed = False
-
-
-def _child(quick: bool) -> Callable[..., HookProcess]:
-    if not quick:
-        return process.Child
-    from jujusim import quick as greenlets  # here: only quick hooks need greenlet
-
-    return greenlets.Child
-
-
-class Hooked(Watched):
+class Hooked(Executing):
     """Agents that run hooks and actions, one at a time in each unit."""
 
-    def __init__(
-        self,
-        home: Path,
-        version: str,
-        machine: Optional[Machine],
-        counted: Tuple[str, ...],
-        quick: bool,
-        hook_s: float,
-        tool_s: float,
-        **watched: Any,
-    ) -> None:
-        super().__init__(**watched)
-        self.home, self.version, self.quick = home, version, quick
-        self.machine: Machine = machine or (lambda unit, argv: None)
-        self.counted = counted
-        self.hook_s, self.tool_s = hook_s, tool_s
-        self.running: Dict[str, Execution] = {}
+    def __init__(self, **executing: Any) -> None:
+        super().__init__(**executing)
         self.costs: List[Tuple[str, str, List[Tuple[str, bool]]]] = []
-        self.clock_skew_s: Dict[str, float] = {}
-        self.calls_everywhere: Optional[Callable[[Execution, List[str]], None]] = None
-        self._child = _child(quick)
-        self._faults: Dict[Tuple[str, str], int] = {}
         self._crashes: Dict[str, int] = {}
         self._cut_until: Dict[str, float] = {}
+        self._debugged: Dict[str, Tuple[str, int, int]] = {}
+        self._broken_off: Dict[str, Execution] = {}
 
     @property
     def quiet(self) -> bool:
@@ -113,149 +51,105 @@ class Hooked(Watched):
             agent.remote.leads = False
             self._wake(name)
             return
-        if operation.action:
+        if operation.script or operation.restricted:
+            agent.remote.asides.pop(0)
+        elif operation.action:
             agent.remote.actions.pop(0)
         else:
             agent.local.pending = operation
         self._begin(name, operation)
 
-    def _charm_dir(self, name: str) -> Path:
-        return self.home / 'agents' / name.replace('/', '-') / 'charm'
-
     def _begin(self, name: str, operation: Operation) -> None:
         agent = self.agents[name]
         execution = Execution(name, operation, agent.context(operation))
-        execution.crash_at = self._crashes.pop(name, None) if not operation.action else None
+        if not operation.aside:
+            execution.crash_at = self._crashes.pop(name, None)
+            if name in self._debugged and self._debugged[name][0] in ('', operation.name):
+                _, execution.rounds, execution.left_with = self._debugged.pop(name)
         self.running[name] = execution
-        self._tell(name, 'begins', _title(operation))
+        self._tell(name, 'begins', execution.title)
         self._soon(self.hook_s, lambda: self._start(execution))
-
-    def _start(self, execution: Execution) -> None:
-        if execution.killed:
-            return
-        operation = execution.operation
-        charm_dir = self._charm_dir(execution.unit)
-        script = charm_dir / (
-            'actions/' + operation.action if operation.action else 'hooks/' + operation.name
-        )
-        if not script.exists():
-            self._finish(
-                execution, 1 if operation.action else 0, ''
-            )  # absent hook: success; absent action: failure
-            return
-        env = environment(execution.context.agent, operation, str(charm_dir), self.version)
-        if self.controller.subordinate:
-            env['JUJU_PRINCIPAL_UNIT'] = 'principal/' + execution.unit.split('/')[1]
-        execution.child = self._child(
-            str(script), env, self._clock(execution.unit), str(self.home / 'output.log'), self.counted
-        )
-        self._listen(execution)
-
-    def _clock(self, unit: str) -> float:
-        return EPOCH_S + self.now + self.clock_skew_s.get(unit, 0.0)
-
-    def _listen(self, execution: Execution) -> None:
-        """Take the next message of a hook's process; answer it once its time has passed."""
-        assert execution.child is not None
-        logged, kind, *about = execution.child.message()
-        for argv in logged:
-            self._log(execution.unit, *tools.juju_log(argv[1:]))
-        spent = self.tool_s * len(logged)
-        if kind == 'exit':
-            self._soon(spent + 0.05, lambda: self._finish(execution, *about))
-        elif kind == 'killed':
-            self._die(execution, 'by a signal')
-        elif kind == 'sleep':
-            self._soon(spent + about[0], lambda: self._answer(execution))
-        elif tools.is_tool(os.path.basename(about[0][0])):
-            self._soon(spent + self.tool_s, lambda: self._answer_tool(execution, *about))
-        else:
-            self._soon(spent, lambda: self._run_program(execution, about[0]))
-
-    def _answer(self, execution: Execution, *parts: Any) -> None:
-        if not execution.killed:
-            assert execution.child is not None
-            execution.child.answer(self._clock(execution.unit), *parts)
-            self._listen(execution)
-
-    def _answer_tool(self, execution: Execution, argv: List[str], counted: bool) -> None:
-        if execution.killed:
-            return
-        execution.tool_calls.append((argv[0], counted))
-        if execution.crash_at is not None and len(execution.tool_calls) >= execution.crash_at:
-            self._die(execution, 'at {}'.format(' '.join(argv)[:60]))
-            return
-        if self.calls_everywhere:
-            self.calls_everywhere(execution, argv)
-            if execution.killed:
-                return
-        found = tools.answer(execution.context, argv)
-        self._answer(execution, found is not None, *(found or tools.Answer()))
 
     def _die(self, execution: Execution, why: str) -> None:
         """Kill a hook; it runs again, and the unit is not in error (R12)."""
         self._tell(execution.unit, 'is killed', why)
-        self._kill(execution.unit)
+        execution.kill()
+        self.running.pop(execution.unit, None)
         self._wake(execution.unit, 1.0)
-
-    def _run_program(self, execution: Execution, argv: List[str]) -> None:
-        if execution.killed:
-            return
-        found = self.machine(execution.unit, argv)
-        if found is None:
-            form = '{}: no answer for the program {}; give Juju a machine(unit, argv) that knows it'
-            raise tools.Unanswered(form.format(execution.unit, ' '.join(argv)))
-        seconds, code, out = (*found, '')[:3]
-        if self._take('command ' + ' '.join(argv), execution.unit):
-            code, out = 1, ''
-        self._tell(execution.unit, 'works', ' '.join(argv))
-
-        def over() -> None:
-            if not execution.killed:
-                self._tell(execution.unit, 'worked' if code == 0 else 'failed at', ' '.join(argv))
-                self._answer(execution, True, code, out, '')
-
-        self._soon(seconds, over)
-
-    def _take(self, fault: str, unit: str) -> bool:
-        left = self._faults.get((fault, unit), 0)
-        self._faults[fault, unit] = max(0, left - 1)
-        return left > 0
 
     def _finish(self, execution: Execution, code: int, why: str) -> None:
         """End a hook: commit what it wrote if it succeeded, else put the unit in error (R8, R10-R12)."""
         if execution.killed:
             return
+        if execution.orphaned:
+            self._end_beside(execution, '120')
+            return
+        if code == 0 and self._is_late(execution):
+            seconds, _ = self._late.pop(execution.unit)
+            self._tell(execution.unit, 'writes late', execution.title)
+            execution.context.checked = True
+            self._soon(seconds, lambda: self._land(execution, why))
+            return
         name, operation, agent = execution.unit, execution.operation, execution.context.agent
         del self.running[name]
-        self.costs.append((name, _title(operation), execution.tool_calls))
-        if not operation.action and (self._take('fail ' + operation.name, name) or self._take('fail ', name)):
+        self.costs.append((name, execution.title, execution.tool_calls))
+        if not operation.aside and (self._take('fail ' + operation.name, name) or self._take('fail ', name)):
             code, why = 1, 'made to fail'
-        if code == 0:
-            try:
-                if self._take('lose', name) or not execution.context.connected:
-                    raise ConnectionError('connection is shut down')
-                execution.context.commit()
-            except (NotLeader, ConnectionError) as refused:
-                code, why = 1, 'flush refused: {}'.format(refused)
-        if operation.action:
-            results = ', '.join(
-                '{}: {}'.format(*pair) for pair in sorted(execution.context.action_results.items())
-            )
-            said = _last_line(why) if code else ': ' + results if results else ''
-            self._tell(name, 'fails' if code else 'ran', _title(operation) + said)
-        elif code != 0:
-            self._tell(name, 'fails', _title(operation) + _last_line(why))
+        flushes = not operation.restricted and (code == 0 or operation.script)
+        refused = self._flush(execution) if flushes else ''
+        if operation.aside:
+            self._tell_aside(execution, code, why, refused)
+        elif code != 0 or refused:
+            why = refused or why
+            self._tell(name, 'fails', execution.title + _last_line(why))
             self._log(name, 'ERROR', why)
             self._into_error(name)
             return
         elif self._take('repeat', name):
-            self._tell(name, 'restarts', 'before {} was noted as done'.format(_title(operation)))
+            self._tell(name, 'restarts', 'before {} was noted as done'.format(execution.title))
             agent.restart()
         else:
-            self._tell(name, 'ends', _title(operation))
+            self._tell(name, 'ends', execution.title)
             self._done(name, operation)
+            if operation.with_relation and execution.context.relation_id != self.controller.relation_id:
+                agent.forget_relation()  # it was a hook of the one that is gone
+                self._deliver_relation(name)
         self._wake(name)
+
+    def _is_late(self, execution: Execution) -> bool:
+        """Tell whether a batch passes its check now and lands later: the gap of Juju 4.0 (R10)."""
+        led = self.controller.leader == execution.unit and execution.context.app_written
+        return execution.unit in self._late and self.controller.juju == 4 and led
+
+    def _land(self, execution: Execution, why: str) -> None:
+        """Let a late batch land, and end its hook; it lands though the agent has died meanwhile."""
+        if execution.killed or execution.orphaned:
+            with contextlib.suppress(NoRelation):
+                execution.context.commit()
+        self._finish(execution, 0, why)
+
+    def _flush(self, execution: Execution) -> str:
+        """Commit what a hook wrote; return why that was refused, '' if it was not."""
+        try:
+            if self._take('lose', execution.unit) or not execution.context.connected:
+                raise ConnectionError('connection is shut down')
+            if execution.agent_replaced:
+                raise ConnectionError('the agent was replaced')
+            execution.context.commit()
+        except (NotLeader, NoRelation, ConnectionError) as refused:
+            return 'flush refused: {}'.format(refused)
+        return ''
+
+    def _tell_aside(self, execution: Execution, code: int, why: str, refused: str) -> None:
+        """Tell how an action, juju exec or collect-metrics has ended; the unit is as it was before (R27)."""
+        said = ', '.join('{}: {}'.format(*pair) for pair in sorted(execution.context.action_results.items()))
+        if execution.operation.script:
+            said = 'exit {}'.format(code) if code else ''
+        if why and (execution.operation.script or execution.operation.restricted):
+            self._log(execution.unit, 'ERROR', why)
+        fails = refused or (code and not execution.operation.script)
+        about = _last_line(refused or why) if fails else ': ' + said if said else ''
+        self._tell(execution.unit, 'fails' if fails else 'ran', execution.title + about)
 
     def _done(self, name: str, operation: Operation) -> None:
         self.agents[name].done(operation)
@@ -269,6 +163,8 @@ class Hooked(Watched):
         agent.failures += 1
         operation, failures = agent.local.pending, agent.failures
         self._wake(name)  # actions run in error too
+        if not self.retry_automatically:
+            return
 
         def retry() -> None:
             if agent.local.in_error and agent.local.pending is operation and agent.failures == failures:
@@ -281,11 +177,15 @@ class Hooked(Watched):
         self._soon(wait, retry)
 
     def _kill(self, name: str) -> None:
-        execution = self.running.pop(name, None)
-        if execution:
-            execution.killed = True
-            if execution.child:
-                execution.child.kill()
+        for execution in self._hooks_of(name):
+            execution.kill()
+        self.running.pop(name, None)
+        self.beside = [execution for execution in self.beside if execution.unit != name]
+
+    def _hooks_of(self, name: str) -> List[Execution]:
+        """Return the hooks that work in a unit: the one under way, and those that lost their agent."""
+        under_way = [self.running[name]] if name in self.running else []
+        return under_way + [execution for execution in self.beside if execution.unit == name]
 
     def _bury(self, name: str) -> None:
         """Let a unit be dead: it loses leadership, and on Juju 4 its peers never hear of it (R20, R21)."""
@@ -309,14 +209,12 @@ class Hooked(Watched):
             self._renew()
         self._fill_vacancy()
         self._notify('leadership', name)
+        broken_off = self._broken_off.pop(name, None)
+        if broken_off:
+            self._tell(name, 'fails', broken_off.title + ': its agent died')
+            if not broken_off.operation.aside:
+                self._into_error(name)
         self._wake(name)
-
-
-def _title(operation: Operation) -> str:
-    if operation.action:
-        return 'action ' + operation.action
-    about = operation.remote_unit and ' ({})'.format(operation.remote_unit)
-    return operation.name + about
 
 
 def _last_line(why: str) -> str:

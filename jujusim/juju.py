@@ -7,9 +7,11 @@
     print(juju.story())
 
 What may go wrong, and how to make it: `elect` (leadership moves, an old leader's
-hook goes on), `fail_hook`, `fail_command`, `crash_hook`, `kill_hook`,
-`lose_commit`, `repeat_commit`, `partition`, `add_unit`, `remove_unit`,
-`lose_unit`, `poison`.
+hook goes on), `fail_hook`, `fail_command`, `fail_tool`, `crash_hook`, `kill_hook`,
+`die_agent`, `lose_commit`, `repeat_commit`, `delay_next_write`, `partition`,
+`add_unit`, `remove_unit`, `lose_unit`, `poison`, `lose_store`, `lose_databag`,
+`lose_app_data`, `change_relation_id`, `migrate`. What runs beside a unit's hooks:
+`run_action`, `run_exec`, `debug_hooks`, `collect_metrics`.
 """
 
 import compileall
@@ -18,13 +20,14 @@ import shutil
 import sqlite3
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, Optional, Set, Tuple
 
 import yaml
 
 from jujusim import process
-from jujusim.agent import Action, Agent
-from jujusim.hooks import EPOCH_S, Execution, Hooked, Machine
+from jujusim.agent import Action, Agent, Operation
+from jujusim.executions import EPOCH_S, Execution, Machine
+from jujusim.faults import Faulty
 from jujusim.model import Unit
 from jujusim.timeline import Event, Restless
 from jujusim.watchers import UPDATE_STATUS_S
@@ -37,7 +40,7 @@ VERSIONS = {3: '3.6.1', 4: '4.0.13'}
 DELAY_S = {3: (0.02, 0.2), 4: (0.1, 2.0)}
 
 
-class Juju(Hooked):
+class Juju(Faulty):
     """One model with one application, and its machines' clocks.
 
     Args:
@@ -56,6 +59,7 @@ class Juju(Hooked):
         quick: run hooks as greenlets of this process, five times as fast; needs greenlet.
         counted: fragments of paths; `costs` marks the tool calls that such code makes.
         relation: the peer relation, where metadata.yaml names more than one.
+        retry_automatically: whether a failed hook runs again by itself; else `resolve` does it (R11).
 
     Raises:
         ValueError: the charm is no built charm, or has several peer relations and none was chosen.
@@ -78,6 +82,7 @@ class Juju(Hooked):
         quick: bool = False,
         counted: Tuple[str, ...] = (),
         relation: Optional[str] = None,
+        retry_automatically: bool = True,
     ) -> None:
         process.warm_up()
         charm = Path(charm)
@@ -102,8 +107,11 @@ class Juju(Hooked):
             update_status_s=update_status_s,
         )
         self.controller.subordinate = subordinate
+        self.controller.container_endpoint = _container_endpoint(charm)
+        self.retry_automatically = retry_automatically
         self.controller.config.update({**_defaults(charm), **(config or {})})
         self._charms: Dict[Path, Path] = {}
+        self._scripts = 0
         self.charm = self._compiled(charm)
         for _ in range(units):
             self.add_unit()
@@ -114,10 +122,10 @@ class Juju(Hooked):
 
     def close(self) -> None:
         """Kill what runs and remove what was written."""
-        for execution in self.running.values():
-            if execution.child:
-                execution.child.kill()
+        for execution in [*self.running.values(), *self.beside]:
+            execution.kill()
         self.running.clear()
+        self.beside.clear()
         shutil.rmtree(str(self.home), ignore_errors=True)
 
     def __enter__(self) -> 'Juju':
@@ -151,23 +159,54 @@ class Juju(Hooked):
                 link.unlink()
             link.symlink_to(item)
 
-    def add_unit(self) -> str:
-        """Add a unit on a machine of its own, and return its name."""
-        name = '{}/{}'.format(self.controller.app, len(self.controller.units))
+    def add_unit(self, name: Optional[str] = None, keep_files: bool = False, principal: str = '') -> str:
+        """Add a unit on a machine of its own, and return its name.
+
+        Args:
+            name: of a unit that is dead, as Kubernetes uses names again; else the next number.
+            keep_files: whether what that unit's hooks wrote in the charm's directory is there again.
+            principal: the unit beside which a subordinate's unit runs; else principal/N.
+
+        Raises:
+            ValueError: the name is of a unit that is not dead, or of none.
+        """
+        numbers = [int(known.split('/')[1]) for known in self.controller.units]
+        if name is None:
+            name = '{}/{}'.format(self.controller.app, 1 + max(numbers, default=-1))
+        else:
+            self._clear_away(name, keep_files)
         self._lay(self.charm, name)
-        self.controller.units[name] = Unit(name)
+        self.controller.units[name] = Unit(name, principal=principal)
         agent = self.agents[name] = Agent(name, self.controller)
+        agent.other_relations = self._other_peers(self.charm)
         agent.remote.config = self.controller.config_version()
         agent.remote.leader_settings = 1  # R18: the first delivery counts
-        for peer in self.controller.units:
-            if peer != name and self.controller.in_scope(peer) and self.controller.units[peer].life != 'dead':
-                self._deliver(name, 'scope', peer)
-        self._deliver(name, 'app', name)
+        self._deliver_relation(name)
         self._schedule_update_status(name)
         self._wake(name, self._delay())
         self._tell(name, 'added')
         self._fill_vacancy()
         return name
+
+    def _other_peers(self, charm: Path) -> Tuple[str, ...]:
+        """Return the charm's peer relations but the one whose hooks run."""
+        names = _read(charm / 'metadata.yaml').get('peers') or {}
+        return tuple(sorted(set(names) - {self.controller.relation}))
+
+    def _clear_away(self, name: str, keep_files: bool) -> None:
+        """Make room for a unit of a dead unit's name; what the dead one had said is gone."""
+        former = self.controller.units.get(name)
+        if former is None or former.life != 'dead':
+            raise ValueError('add_unit: expected the name of a dead unit, found {!r}'.format(name))
+        self._kill(name)
+        del self.controller.units[name], self.agents[name]
+        bags = self.controller.other_bags
+        self.controller.other_bags = {key: bag for key, bag in bags.items() if key[1] != name}
+        self._lost.discard(name)
+        self._cut_until.pop(name, None)
+        self._broken_off.pop(name, None)
+        if not keep_files:
+            shutil.rmtree(str(self._charm_dir(name)))
 
     def configure(self, **config: Any) -> None:
         """Change the charm's configuration: config-changed on every unit, if its hash differs."""
@@ -182,11 +221,84 @@ class Juju(Hooked):
         self.agents[unit].remote.actions.append(Action(action, given))
         self._wake(unit)
 
+    def run_exec(self, unit: str, script: str, as_action: bool = False) -> None:
+        """Do juju-exec: run a file of the charm, or a Python script, in a context of its own (R27).
+
+        It runs between hooks, also before a failed hook runs again. What it
+        wrote is committed whatever its exit code; it never puts the unit in error.
+
+        Args:
+            unit: where it runs.
+            script: 'hooks/NAME' or 'actions/NAME', from the charm's directory on; or the text of a script.
+            as_action: whether an operator's client asks, which makes an action of it; else the machine does.
+        """
+        if not script.startswith(('hooks/', 'actions/')) or '\n' in script:
+            self._scripts += 1
+            place = self.home / 'exec-{}'.format(self._scripts)
+            place.write_text(script)
+            script = str(place)
+        self.agents[unit].remote.asides.append(
+            Operation('', script=script, action='juju-exec' if as_action else '')
+        )
+        self._wake(unit)
+
+    def collect_metrics(self, unit: str, hook: str = 'collect-metrics') -> None:
+        """Run collect-metrics, or meter-status-changed, between hooks: its tools exit 1 but juju-log (R27).
+
+        Raises:
+            ValueError: the model is one of Juju 4, which has no such hooks.
+        """
+        if self.controller.juju == 4:
+            raise ValueError('collect_metrics: Juju 4 has no {}'.format(hook))
+        self.agents[unit].remote.asides.append(Operation(hook, restricted=True))
+        self._wake(unit)
+
     def upgrade(self, unit: str, charm: Optional[Path] = None) -> None:
         """Refresh one unit to a charm (its own again by default); files that no charm brought stay."""
         source = self._compiled(charm) if charm else self.charm
         self._lay(source, unit)
+        self.agents[unit].other_relations = self._other_peers(source)
         self.agents[unit].remote.upgrade += 1
+        self._wake(unit)
+
+    def migrate(self, to: int = 4, agents: Optional[Iterable[str]] = None) -> None:
+        """Move the model from Juju 3 to a controller of Juju 4, now, whatever runs.
+
+        Databags stay; leader settings are gone. An agent of 3.x goes on there: its
+        leader-set succeeds and stores nothing, its leader-get answers {}.
+
+        Args:
+            to: 4.
+            agents: whose agents are upgraded at once, all by default; `upgrade_agent` does the others.
+
+        Raises:
+            ValueError: the model is no model of Juju 3, or `to` is not 4.
+        """
+        if (self.controller.juju, to) != (3, 4):
+            raise ValueError('migrate: expected from 3 to 4, found {} to {}'.format(self.controller.juju, to))
+        for agent in self.agents.values():
+            agent.version = self.version
+        self.version = VERSIONS[to]
+        self.controller.move_to_4()
+        self.delay_s = DELAY_S[to] if self.delay_s == DELAY_S[3] else self.delay_s
+        self.note('moves', 'to Juju {}'.format(self.version))
+        for name in self.units if agents is None else agents:
+            self.upgrade_agent(name)
+        for name in self.agents:
+            self._deliver_relation(name)  # databags have other versions now (R25)
+
+    def upgrade_agent(self, unit: str) -> None:
+        """Upgrade a unit's agent to its controller's version; it restarts (R13).
+
+        A hook under way keeps the old agent's tools; at its end nothing is
+        committed, and it runs again as a failed one does.
+        """
+        agent = self.agents[unit]
+        agent.juju, agent.version = self.controller.juju, self.version
+        if unit in self.running:
+            self.running[unit].agent_replaced = True
+        agent.restart()
+        self._tell(unit, 'upgrades its agent', self.version)
         self._wake(unit)
 
     def resolve(self, unit: str, retry: bool = True) -> None:
@@ -218,48 +330,6 @@ class Juju(Hooked):
         if force:
             self._bury(unit)
 
-    # What else goes wrong
-
-    def partition(self, unit: str, seconds: float) -> None:
-        """Cut a unit off: its tools and commits fail, and its lease runs out (R16)."""
-        self.controller.units[unit].connected = False
-        if unit in self.running:
-            self.running[unit].context.cut_off = True
-        self._cut_until[unit] = max(self.now + seconds, self._cut_until.get(unit, 0.0))
-        self._tell(unit, 'is cut off')
-        self._soon(seconds, lambda: self._reconnect(unit))
-
-    def fail_hook(self, unit: str, hook: str = '', times: int = 1) -> None:
-        """Let this unit's next hooks of that name exit 1 after all they did; without a name, any hooks."""
-        self._faults['fail ' + hook, unit] = times
-
-    def crash_hook(self, unit: str, at_call: int) -> None:
-        """Kill the process of this unit's next hook at its n-th tool call; it runs again (R12)."""
-        self._crashes[unit] = at_call
-
-    def kill_hook(self, unit: str) -> None:
-        """Kill the process of the hook that this unit runs now, if any; it runs again (R12)."""
-        execution = self.running.get(unit)
-        if execution and not execution.operation.action:
-            self._die(execution, 'by a signal')
-
-    def lose_commit(self, unit: str) -> None:
-        """Let this unit's next hook succeed, and lose what it wrote (R11, R12)."""
-        self._faults['lose', unit] = 1
-
-    def repeat_commit(self, unit: str) -> None:
-        """Commit this unit's next hook and run it again: its agent dies before it notes that (R12)."""
-        self._faults['repeat', unit] = 1
-
-    def fail_command(self, unit: str, command: str, times: int = 1) -> None:
-        """Let a program of the machine exit 1 the next times this unit runs it."""
-        self._faults['command ' + command, unit] = times
-
-    def poison(self, unit: str, key: str, text: str) -> None:
-        """Put a text into a unit's databag, as a broken peer would."""
-        record = self.controller.units[unit]
-        self.controller.commit(unit, {**record.settings, key: text}, None)
-
     # What a test asks
 
     def status_of(self, unit: str) -> Tuple[str, str]:
@@ -287,6 +357,17 @@ def _peer_relation(charm: Path) -> str:
         form = '{}: this Juju has one peer relation, and metadata.yaml names {}; choose with relation=NAME'
         raise ValueError(form.format(charm, ' and '.join(names)))
     return names[0] if names else ''
+
+
+def _container_endpoint(charm: Path) -> str:
+    """Return the endpoint by which a subordinate is related to its principals."""
+    described = _read(charm / 'metadata.yaml')
+    for name, found in sorted(
+        {**(described.get('provides') or {}), **(described.get('requires') or {})}.items()
+    ):
+        if found.get('scope') == 'container':
+            return str(name)
+    return 'juju-info'
 
 
 def _defaults(charm: Path) -> Dict[str, Any]:

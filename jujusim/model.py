@@ -5,6 +5,7 @@ R1 to R30 are the rules of jujusim/README.md.
 
 import hashlib
 import json
+import uuid
 from dataclasses import dataclass, field
 from typing import Callable, Dict, List, Mapping, Optional, Tuple
 
@@ -14,6 +15,10 @@ Notify = Callable[[str, str], None]
 
 class NotLeader(Exception):
     """Raised where the controller refuses a write that only the leader may make."""
+
+
+class NoRelation(Exception):
+    """Raised where a hook's writes are for a relation that is gone."""
 
 
 @dataclass
@@ -29,16 +34,21 @@ class Unit:
     status: str = 'waiting'
     status_message: str = ''
     connected: bool = True  # the agent runs and reaches the controller
+    principal: str = ''  # of a subordinate: the unit beside which it runs
 
 
 class Controller:
     """One application with at most one peer relation, on Juju 2.9-3.x (`juju=3`) or 4.0 (`juju=4`)."""
 
-    def __init__(self, app: str, juju: int, notify: Notify, relation: str = '') -> None:
+    def __init__(self, app: str, juju: int, notify: Notify, relation: str = '', seed: int = 0) -> None:
         if juju not in (3, 4):
             raise ValueError('juju: expected 3 or 4, found {!r}'.format(juju))
         self.app, self.juju, self._notify, self.relation = app, juju, notify, relation
-        self.subordinate = False
+        self.relation_number = 0
+        self._other_numbers: Dict[str, int] = {}
+        self.other_bags: Dict[Tuple[str, str], Dict[str, str]] = {}  # of other peer relations, by owner
+        self.seed, self._contexts = seed, 0
+        self.subordinate, self.container_endpoint = False, 'juju-info'
         self.units: Dict[str, Unit] = {}
         self.app_settings: Dict[str, str] = {}
         self.app_writes = 0
@@ -51,7 +61,47 @@ class Controller:
     @property
     def relation_id(self) -> str:
         """The id of the peer relation, '' where the charm has none."""
-        return self.relation and self.relation + ':0'
+        return self.relation and '{}:{}'.format(self.relation, self.relation_number)
+
+    @property
+    def model_uuid(self) -> str:
+        """The model's id: another one for another seed."""
+        return str(uuid.UUID(hex=_digits('model', self.seed), version=4))
+
+    def context_id(self, unit: str, what: str) -> str:
+        """Return an id for a new context, as the agents make them; the same seed gives the same ids (R29)."""
+        self._contexts += 1
+        return '{}-{}-{}'.format(unit, what, _digits(self.seed, self._contexts))
+
+    def renew_relation(self, keep_databags: bool) -> None:
+        """Let the peer relation go and come again with another id; units enter it anew (R19)."""
+        self.relation_number = self._next_number()
+        for unit in self.units.values():
+            unit.entered_scope = False
+            if not keep_databags:
+                unit.settings = {}
+        if not keep_databags:
+            self.app_settings, self.app_writes = {}, 0
+
+    def _next_number(self) -> int:
+        return 1 + max([self.relation_number, *self._other_numbers.values()])
+
+    def other_relation_id(self, name: str) -> str:
+        """Return the id of another peer relation of the charm."""
+        if name not in self._other_numbers:
+            self._other_numbers[name] = self._next_number()
+        return '{}:{}'.format(name, self._other_numbers[name])
+
+    def other_bag(self, relation: str, owner: str) -> Optional[Dict[str, str]]:
+        """Return a copy of an owner's databag in another peer relation, None where there is none."""
+        if owner != self.app and (owner not in self.units or not self.units[owner].entered_scope):
+            return None
+        first = {} if owner == self.app else {'ingress-address': address_of(owner)}
+        return dict(self.other_bags.get((relation, owner), first))
+
+    def move_to_4(self) -> None:
+        """Become a model of Juju 4: databags stay, leader settings are gone."""
+        self.juju, self.leader_settings = 4, {}
 
     # Databags
 
@@ -82,9 +132,22 @@ class Controller:
         bag = self.units[unit]
         return bag.entered_scope and not bag.departing
 
-    def commit(self, unit: str, settings: Optional[Dict[str, str]], app: Optional[Dict[str, str]]) -> None:
-        """Commit what a hook wrote, all or nothing; `app` is accepted from the leader only (R8, R10)."""
-        if app is not None and self.leader != unit:
+    def commit(
+        self,
+        unit: str,
+        settings: Optional[Dict[str, str]],
+        app: Optional[Dict[str, str]],
+        checked: bool = False,
+    ) -> None:
+        """Commit what a hook wrote, all or nothing; `app` is accepted from the leader only (R8, R10).
+
+        Args:
+            unit: whose hook.
+            settings: its databag, None where it has not changed.
+            app: the application's databag likewise.
+            checked: the unit led when it asked, and is not asked again.
+        """
+        if app is not None and self.leader != unit and not checked:
             raise NotLeader('{} is not leader of {}'.format(unit, self.app))
         bag = self.units[unit]
         if settings is not None and settings != bag.settings:  # R25: no-op writes fire nothing
@@ -95,15 +158,40 @@ class Controller:
             self.leader_writes.append((unit, json.dumps(app)))
             self._notify('app', unit)
 
+    def drop_app_data(self, prefix: str) -> None:
+        """Lose keys that leaders wrote: leader settings on 2.9-3.x, the application's databag on 4."""
+        kept = {key: value for key, value in self._led().items() if not key.startswith(prefix)}
+        if kept == self._led():
+            return
+        if self.juju == 3:
+            self.leader_settings, self.leader_settings_writes = kept, self.leader_settings_writes + 1
+            self._notify('leader-settings', self.leader or '')
+        else:
+            self.app_settings, self.app_writes = kept, self.app_writes + 1
+            self._notify('app', '')
+
+    def _led(self) -> Dict[str, str]:
+        return self.leader_settings if self.juju == 3 else self.app_settings
+
     def config_version(self) -> int:
         """Return a number that differs for every configuration."""
         return _hash(self.config)
 
     # Leader settings, 2.9-3.x
 
-    def write_leader_settings(self, unit: str, changes: Dict[str, Optional[str]]) -> None:
-        """Write leader settings at once, from the leader only; a no-op wakes no unit (R9)."""
-        if self.leader != unit:
+    def write_leader_settings(
+        self, unit: str, changes: Dict[str, Optional[str]], checked: bool = False
+    ) -> None:
+        """Write leader settings at once, from the leader only; a no-op wakes no unit (R9).
+
+        Args:
+            unit: who writes.
+            changes: what it writes; None deletes a key.
+            checked: the unit led when it asked, and is not asked again.
+        """
+        if self.juju == 4:
+            return  # it says yes to an agent of 3.x, and stores nothing
+        if self.leader != unit and not checked:
             raise NotLeader('{} is not leader of {}'.format(unit, self.app))
         after = {**self.leader_settings, **{key: value for key, value in changes.items() if value}}
         for key, value in changes.items():
@@ -120,6 +208,15 @@ class Controller:
         """Return the units that goal-state lists: alive and dying ones (R23)."""
         return {name: unit for name, unit in self.units.items() if unit.life != 'dead'}
 
+    def principals(self) -> Dict[str, Unit]:
+        """Return the principals of a subordinate's units, each with its unit: until that is dead (R23)."""
+        found = self.goal_units() if self.subordinate else {}
+        return {unit.principal or _principal_of(name): unit for name, unit in found.items()}
+
+    def principal_of(self, unit: str) -> str:
+        """Return the unit beside which a subordinate's unit runs, '' where there is none."""
+        return (self.units[unit].principal or _principal_of(unit)) if self.subordinate else ''
+
     def set_leader(self, unit: Optional[str]) -> None:
         """Give leadership to a unit, or to none, and notify the two units concerned."""
         before, self.leader = self.leader, unit
@@ -131,6 +228,14 @@ class Controller:
 def address_of(unit: str) -> str:
     """Return the one address of a unit's machine."""
     return '10.0.0.{}'.format(unit.split('/')[1])
+
+
+def _principal_of(unit: str) -> str:
+    return 'principal/' + unit.split('/')[1]
+
+
+def _digits(*about: object) -> str:
+    return hashlib.sha256(repr(about).encode()).hexdigest()[:32]
 
 
 def _hash(settings: Mapping[str, object]) -> int:

@@ -1,7 +1,8 @@
 """One process per hook: real charm code in a forked child, which asks the model for everything.
 
-In the child, `subprocess` starts no program, and time, sleep and the wall
-clock are the model's. All else is real: charms.reactive.main(), charmhelpers,
+In the child, `subprocess` starts no program but files of the charm's hooks/ and
+actions/, which the model runs in a process as new as a hook's. Time, sleep and
+the wall clock are the model's. All else is real: charms.reactive.main(), charmhelpers,
 the charm's own files and databases.
 
 Kinder than Juju: a forked Python that has already imported charms.reactive
@@ -16,9 +17,11 @@ import importlib
 import os
 import pickle
 import platform
+import re
 import runpy
 import signal
 import socket
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -46,14 +49,20 @@ class Child:
     """A hook's process, as the model sees it: it sends a message, then waits for the answer."""
 
     def __init__(
-        self, script: str, env: Dict[str, str], now: float, log_path: str, counted: Tuple[str, ...] = ()
+        self,
+        script: str,
+        env: Dict[str, str],
+        now: float,
+        log_path: str,
+        counted: Tuple[str, ...] = (),
+        arguments: Tuple[str, ...] = (),
     ) -> None:
         ours, theirs = socket.socketpair()
         self.pid = os.fork()
         if self.pid == 0:
             ours.close()
             World.counted = counted
-            _run(script, env, _Line(theirs), now, log_path)
+            _run([script, *arguments], env, _Line(theirs), now, log_path)
         theirs.close()
         self._line = _Line(ours)
         self._reaped = False
@@ -63,7 +72,8 @@ class Child:
 
         Returns:
             The juju-log calls made since the last message, and then one of
-            'call', argv, counted; 'sleep', seconds; 'exit', code, why; 'killed'.
+            'call', argv, counted; 'start', a file of the charm, arguments, environment,
+            captured; 'sleep', seconds; 'exit', code, why; 'killed'.
         """
         try:
             message = self._line.receive()
@@ -148,8 +158,12 @@ class Popen:
     def __init__(self, args: Any, **options: Any) -> None:
         self.args = [args] if isinstance(args, str) else [str(word) for word in args]
         found, code, out, err = True, 0, '', ''
+        own = _own_file(self.args)
         if self.args[0] == 'juju-log':
             World.logged.append(self.args)
+        elif own:
+            env = {'CHARM_DIR': os.environ['CHARM_DIR'], **(options.get('env') or os.environ)}
+            found, code, out, err = _ask('start', *own, env, options.get('stdout') == subprocess.PIPE)
         else:
             found, code, out, err = _ask('call', self.args, _is_counted())
         if not found:
@@ -183,6 +197,29 @@ class Popen:
         """Do nothing: the program has ended."""
 
 
+def _own_file(args: List[str]) -> Optional[Tuple[str, List[str]]]:
+    """Return the file of this charm's hooks or actions that a command line runs, and its arguments."""
+    python = re.match(r'python[\d.]*$', os.path.basename(args[0])) and len(args) > 1
+    words = args[1:] if python else args
+    if os.sep not in words[0]:
+        return None
+    place, name = os.path.split(os.path.abspath(words[0]))
+    for folder in ('hooks', 'actions'):
+        own = os.path.join(os.environ.get('CHARM_DIR', ''), folder)
+        if os.path.realpath(place) == os.path.realpath(own) and _is_python(os.path.join(own, name)):
+            return os.path.join(own, name), words[1:]
+    return None
+
+
+def _is_python(path: str) -> bool:
+    """Tell whether a file is a script in Python: not one of a shell, which the model is asked about."""
+    if not os.path.isfile(path):
+        return False
+    with open(path, 'rb') as script:
+        line = script.readline()
+    return not line.startswith(b'#!') or b'python' in line
+
+
 def _output(said: str, where: Any, otherwise: Any, text: bool) -> Any:
     if where == subprocess.PIPE:
         return said if text else said.encode()
@@ -209,6 +246,16 @@ class _Datetime(datetime.datetime):
         return cls.fromtimestamp(World.now, datetime.timezone.utc).replace(tzinfo=None)
 
 
+_really_connect = sqlite3.connect
+
+
+def connect(*args: Any, **options: Any) -> Any:
+    """Open a database; one that another process has locked says so at once: no time passes here."""
+    if len(args) < 2:
+        options.setdefault('timeout', 0)
+    return _really_connect(*args, **options)
+
+
 def exit_message(run: Callable[[], None]) -> Tuple[Any, ...]:
     """Run a hook's file; return the message that says how it ended: its exit code, and why."""
     code, why = 1, ''
@@ -222,7 +269,7 @@ def exit_message(run: Callable[[], None]) -> Tuple[Any, ...]:
     return _said('exit', code, why)
 
 
-def _run(script: str, env: Dict[str, str], line: _Line, now: float, log_path: str) -> NoReturn:
+def _run(argv: List[str], env: Dict[str, str], line: _Line, now: float, log_path: str) -> NoReturn:
     """Run the hook in this process, and never return into the parent's code."""
 
     def ask(message: Tuple[Any, ...]) -> Tuple[Any, ...]:
@@ -237,8 +284,8 @@ def _run(script: str, env: Dict[str, str], line: _Line, now: float, log_path: st
         os.environ.update(env)
         os.chdir(env['CHARM_DIR'])
         _replace_the_world(env['CHARM_DIR'])
-        sys.argv = [script]
-        runpy.run_path(script, run_name='__main__')
+        sys.argv = argv
+        runpy.run_path(argv[0], run_name='__main__')
 
     try:
         World.ask, World.now = ask, now
@@ -257,6 +304,7 @@ def replaced() -> List[Tuple[Any, str, Any]]:
         (time, 'monotonic', lambda: World.now),
         (time, 'sleep', lambda seconds: _ask('sleep', seconds) and None),
         (datetime, 'datetime', _Datetime),
+        (sqlite3, 'connect', connect),
     ]
 
 

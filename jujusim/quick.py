@@ -32,6 +32,7 @@ from greenlet import getcurrent, greenlet
 
 from jujusim.process import (
     World,
+    connect,
     exit_message,
     is_hooks_own,
     lies_in,
@@ -170,7 +171,8 @@ def _prepare(charm_dir: str) -> None:
         take_out(modules_of(charm_dir))
         names = [name for name in sys.modules if name.startswith(('charms.reactive', 'charmhelpers.core.'))]
         _Stage.framework = _State([sys.modules[name] for name in sorted(names)])
-        _Stage.stand_ins = [*replaced(), (yaml, 'safe_load', _safe_load), (sqlite3, 'connect', _connect)]
+        common = [stand_in for stand_in in replaced() if stand_in[0] is not sqlite3]
+        _Stage.stand_ins = [*common, (yaml, 'safe_load', _safe_load), (sqlite3, 'connect', _connect)]
         _Stage.real = [getattr(module, name) for module, name, _ in _Stage.stand_ins]
         _Stage.path = module_path('')[1:]
         _Stage.known = set(sys.modules)
@@ -178,7 +180,7 @@ def _prepare(charm_dir: str) -> None:
 
 
 _PARSED: Dict[Any, Any] = {}
-_real_load, _real_connect = yaml.safe_load, sqlite3.connect
+_real_load = yaml.safe_load
 
 
 def _safe_load(stream: Any) -> Any:
@@ -190,7 +192,7 @@ def _safe_load(stream: Any) -> Any:
 
 
 def _connect(*args: Any, **options: Any) -> Any:
-    connection = _real_connect(*args, **options)
+    connection = connect(*args, **options)
     if _Stage.on is not None:
         _Stage.on.connections.append(connection)
     return connection
@@ -200,11 +202,17 @@ class Child:
     """A hook as a greenlet, with the methods of `process.Child`."""
 
     def __init__(
-        self, script: str, env: Dict[str, str], now: float, log_path: str, counted: Tuple[str, ...] = ()
+        self,
+        script: str,
+        env: Dict[str, str],
+        now: float,
+        log_path: str,
+        counted: Tuple[str, ...] = (),
+        arguments: Tuple[str, ...] = (),
     ) -> None:
         _prepare(env['CHARM_DIR'])
         self.script, self.env, self.now, self._log_path = script, env, now, log_path
-        self._counted = counted
+        self._counted, self._argv = counted, [script, *arguments]
         self.lib = os.path.realpath(os.path.join(env['CHARM_DIR'], 'lib'))
         self.connections: List[Any] = []
         self._logged: List[List[str]] = []
@@ -270,7 +278,7 @@ class Child:
         else:
             begins = False
         sys.stdout = sys.stderr = self._output
-        sys.path, sys.argv = self._path, [self.script]
+        sys.path, sys.argv = self._path, self._argv
         World.ask, World.logged, World.counted = _ask, self._logged, self._counted
         if begins:
             World.now = self.now

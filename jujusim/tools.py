@@ -5,6 +5,7 @@ stops the run.
 """
 
 import json
+import os
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 import yaml
@@ -39,10 +40,12 @@ Tool = Callable[[Context, List[str]], str]
 def answer(context: Context, argv: List[str]) -> Optional[Answer]:
     """Return what a hook tool answers, None where Juju has no such tool in this version."""
     name, arguments = argv[0], list(argv[1:])
-    if name in ('leader-get', 'leader-set') and context.controller.juju == 4:
-        return None  # the executables do not exist there
+    if not exists(context, name):
+        return None
+    if context.operation.restricted:
+        return RESTRICTED
     if not context.connected:
-        return Answer(1, '', 'ERROR connection is shut down\n') if name != 'is-leader' else _dump(False)
+        return SHUT_DOWN if name != 'is-leader' else _dump(False)
     try:
         return Answer(0, _TOOLS[name](context, arguments))
     except KeyError as missing:
@@ -53,6 +56,21 @@ def answer(context: Context, argv: List[str]) -> Optional[Answer]:
         return Answer(2, '', 'ERROR {}\n'.format(misuse))
     except Refused as refused:
         return Answer(1, '', 'ERROR {}\n'.format(refused))
+
+
+PIPE_BROKEN = Answer(-13)
+"""How a tool ends in a hook whose agent has died: of SIGPIPE, since the agent read what it printed."""
+
+
+SHUT_DOWN = Answer(1, '', 'ERROR connection is shut down\n')
+
+
+RESTRICTED = Answer(1, '', 'ERROR not implemented for restricted context\n')
+
+
+def exists(context: Context, name: str) -> bool:
+    """Tell whether Juju has such a tool in this version."""
+    return context.juju != 4 or os.path.basename(name) not in ('leader-get', 'leader-set')
 
 
 def is_tool(name: str) -> bool:
@@ -110,22 +128,26 @@ def _pairs(words: List[str]) -> Dict[str, Optional[str]]:
     return pairs
 
 
-def _relation(context: Context, flags: Dict[str, str]) -> None:
+def _relation(context: Context, flags: Dict[str, str]) -> str:
+    """Return the name of the peer relation that is meant, '' for the one whose hooks run."""
     given = flags.get('-r')
     if given is None:
         if not context.operation.with_relation:
             raise Misuse('no relation id specified')
-        return
-    if given.split(':')[-1] != '0' or not context.knows_relation:
-        raise Misuse('invalid value "{}" for option -r: relation not found'.format(given))
+        return ''
+    known = {context.relation_id: '', **context.other_relations} if context.knows_relation else {}
+    for relation, name in known.items():
+        if relation.split(':')[-1] == given.split(':')[-1]:
+            return name
+    raise Misuse('invalid value "{}" for option -r: relation not found'.format(given))
 
 
 def _relation_ids(context: Context, arguments: List[str]) -> str:
     _, rest = _reading('relation-ids', arguments, 1)
     if not rest:
         raise Unanswered('relation-ids without a name')
-    known = context.knows_relation and rest == [context.controller.relation]
-    return _json([context.controller.relation_id] if known else [])
+    known = [context.relation_id, *context.other_relations] if context.knows_relation else []
+    return _json([relation for relation in known if relation.rpartition(':')[0] == rest[0]])
 
 
 def _relation_list(context: Context, arguments: List[str]) -> str:
@@ -136,23 +158,23 @@ def _relation_list(context: Context, arguments: List[str]) -> str:
 
 def _relation_get(context: Context, arguments: List[str]) -> str:
     flags, rest = _reading('relation-get', arguments, 2, app=False)
-    _relation(context, flags)
+    other = _relation(context, flags)
     key, target = (*rest, None, None)[:2]
     app = context.controller.app
     if '--app' in flags:
         if target != app:
             raise Unanswered('relation-get --app of {}'.format(target))
-        settings = context.app_settings()
+        found = context.other_bag(other, app) if other else context.app_settings()
     else:
         unit = target or context.operation.remote_unit
         if not unit:
             raise Misuse('no unit or application specified')
         if unit == app:
             raise Misuse('expected unit name, got application name "{}"'.format(unit))
-        found = context.settings_of(unit)
+        found = context.other_bag(other, unit) if other else context.settings_of(unit)
         if found is None:  # R22
             raise Refused(_no_settings(context, unit))
-        settings = found
+    settings = found or {}
     return _json(settings if key in (None, '-') else settings.get(str(key)))
 
 
@@ -160,23 +182,29 @@ def _no_settings(context: Context, unit: str) -> str:
     if context.controller.juju == 4:
         return 'relation unit not found'
     form = 'cannot read settings for unit "{0}" in relation "{1}": unit "{0}": settings not found'
-    return form.format(unit, context.controller.relation_id)
+    return form.format(unit, context.relation_id)
 
 
 def _relation_set(context: Context, arguments: List[str]) -> str:
     if arguments == ['--help']:
         return 'Usage: relation-set [options] key=value [key=value ...]\n--file (= "")\n'
     flags, rest = _options('relation-set', arguments, {'-r': True, '--app': False, '--file': True})
-    _relation(context, flags)
+    other = _relation(context, flags)
     changes: Dict[str, Optional[str]] = {}
     if '--file' in flags:
         with open(flags['--file']) as given:
             found = yaml.safe_load(given) or {}
         changes.update({str(key): None if value is None else str(value) for key, value in found.items()})
     changes.update(_pairs(rest))
-    if '--app' in flags:
-        if not context.is_leader():
-            raise Refused('cannot write relation settings')
+    if '--app' in flags and not context.is_leader():
+        raise Refused('cannot write relation settings')
+    if other:
+        owner = context.controller.app if '--app' in flags else context.agent.name
+        context.other_written.add(owner)
+        written = context.other_bag(other, owner)
+        assert written is not None  # this unit has entered it
+        settings = written
+    elif '--app' in flags:
         settings, context.app_written = context.app_settings(), True
     else:
         settings = context.own_settings()
@@ -208,23 +236,45 @@ def _leader_set(context: Context, arguments: List[str]) -> str:
         raise OSError(7, 'Argument list too long')  # Linux: one argument of a command line
     if not context.is_leader():
         raise Refused('cannot write leadership settings: cannot write settings: not the leader')
+    return _merge(context, rest)
+
+
+def _merge(context: Context, pairs: List[str], checked: bool = False) -> str:
     try:
-        context.controller.write_leader_settings(context.agent.name, _pairs(rest))
+        context.controller.write_leader_settings(context.agent.name, _pairs(pairs), checked)
     except NotLeader as refused:
         raise Refused('failed to merge leadership settings: {}'.format(refused)) from None
     context.forget_leader_settings()
     return ''
 
 
+def leader_set_lands(context: Context, pairs: List[str], checked: bool) -> Answer:
+    """Write what a leader-set carried whose first check is over; `checked`: the lease is not asked again."""
+    try:
+        return Answer(0, _merge(context, pairs, checked))
+    except Refused as refused:
+        return Answer(1, '', 'ERROR {}\n'.format(refused))
+
+
 def _goal_state(context: Context, arguments: List[str]) -> str:
     _reading('goal-state', arguments)
-    if context.controller.subordinate:
-        return _json({'units': {}, 'relations': {}})
+    controller = context.controller
+    if controller.subordinate:
+        found: Dict[str, Any] = {
+            name: _goal('dying' if unit.life == 'dying' else 'active')
+            for name, unit in controller.principals().items()
+        }
+        found.update({name.split('/')[0]: _goal('joined') for name in found})
+        return _json({'units': {}, 'relations': {controller.container_endpoint: found} if found else {}})
     units = {
-        name: {'status': 'dying' if unit.life == 'dying' else unit.status, 'since': '2026-01-01 00:00:00Z'}
-        for name, unit in context.controller.goal_units().items()
+        name: _goal('dying' if unit.life == 'dying' else unit.status)
+        for name, unit in controller.goal_units().items()
     }
     return _json({'units': units, 'relations': {}})
+
+
+def _goal(status: str) -> Dict[str, str]:
+    return {'status': status, 'since': '2026-01-01 00:00:00Z'}
 
 
 def juju_log(arguments: List[str]) -> Tuple[str, str]:

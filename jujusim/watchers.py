@@ -23,9 +23,10 @@ class Watched(Timeline):
         update_status_s: float,
     ) -> None:
         super().__init__(seed, delay_s)
-        self.controller = Controller(app, juju, self._notify, relation)
+        self.controller = Controller(app, juju, self._notify, relation, seed)
         self.agents: Dict[str, Agent] = {}
         self.update_status_s = update_status_s
+        self.retry_automatically = True
         self._lost: Set[str] = set()
         self._renewals = 0
 
@@ -46,7 +47,7 @@ class Watched(Timeline):
             return False
         agent = self.agents[unit]
         if agent.local.in_error:
-            return True
+            return self.retry_automatically or agent.next_operation() is not None
         operation = agent.next_operation()
         return operation is not None and operation.name != 'update-status'
 
@@ -64,6 +65,13 @@ class Watched(Timeline):
 
     def _deliver(self, name: str, channel: str, unit: str) -> None:
         self._soon(self._delay(), lambda: self._arrive(name, channel, unit))
+
+    def _deliver_relation(self, name: str) -> None:
+        """Deliver who is in the peer relation, and the application's databag, to a unit that enters it."""
+        for peer in self.controller.units:
+            if peer != name and self.controller.in_scope(peer) and self.controller.units[peer].life != 'dead':
+                self._deliver(name, 'scope', peer)
+        self._deliver(name, 'app', name)
 
     def _arrive(self, name: str, channel: str, unit: str) -> None:
         """Deliver the value as it is now: a later one replaces an earlier one."""
@@ -148,9 +156,13 @@ class Watched(Timeline):
     def _schedule_update_status(self, name: str) -> None:
         spread = self.random.uniform(1 - UPDATE_STATUS_SPREAD, 1 + UPDATE_STATUS_SPREAD)
 
+        agent = self.agents[name]
+
         def due() -> None:
+            if self.agents[name] is not agent:
+                return  # another unit has its name by now
             if self.controller.units[name].life != 'dead' and name not in self._lost:
-                self.agents[name].update_status_due = True
+                agent.update_status_due = True
                 self._next(name)
                 self._schedule_update_status(name)
 

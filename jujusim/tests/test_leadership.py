@@ -350,3 +350,38 @@ def test_an_upgrade_gives_leader_settings_changed_to_all_but_the_leader(deployed
 
     assert hooks(made, 'app/0') == ['upgrade-charm', 'config-changed']
     assert hooks(made, 'app/1') == ['upgrade-charm', 'leader-settings-changed', 'config-changed']
+
+
+@both
+def test_leadership_that_leaves_and_returns_between_two_calls_of_a_hook_is_not_seen_by_it(deployed, juju):
+    lead = 'say("a", "--app")' if juju == 4 else 'told("lead", tool("leader-set", "word=a"))'
+    made = deployed(juju, {'upgrade-charm': 'note("leads", ask("is-leader"))\nmembers()\n' + lead})
+
+    def move(execution, argv):
+        if execution.unit == 'app/0' and argv[0] == 'relation-list':
+            made.elect('app/1')
+            made.elect('app/0')
+
+    made.calls_everywhere = move
+    made.upgrade('app/0')
+    made.run()
+
+    assert noted(made, 'app/0', 'leads') == [[True]]
+    assert (made.controller.app_settings or made.controller.leader_settings) == {'word': 'a'}
+    assert len(times(made, 'app/1', 'leads')) == len(times(made, 'app/0', 'leads')) == 1
+    assert 'leader-elected' not in hooks(made, 'app/1')
+
+
+@both
+def test_leadership_that_returns_after_a_no_is_refused_to_the_hook_that_heard_it(deployed, juju):
+    script = 'time.sleep(10)\nfor _ in range(2):\n    note("leads", ask("is-leader"));time.sleep(10)\n'
+    made = deployed(juju, {'upgrade-charm': script})
+
+    made.upgrade('app/0')
+    run_until(made, 'app/0', 'begins')
+    made.at(made.now + 5, lambda: made.elect('app/1'))
+    made.at(made.now + 15, lambda: made.elect('app/0'))
+    made.run()
+
+    assert noted(made, 'app/0', 'leads') == [[False], [False]]
+    assert made.controller.leader == 'app/0'

@@ -7,12 +7,15 @@ from jujusim.tests.scripts import (
     CREATED,
     DEPARTED,
     JOINED,
+    METADATA,
     act,
     both,
+    forget,
     hooks,
     noted,
     only_3,
     only_4,
+    published,
     run_until,
     times,
 )
@@ -197,10 +200,111 @@ def test_goal_state_names_itself_and_dying_units_and_no_dead_ones(deployed, juju
     assert noted(made, 'app/0', 'goal') == [[['app/0', 'waiting'], ['app/1', 'dying']]]
 
 
+# Subordinates
+
+GOAL = """
+goal = ask("goal-state")
+principals = goal["relations"].get("host", {})
+note("goal", goal["units"], {name: found["status"] for name, found in principals.items()})
+note("principal", os.environ["JUJU_PRINCIPAL_UNIT"])
+"""
+SUBORDINATE = (
+    METADATA + 'subordinate: true\nrequires:\n  host:\n    interface: juju-info\n    scope: container\n'
+)
+
+
+@pytest.fixture
+def beside(deployed):
+    """Two units of a subordinate charm; `actions/goal` and the remove hook, of 50 s, tell of principals."""
+
+    def make(juju, **options):
+        scripts = {'actions/goal': GOAL, 'remove': 'time.sleep(50)\n' + GOAL}
+        return deployed(juju, scripts, subordinate=True, files={'metadata.yaml': SUBORDINATE}, **options)
+
+    return make
+
+
 @both
-def test_goal_state_of_a_subordinate_is_empty(deployed, juju):
-    made = deployed(juju, {'actions/goal': 'note("goal", ask("goal-state")["units"])'}, subordinate=True)
+def test_goal_state_of_a_subordinate_names_no_units_and_every_principal(beside, juju):
+    made = beside(juju)
 
     act(made, 'app/0', 'goal')
 
-    assert noted(made, 'app/0', 'goal') == [[{}]]
+    principals = {'principal': 'joined', 'principal/0': 'active', 'principal/1': 'active'}
+    assert noted(made, 'app/0', 'goal') == [[{}, principals]]
+    assert noted(made, 'app/0', 'principal') == [['principal/0']]
+
+
+@both
+def test_a_principal_is_named_until_its_subordinate_has_run_remove(beside, juju):
+    made = beside(juju)
+
+    made.remove_unit('app/1')
+    run_until(made, 'app/1', 'begins', 'remove')
+    act(made, 'app/0', 'goal')
+    act(made, 'app/0', 'goal')
+
+    during, after = [found for _, found in noted(made, 'app/0', 'goal')]
+    assert during == {'principal': 'joined', 'principal/0': 'active', 'principal/1': 'dying'}
+    assert after == {'principal': 'joined', 'principal/0': 'active'}
+    assert noted(made, 'app/1', 'principal') == [['principal/1']]
+
+
+@both
+def test_a_principal_is_named_while_its_machine_is_lost_and_not_after_it_was_removed_by_force(beside, juju):
+    made = beside(juju)
+
+    named = []
+    for force in (False, True):
+        made.lose_unit('app/1', force=force)
+        act(made, 'app/0', 'goal')
+        named.append('principal/1' in noted(made, 'app/0', 'goal')[-1][1])
+
+    assert named == [True, False]
+
+
+# Names that are used again
+
+
+@both
+@pytest.mark.parametrize('keep', [True, False])
+def test_a_unit_with_the_name_of_a_dead_one_begins_anew_with_its_files_or_without(deployed, juju, keep):
+    script = 'note("found", os.path.exists("left"), word(ME))\nopen("left", "w").close()\nsay("new")'
+    made = deployed(juju, {'config-changed': script}, units=3)
+
+    made.run_action('app/2', 'say-a')
+    made.lose_unit('app/2', force=True)
+    made.run()
+    forget(made)
+    assert made.add_unit('app/2', keep_files=keep) == 'app/2'
+    made.run()
+
+    assert noted(made, 'app/2', 'found') == [[keep, None]]
+    assert hooks(made, 'app/2')[0] == 'install'
+    assert published(made, 'app/2') == 'new'
+    met = JOINED if juju == 3 else CHANGED  # on 4 peers never heard that it was gone
+    assert met + ' (app/2)' in hooks(made, 'app/0')
+    assert made.add_unit() == 'app/3'
+
+
+@both
+def test_a_unit_that_left_in_good_order_is_joined_again_when_its_name_is_used_again(deployed, juju):
+    made = deployed(juju, units=3)
+
+    made.remove_unit('app/2')
+    made.run()
+    made.add_unit('app/2')
+    made.run()
+    act(made, 'app/2', 'list')
+
+    assert made.units == ['app/0', 'app/1', 'app/2']
+    assert noted(made, 'app/2', 'list') == [['app/0', 'app/1']]
+
+
+@both
+def test_only_the_name_of_a_dead_unit_is_used_again(deployed, juju):
+    made = deployed(juju)
+
+    for name in ('app/1', 'app/7'):
+        with pytest.raises(ValueError, match="expected the name of a dead unit, found '{}'".format(name)):
+            made.add_unit(name)

@@ -1,11 +1,12 @@
 """The model itself: time, processes, and what it takes from a charm."""
 
 import os
+import shutil
 
 import pytest
 
 from jujusim import process
-from jujusim.tests.scripts import act, both, hooks, noted
+from jujusim.tests.scripts import act, both, forget, hooks, noted
 
 
 @both
@@ -97,6 +98,76 @@ def test_a_charm_without_a_peer_relation_runs_no_relation_hook(deployed):
 
     assert noted(made, 'app/0', 'ids') == [[[]]]
     assert hooks(made, added) == ['install', 'leader-settings-changed', 'config-changed', 'start']
+
+
+PEERS = 'name: app\npeers: {a: {interface: a}, cluster: {interface: cluster}, other: {interface: other}}\n'
+ASK = """
+for name in ("a", "cluster", "other", "none"):
+    for relation in ask("relation-ids", name):
+        peers = [unit for unit in ("app/0", "app/1") if unit != ME]
+        words = [ask("relation-get", "-r", relation, "word", unit) for unit in (ME, *peers)]
+        app = ask("relation-get", "-r", relation, "--app", "word", "app")
+        note("found", name, relation, ask("relation-list", "-r", relation), words, app)
+"""
+SAY = """
+for relation in ask("relation-ids", "a"):
+    tool("relation-set", "-r", relation, "word=" + ME)
+    told("app", tool("relation-set", "-r", relation, "--app", "word=led"))
+    note("own", ask("relation-get", "-r", relation, "word", ME))
+"""
+
+
+@both
+def test_other_peer_relations_have_ids_and_databags_of_their_own_and_no_hooks(deployed, juju):
+    files = {'metadata.yaml': PEERS}
+    made = deployed(juju, {'actions/ask': ASK, 'actions/say': SAY}, files=files, relation='cluster')
+    act(made, 'app/0', 'say-a')
+    forget(made)
+    act(made, 'app/0', 'say')
+    heard = hooks(made, 'app/1')
+    act(made, 'app/1', 'ask')
+
+    assert heard == []
+    assert noted(made, 'app/0', 'own') == [['app/0']]
+    assert noted(made, 'app/1', 'found') == [
+        ['a', 'a:1', ['app/0'], [None, 'app/0'], 'led'],
+        ['cluster', 'cluster:0', ['app/0'], [None, 'a'], None],
+        ['other', 'other:2', ['app/0'], [None, None], None],
+    ]
+
+
+@both
+def test_what_a_failed_hook_or_a_follower_wrote_to_another_peer_relation_is_lost(deployed, juju):
+    files = {'metadata.yaml': PEERS}
+    made = deployed(juju, {'actions/ask': ASK, 'actions/say': SAY}, files=files, relation='cluster')
+
+    act(made, 'app/1', 'say')
+    act(made, 'app/0', 'ask')
+
+    assert noted(made, 'app/1', 'app') == [[1, 'ERROR cannot write relation settings']]
+    assert noted(made, 'app/0', 'found')[0] == ['a', 'a:1', ['app/1'], [None, 'app/1'], None]
+
+    made.lose_commit('app/0')
+    act(made, 'app/0', 'say')
+    forget(made)
+    act(made, 'app/0', 'ask')
+
+    assert noted(made, 'app/0', 'found')[0] == ['a', 'a:1', ['app/1'], [None, 'app/1'], None]
+
+
+@both
+def test_a_peer_relation_that_a_refresh_brings_is_there_from_the_refresh_on(deployed, charm, juju, tmp_path):
+    made = deployed(juju, {'actions/ask': ASK})
+    act(made, 'app/0', 'ask')
+    shutil.copytree(str(tmp_path / 'charm'), str(tmp_path / 'next'))
+    (tmp_path / 'next' / 'metadata.yaml').write_text(PEERS)
+
+    made.upgrade('app/0', tmp_path / 'next')
+    made.run()
+    act(made, 'app/0', 'ask')
+
+    names = [name for name, *_ in noted(made, 'app/0', 'found')]
+    assert names == ['cluster', 'a', 'cluster', 'other']
 
 
 def test_of_several_peer_relations_one_must_be_chosen(charm, model):

@@ -37,12 +37,19 @@ MAIN = 'import sys\nsys.path.insert(0, "lib")\nfrom charms.reactive import main\
 def reactive(charm):
     """A small charm on charms.reactive, with a module of a layer and one of its own."""
     hooks = dict.fromkeys(('install', 'config-changed', 'start', 'update-status', CHANGED), MAIN)
+    hooks['upgrade-charm'] = (
+        'subprocess.check_call(["hooks/config-changed"])\nsubprocess.call(["serve"])\n' + MAIN
+    )
     files = {
         'reactive/app.py': HANDLERS,
         'lib/charms/layer/tally.py': 'seen = []\n',
         'lib/helper.py': 'seen = []\n',
     }
     return charm(hooks, files)
+
+
+def serve(unit, argv):
+    return 20.0, 0
 
 
 def told(made):
@@ -60,6 +67,13 @@ def live(made):
     made.run_action('app/0', 'say-a')
     made.run()
     made.elect('app/1')
+    made.debug_hooks('app/0')
+    made.upgrade('app/0')
+    made.upgrade('app/1')
+    made.run(seconds=15)
+    made.kill_hook('app/0', child_lives=True)
+    made.die_agent('app/1')
+    made.run_exec('app/1', 'hooks/config-changed')
     made.run(seconds=900)
     return made
 
@@ -68,14 +82,18 @@ def live(made):
 def test_scripts_have_the_same_history_with_and_without_processes(model, charm, juju):
     top = charm({'config-changed': 'say("b")', CHANGED: 'note("sees", members());time.sleep(2)'})
 
-    alone, quick = [live(model(top, units=3, juju=juju, quick=quick)) for quick in (False, True)]
+    alone, quick = [
+        live(model(top, units=3, juju=juju, quick=quick, machine=serve)) for quick in (False, True)
+    ]
 
     assert told(alone) == told(quick)
 
 
 @both
 def test_a_reactive_charm_has_the_same_history_with_and_without_processes(model, reactive, juju):
-    alone, quick = [live(model(reactive, units=3, juju=juju, quick=quick)) for quick in (False, True)]
+    alone, quick = [
+        live(model(reactive, units=3, juju=juju, quick=quick, machine=serve)) for quick in (False, True)
+    ]
 
     assert told(alone) == told(quick)
     assert quick.log_of('app/2', 'count')

@@ -178,3 +178,57 @@ def test_application_data_by_another_unit_are_refused_at_once(deployed, juju):
     act(made, 'app/1', 'app')
 
     assert noted(made, 'app/1', 'app') == [[1, 'ERROR cannot write relation settings']]
+
+
+@both
+def test_a_commit_sends_every_key_that_the_hook_had_read_and_leaves_those_that_came_meanwhile(deployed, juju):
+    script = 'ask("relation-get", "-r", RELATION, "-", ME);members();say("a")'
+    made = deployed(juju, {'upgrade-charm': script})
+    made.poison('app/0', 'old', 'as read')
+
+    def change(execution, argv):
+        if execution.unit == 'app/0' and argv[0] == 'relation-list':
+            made.poison('app/0', 'old', 'changed')
+            made.poison('app/0', 'new', 'new')
+
+    made.calls_everywhere = change
+    made.upgrade('app/0')
+    made.run()
+
+    found = made.controller.units['app/0'].settings
+    assert (found['old'], found['new'], found['word']) == ('as read', 'new', 'a')
+
+
+@both
+def test_a_leader_that_led_no_more_in_between_takes_back_what_another_leader_wrote(deployed, juju):
+    """Juju checks who leads at the commit only, and the agent sends every key of its copy."""
+    keys = 'tool("relation-set", "-r", RELATION, "--app", {})'
+    scripts = {
+        'actions/first': keys.format('"a=1", "b=1"'),
+        'actions/second': keys.format('"a=2"') + ';time.sleep(30)',
+        'actions/other': keys.format('"b=2", "c=2"'),
+    }
+    made = deployed(juju, scripts)
+    act(made, 'app/0', 'first')
+
+    made.run_action('app/0', 'second')
+    made.run(seconds=5)
+    made.elect('app/1')
+    made.run_action('app/1', 'other')
+    made.run(seconds=5)
+    between = dict(made.controller.app_settings)
+    made.elect('app/0')
+    made.run()
+
+    assert between == {'a': '1', 'b': '2', 'c': '2'}
+    assert made.controller.app_settings == {'a': '2', 'b': '1', 'c': '2'}
+
+
+@both
+def test_a_key_that_a_hook_deletes_is_deleted_by_its_commit(deployed, juju):
+    made = deployed(juju)
+    act(made, 'app/0', 'say-a')
+
+    act(made, 'app/0', 'say-nothing')
+
+    assert 'word' not in made.controller.units['app/0'].settings

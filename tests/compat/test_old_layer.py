@@ -136,7 +136,7 @@ def test_an_unknown_class_fails_the_first_hook_in_a_sentence(old, model, charm_w
         ('mine.Missing', 'class: expected a coordinator class at mine.Missing, found'),
         ('no.such.Module', "No module named 'no'"),
         ('os.path', 'expected a coordinator class at os.path'),
-        ('plain', 'expected a dotted path to a class'),
+        ('Plain', 'class: expected SimpleCoordinator, Serial, or a dotted path to a class of the charm'),
     ]:
         made = model(charm_with('', **{'class': path}))
         made.run(seconds=3)
@@ -161,6 +161,46 @@ def test_the_log_level_is_the_least_that_is_logged(old):
 
     assert loud.log_of('app/0', 'coordinator: restart')
     assert not quiet.log_of('app/0', 'coordinator: ')
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        {'class': 'SimpleCoordinator'},
+        {'class': 'Serial'},
+        {'class': 'reactive.coordinator.SimpleCoordinator'},
+        {'log_level': 'DEBUG'},
+        {'log_level': 'Info'},
+        {'leftover': {'of': 'a fork'}},
+        {'class': 'SimpleCoordinator', 'log_level': 'DEBUG', 'leftover': None},
+    ],
+    ids=str,
+)
+def test_options_that_the_old_layer_took_are_taken(old, options):
+    """Case 23: every hook failed."""
+    made = old(ASK + RESTART, **options)
+    watch = Watch(made)
+    made.configure(go=1)
+    made.run()
+
+    watch.check()
+    assert not failed(made)
+    assert [watch.served(unit) for unit in made.units] == [1, 1, 1]
+    assert made.log_of('app/0', 'coordinator: restart')
+
+
+def test_an_option_that_does_not_exist_is_warned_of_once(old):
+    made = old(ASK + RESTART, leftover=1)
+    made.configure(go=1)
+    made.run()
+
+    for unit in made.units:
+        warned = [(level, text) for _, by, level, text in made.logs if by == unit and 'leftover' in text]
+        sentence = (
+            'coordinator: layer.yaml, options, coordinator: expected one of the options '
+            "class, log_level, queues, slots, found 'leftover'; it is ignored"
+        )
+        assert warned == [('WARNING', sentence)]
 
 
 # Charms in the manner of real ones
@@ -243,7 +283,38 @@ def test_on_juju_4_a_class_that_needs_leader_get_is_reported_and_the_unit_goes_o
     watch.check()
     assert [watch.served(unit) for unit in made.units] == [1, 1, 1]
     assert not failed(made)
-    assert made.log_of('app/1', 'class Telling: it needs what this Juju does not have (')
+    for unit in made.units:
+        (reported,) = made.log_of(unit, 'class Telling: it needs what this Juju does not have (')
+        assert 'leader-get' in reported
+
+
+RAISING = """
+from charms.layer.coordinator import BaseCoordinator
+
+class Raising(BaseCoordinator):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        {}
+"""
+
+
+@pytest.mark.parametrize(
+    'raising, reason',
+    [
+        ("raise NotImplementedError('no secrets here')", 'no secrets here'),
+        ('raise NotImplementedError', 'NotImplementedError'),
+        ('raise FileNotFoundError', 'FileNotFoundError'),
+        ("raise NotImplementedError from OSError('secret-get is missing')", 'secret-get is missing'),
+    ],
+)
+def test_why_a_class_cannot_work_is_said_once_and_is_never_empty(old, raising, reason):
+    """Case 24: "needs what this Juju does not have ()", in every hook."""
+    made = old(ASK + RESTART, module=RAISING.format(raising), units=1, **{'class': 'mine.Raising'})
+    made.configure(go=1)
+    made.run()
+
+    (reported,) = made.log_of('app/0', 'does not have (')
+    assert reason in reported
 
 
 @both
@@ -257,9 +328,11 @@ def test_a_class_whose_save_needs_leader_set_is_reported_and_the_unit_goes_on(ol
     watch.check()
     assert [watch.served(unit) for unit in made.units] == [1, 1, 1]
     assert not failed(made)
-    assert bool(made.log_of(made.controller.leader, 'Telling: _save_state raised NotImplementedError')) == (
-        juju == 4
+    reported = made.log_of(
+        made.controller.leader, 'Telling: _save_state needs what this Juju does not have ('
     )
+    assert len(reported) == (1 if juju == 4 else 0)  # once, not in every hook
+    assert all('leader-set' in text for text in reported)
 
 
 @both

@@ -202,14 +202,22 @@ def test_charm_proof_has_nothing_but_information_on_the_built_charm(charm_tools,
 # Layer options at build
 
 
-def test_slots_may_be_a_percentage_and_queues_per_lock(charm_tools, tmp_path):
-    source = bare(tmp_path / 'source', {'slots': '25%', 'queues': 'per-lock'})
+@pytest.mark.parametrize(
+    'options',
+    [
+        {'slots': '25%', 'queues': 'per-lock'},
+        {'class': 'SimpleCoordinator', 'log_level': 'DEBUG', 'leftover': 'of the old layer'},
+    ],
+    ids=['of this layer', 'of the old layer'],
+)
+def test_charm_build_takes_and_passes_on_the_options(charm_tools, tmp_path, options):
+    source = bare(tmp_path / 'source', options)
 
     built = charm_tools('charm-build', '--build-dir', tmp_path, source)
 
     assert built.returncode == 0, built.stdout
     layers = yaml.safe_load((tmp_path / 'rolling-db' / 'layer.yaml').read_text())
-    assert layers['options']['coordinator'] == {**DEFAULTS, 'queues': 'per-lock', 'slots': '25%'}
+    assert layers['options']['coordinator'] == {**DEFAULTS, **options}
 
 
 @pytest.mark.parametrize(
@@ -217,7 +225,7 @@ def test_slots_may_be_a_percentage_and_queues_per_lock(charm_tools, tmp_path):
     [
         ({'queues': 'two'}, "coordinator.queues: 'two' is not one of ['one', 'per-lock']"),
         ({'class': 7}, "coordinator.class: 7 is not of type 'string'"),
-        ({'log_level': 'loud'}, "coordinator.log_level: 'loud' is not one of"),
+        ({'log_level': 'loud'}, "coordinator.log_level: 'loud' does not match"),
         ({'slots': [1]}, "coordinator.slots: [1] is not of type 'integer', 'string'"),
         ({'slots': True}, "coordinator.slots: True is not of type 'integer', 'string'"),
         ({'slots': 0}, 'coordinator.slots: 0 is less than the minimum of 1'),

@@ -351,7 +351,6 @@ def test_a_charm_upgrade_may_change_which_queue_a_lock_is_in(model, example, tmp
 @pytest.mark.parametrize(
     'options, sentence',
     [
-        ({'slot': 2}, 'slot: expected one of the options class, log_level, queues, slots'),
         ({'queues': 'two'}, "queues: expected one of one, per-lock, found 'two'"),
         ({'slots': 0}, 'slots: expected a number of units from 1 to 10000'),
         ({'slots': 'lots'}, "found 'lots'"),

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from charms.layer.coordinator import juju as layer_juju
-from charms.layer.coordinator import policy, rules, wire
+from charms.layer.coordinator import rules, wire
+from charms.layer.coordinator.compat import choice
 from charms.layer.coordinator.rules import Claim, Ledger
 
 from tests.deploy import begun, said
@@ -239,9 +240,9 @@ def test_a_ticket_cannot_name_an_option_of_relation_get():
 @pytest.mark.parametrize('found', [{(1, 2): 3}, {1: {2: {(): 0}}}, 16**5000], ids=['tuple', 'deeper', 'huge'])
 def test_an_option_that_json_cannot_show_is_refused_in_a_sentence_all_the_same(found):
     """TypeError, or a ValueError that said nothing of the option."""
-    for name in policy.DEFAULTS:
+    for name in choice.DEFAULTS:
         with pytest.raises(ValueError, match='{}: expected'.format(name)):
-            policy.from_options({name: found})
+            choice.understood({name: found})
     with pytest.raises(ValueError, match='lock name: expected'):
         wire.lock_name(found)
 

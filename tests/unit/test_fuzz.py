@@ -13,7 +13,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from charms.layer.coordinator import policy, rules, wire
+from charms.layer.coordinator import rules, wire
+from charms.layer.coordinator.compat import choice
 from charms.layer.coordinator.rules import Claim, Ledger, Ticket
 from charms.layer.coordinator.store import Store
 from hypothesis import example, given
@@ -122,18 +123,19 @@ odd = st.one_of(
 @cases(1.5)
 @given(
     st.dictionaries(
-        st.sampled_from(['queues', 'slots']) | st.text(max_size=5) | st.integers(), odd, max_size=2
+        st.sampled_from(sorted(choice.DEFAULTS)) | st.text(max_size=5) | st.integers(), odd, max_size=2
     )
 )
 def test_any_options_are_understood_or_refused_in_a_sentence(options):
-    chosen, refusal = result_of(policy.from_options, options)
-    if chosen is None:
+    answer, refusal = result_of(choice.understood, options)
+    if answer is None:
         assert refusal.startswith('layer.yaml, options, coordinator, ')
         assert refusal.endswith('correct it and build the charm again')
         assert refusal.isprintable()
     else:
-        assert set(options) <= set(policy.DEFAULTS)
-        assert 1 <= chosen.slots_among(100) <= 10000
+        assert len(answer[1]) == len(set(options) - set(choice.DEFAULTS))
+        assert all(problem.endswith('it is ignored') and problem.isprintable() for problem in answer[1])
+        assert 1 <= answer[0].policy.slots_among(100) <= 10000
 
 
 @cases(0.5)

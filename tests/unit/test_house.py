@@ -35,7 +35,7 @@ MAY_IMPORT = {
         'view',
         'wire',
     },
-    'compat/choice.py': {'compat.classes', 'compat.predecessor', 'juju', 'policy', 'session'},
+    'compat/choice.py': {'compat.classes', 'compat.predecessor', 'juju', 'policy', 'session', 'wire'},
 }
 """What each module of the layer may import of the others."""
 

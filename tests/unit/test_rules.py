@@ -3,7 +3,7 @@
 import pytest
 from charms.layer.coordinator import rules, wire
 from charms.layer.coordinator.compat import deciding
-from charms.layer.coordinator.policy import DEFAULTS, Policy, from_options
+from charms.layer.coordinator.policy import from_options
 from charms.layer.coordinator.rules import Claim, Ledger, Ticket
 from hypothesis import given
 from hypothesis import strategies as st
@@ -225,15 +225,7 @@ def test_a_refusal_says_who_holds_it_and_how_many_are_ahead():
     assert rules.refusal(None, None, said) == 'asked, and the leader has given no ticket yet'
 
 
-# Options
-
-
-@pytest.mark.parametrize(
-    'slots, units, most',
-    [(1, 9, 1), (3, 9, 3), ('3', 9, 3), ('25%', 8, 2), ('25%', 7, 1), ('1%', 5, 1), ('100%', 4, 4)],
-)
-def test_slots_are_a_number_or_a_percentage_rounded_down_and_at_least_one(slots, units, most):
-    assert from_options({'slots': slots}).slots_among(units) == most
+# Queues
 
 
 def test_locks_with_queues_of_their_own_are_held_by_different_units_and_others_by_one():
@@ -245,30 +237,6 @@ def test_locks_with_queues_of_their_own_are_held_by_different_units_and_others_b
         }
 
         assert holders(grown(said), said) == both_hold
-
-
-def test_the_defaults_are_those_that_layer_yaml_defines():
-    import yaml
-
-    from tests.deploy import ROOT
-
-    defined = yaml.safe_load((ROOT / 'layer.yaml').read_text())['defines']
-
-    assert {name: option['default'] for name, option in defined.items()} == DEFAULTS
-    assert all(option['description'] and option['type'] for option in defined.values())
-    assert from_options({}) == Policy()
-
-
-@given(st.one_of(st.none(), st.booleans(), st.floats(), st.text(), st.lists(st.integers()), st.integers()))
-def test_any_slots_are_either_understood_or_refused_in_a_sentence(found):
-    try:
-        policy = from_options({'slots': found})
-    except ValueError as refused:
-        sentence = str(refused)
-    else:
-        sentence = ''
-        assert 1 <= policy.slots_among(100) <= 10000
-    assert not sentence or 'slots: expected a number of units from 1 to 10000' in sentence
 
 
 # What a policy decides
@@ -367,10 +335,3 @@ def test_units_that_are_gone_are_not_asked_about_and_lose_their_tickets():
     ledger = decided(ledger, said, said, alone, frozenset({'app/0', 'app/1'}))
 
     assert [ticket.unit for ticket in ledger.tickets] == ['app/2']
-
-
-def test_a_class_that_is_not_the_default_decides_itself():
-    assert from_options({'class': 'charmhelpers.coordinator.Serial'}) == Policy(per_lock=True)
-    assert from_options({'class': 'charms.coordinator.SimpleCoordinator', 'slots': 2}).slots == 2
-    with pytest.raises(ValueError, match=r'slots: expected 1 beside class charmhelpers\.coordinator\.Serial'):
-        from_options({'class': 'charmhelpers.coordinator.Serial', 'slots': 2})

@@ -58,9 +58,9 @@ def begin_hook() -> None:
 
     reactive/coordinator.py has it called once at the start of a hook, before any
     handler. It costs at most one hook-tool call if this unit has no request and does
-    not lead. An action cannot use a turn that came before the action, since the
-    action may run between a failed hook and its retry: the turn stays for the next
-    hook.
+    not lead; one more in update-status, and after the leader has written the ledger. An
+    action, juju exec, or a program that a hook runs cannot use a turn that came before it,
+    since it may run between a failed hook and its retry: the turn stays for the next hook.
 
     Raises:
         ValueError: for a layer option that does not exist or is not allowed.
@@ -75,7 +75,11 @@ def begin_hook() -> None:
 
 
 def end_hook() -> None:
-    """Release every held lock that is not kept. It runs after all handlers, if they succeeded."""
+    """Release every held lock that is not kept. It runs after all handlers, if they succeeded.
+
+    The turn is over when charms.reactive saves its flags, just after this; the other units know
+    it when Juju has committed the hook.
+    """
     chosen().end()
 
 
@@ -109,7 +113,7 @@ def keep_lock(name: str) -> bool:
     Sets the flag `coordinator.granted.NAME` again in the next hook of this unit.
     The lock is released at the end of that hook unless it is kept again. A kept
     lock keeps every other unit waiting: to find out only whether the lock is held,
-    read the flag or call `is_granted`.
+    read the flag or call `is_granted`. It goes together with `request_again`.
 
     Args:
         name: the lock: 1 to 200 printable characters, without braces and
@@ -125,11 +129,14 @@ def keep_lock(name: str) -> bool:
 
 
 def release_lock(name: str) -> None:
-    """Release a held lock now, or withdraw a request for it. If there is neither, do nothing.
+    """Release a held lock, or withdraw a request, if this hook succeeds. If there is neither, do nothing.
 
-    This unit knows it at once, so the turn is not repeated if a later step of the
-    hook fails. The other units know it when the hook succeeds. Clears both flags
-    of the lock: handlers of the granted flag that have not run yet do not run.
+    Clears both flags of the lock: handlers of the granted flag that have not run yet do
+    not run. If a later step of the hook fails, the turn is not over, and the next run of the
+    hook has it again. It is over once the charm's key-value store is saved: charms.reactive
+    does so after all handlers, and a charm may do so earlier with `unitdata.kv().flush()`.
+    Outside a hook (in an action, say) it withdraws a request whose turn has not come;
+    a turn that has come stays for the next hook.
 
     Args:
         name: the lock: 1 to 200 printable characters, without braces and
@@ -142,11 +149,11 @@ def release_lock(name: str) -> None:
 
 
 def request_again(name: str) -> None:
-    """Release a held lock at the end of this hook and queue up again: "not done, next turn please".
+    """Queue up again for a held lock when its turn is over: "not done, next turn please".
 
-    If the lock is not held, this does the same as `request_lock`. If another lock of the same
-    queue is kept, the turn goes on, and both are held in the next hook. The flag
-    `coordinator.requested.NAME` stays set.
+    If the lock is not held, this does the same as `request_lock`. With `keep_lock`, in any
+    order, the turn goes on, and when it is over the unit queues up again. The flag
+    `coordinator.requested.NAME` stays set. The request survives a hook that fails.
 
     Args:
         name: the lock: 1 to 200 printable characters, without braces and

@@ -43,8 +43,14 @@ class HookContext(NamedTuple):
         reread: whether this unit may have forgotten something (start, upgrade-charm).
         full_check: whether the leader should now read the claims of all units and
             look for units that are gone (update-status).
-        action: whether this is an action, which may run between a failed hook and
-            its retry.
+        aside: whether this is not a hook of its own: an action, juju exec, or a program
+            that a hook runs. It may run between a failed hook and its retry, so it
+            uses and ends no turn that came before it.
+        child: whether it is a program that a hook runs.
+        shared_news: whether the leader's data have changed.
+        restricted: whether Juju answers next to nothing here (collect-metrics).
+        newborn: whether this hook is the first of a unit's life (install).
+        id: Juju's name of this run; all processes of one hook have the same, and a retry has another.
     """
 
     unit: str
@@ -53,4 +59,9 @@ class HookContext(NamedTuple):
     leaving: bool = False
     reread: bool = False
     full_check: bool = False
-    action: bool = False
+    aside: bool = False
+    child: bool = False
+    shared_news: bool = False
+    restricted: bool = False
+    newborn: bool = False
+    id: str = ''

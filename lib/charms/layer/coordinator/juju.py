@@ -6,21 +6,26 @@ through charmhelpers.
 """
 
 import os
-import re
+import sys
+import uuid
 import zlib
-from datetime import datetime, timezone
 from subprocess import CalledProcessError
-from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional, Tuple, TypeVar
+from typing import Any, Callable, Dict, FrozenSet, Iterable, Mapping, Optional, Tuple, TypeVar
 from urllib.parse import quote
 
 from charmhelpers.core import hookenv
-from charms.layer.coordinator import rules, wire
-from charms.layer.coordinator.context import HookContext, LedgerClosed
-from charms.layer.coordinator.rules import Claim, Ledger, UnitState
+from charms.layer.coordinator import callbacks, environment, rules, wire
+from charms.layer.coordinator.context import LedgerClosed
+from charms.layer.coordinator.environment import (
+    PEERS,
+    TIME_FORM,
+    key_value_path,
+    major_version,
+    restricted,
+    utc,
+)
 from charms.layer.coordinator.store import Store
-
-# The layer's peer relation. Frozen: Juju refuses an upgrade that changes it (lp:2049953).
-PEERS = 'coordinator'
+from charms.layer.coordinator.values import Claim, End, Record, Said, Terms, UnitState
 
 # The beginning of the layer's own keys in databags and leader settings. Frozen, too.
 KEY = 'coordinator'
@@ -28,7 +33,6 @@ KEY = 'coordinator'
 Read = TypeVar('Read')
 REFUSED = '{}: refused with exit code {}: this unit leads no more; the next leader gives the tickets'
 _LAST_HOOKS = ('stop', 'remove', '-relation-broken')
-TIME_FORM = '%Y-%m-%d %H:%M:%S.%fZ'
 _SEVERITY = (hookenv.DEBUG, hookenv.INFO, hookenv.WARNING, hookenv.ERROR, hookenv.CRITICAL)
 
 
@@ -44,29 +48,60 @@ class Juju:
 
     def __init__(self, key: str = KEY, peers: str = PEERS) -> None:
         self.unit: str = hookenv.local_unit()
+        self.principal: str = os.environ.get('JUJU_PRINCIPAL_UNIT', '')
         self.least = hookenv.DEBUG  # the least severe level that is logged
         self.peers, self.claims_key, self.ledger_key = peers, key + '-claims', key + '-ledger'
+        self.ends_key = key + '.ended'
         place = os.path.join(hookenv.charm_dir() or '', '.{}.json'.format(quote(key, safe='')))
         self.store = Store(place, lambda sentence: self.log(sentence, hookenv.WARNING))
         self._stored: Optional[UnitState] = None  # as this process last read or wrote it
         self._relation: Optional[str] = None
+        self._looked_up = False  # whether Juju was asked for the relation's id in this hook
         self._spoilt = False  # this unit's databag, as it was read in this hook
-        self.durable_at_once = major_version(os.environ.get('JUJU_VERSION', '')) < 4
+        self._wrote = False  # the ledger, in this hook
+        self.durable_at_once = restricted() or major_version(os.environ.get('JUJU_VERSION', '')) < 4
 
     @property
     def relation(self) -> Optional[str]:
         """The peer relation's id, None before it exists.
 
-        It never changes, so it is kept in the local store. In a unit's last hooks it
-        is read from Juju, which may have closed the relation (juju/juju#20713).
+        It hardly ever changes, so it is kept in the local store. A hook of the relation says
+        it. In a unit's last hooks it is read from Juju, which may have closed the
+        relation (juju/juju#20713).
         """
+        if self._relation is None and hookenv.relation_type() == self.peers:
+            self._note_relation(hookenv.relation_id())
         if self._relation is None and not hookenv.hook_name().endswith(_LAST_HOOKS):
             self._relation = self.store.get('relation')
         if self._relation is None:
-            self._relation = next(iter(sorted(hookenv.relation_ids(self.peers))), None)
-            if self._relation:
-                self.store.set('relation', self._relation)
+            self._look_up()
         return self._relation
+
+    def _note_relation(self, found: Optional[str]) -> None:
+        self._relation = found
+        if found and found != self.store.get('relation'):
+            self.store.set('relation', found)
+
+    def _look_up(self) -> bool:
+        """Ask Juju for the relation's id, once in a hook; return whether it is another than was remembered.
+
+        A refresh may end with another id (juju/juju#19631).
+        """
+        before, asked, self._looked_up = self._relation, self._looked_up, True
+        if not asked:
+            known = sorted(hookenv.relation_ids(self.peers))
+            if before not in known:
+                self._note_relation(next(iter(known), None))
+        return before is not None and self._relation not in (None, before)
+
+    def _about_relation(self, tool: Callable[[Optional[str]], Read]) -> Read:
+        """Call a tool with the relation's id. If Juju does not know the id, look it up and call again."""
+        try:
+            return tool(self.relation)
+        except CalledProcessError as refused:
+            if refused.returncode != 2 or not self._look_up():
+                raise
+            return tool(self.relation)
 
     def now(self) -> str:
         """Return the time by this unit's clock, in UTC, as text that sorts."""
@@ -79,9 +114,20 @@ class Juju:
     # What this unit remembers
 
     def load(self) -> Optional[UnitState]:
-        """Return what this unit remembers, None if there is nothing."""
+        """Return what this unit remembers, None if there is nothing.
+
+        A store of another model, or of another unit, is not believed.
+        """
+        model, whose = os.environ.get('JUJU_MODEL_UUID', ''), self.store.get('whose')
+        if model and whose != [model, self.unit]:  # collect-metrics names no model
+            if whose is not None:
+                self.store.clear()
+            self.store.set('whose', [model, self.unit])
         found = self.store.get('state')
         self._stored = self.believed(wire.state(found, 'local store ' + self.store.name))
+        before = self.store.get('relation')
+        if self._stored and before and self.relation != before:
+            self._stored = self._stored._replace(known=False)  # the new relation's databag may be empty
         return self._stored
 
     def save(self, state: UnitState) -> UnitState:
@@ -96,27 +142,56 @@ class Juju:
         self.store.update('state', merged)
         return self._stored or state
 
+    def new_nonce(self) -> str:
+        """Return a name for this life of the unit that no other has."""
+        return uuid.uuid4().hex[:8]
+
+    def ended(self) -> Dict[str, End]:
+        """Return the ends of turns that were saved together with the charm's flags."""
+        if not os.path.exists(key_value_path()):
+            return {}
+        from charmhelpers.core import unitdata  # imports sqlite3, so not before it is needed
+
+        return wire.ends(unitdata.kv().get(self.ends_key))
+
+    def note_ended(self, ends: Mapping[str, End]) -> bool:
+        """Put the ends of turns into the charm's key-value store, which charms.reactive saves with its flags.
+
+        Returns:
+            False where charms.reactive does not run, so nobody would save them.
+        """
+        bus = sys.modules.get('charms.reactive.bus')
+        if not (bus and bus.Handler.get_handlers()):
+            return False
+        from charmhelpers.core import unitdata
+
+        unitdata.kv().set(self.ends_key, wire.ends_value(ends))
+        return True
+
     # Claims
 
-    def published(self) -> Optional[Dict[str, Claim]]:
-        """Return this unit's claims as Juju has them, None if Juju does not even have empty ones."""
+    def published(self) -> Optional[Said]:
+        """Return what Juju has of this unit, None if there is not even an empty claim."""
         text = self.said(self.unit, self.claims_key)
+        if not text and self._stored and self._stored.spoken and self._look_up():
+            text = self.said(self.unit, self.claims_key)
         if not text:
             return None
-        own, problems = self._read(self.unit, text)
+        said, problems = self._read(self.unit, text)
         self._spoilt = bool(problems)
-        return self.believed((own, problems))
+        return self.believed((said, problems))
 
-    def publish(self, own: Mapping[str, Claim]) -> None:
-        """Write this unit's claims to its databag; Juju sends them when the hook succeeds.
+    def publish(self, said: Said) -> None:
+        """Write what this unit says to its databag; Juju sends it when the hook succeeds.
 
         Before the relation exists, do nothing.
         """
         if self.relation is not None:
             # Juju 4 compares databags by their hash (R25). Peers that have read a spoilt text meanwhile would
             # not notice a repair that restores the text exactly, so a blank makes it a different text.
-            text = wire.claims_text(own) + (' ' if self._spoilt else '')
-            hookenv.relation_set(self.relation, {self.claims_key: text, **self.beside(own)})
+            text = wire.said_text(said) + (' ' if self._spoilt else '')
+            settings = {self.claims_key: text, **self.beside(dict(said.queues))}
+            self._about_relation(lambda relation: hookenv.relation_set(relation, settings))
 
     def beside(self, own: Mapping[str, Claim]) -> Dict[str, str]:
         """Return what to publish in addition to the claims: nothing, unless a subclass overrides it."""
@@ -128,10 +203,10 @@ class Juju:
             return ''
         return hookenv.relation_get(key, unit, self.relation) or ''
 
-    def claims_of(self, unit: str) -> Dict[str, Claim]:
-        """Return a peer's claims as far as this unit may see them, {} if it has never made any."""
+    def said_by(self, unit: str) -> Optional[Said]:
+        """Return what a peer says as far as this unit may see it, None if it has never said anything."""
         if self.relation is None:
-            return {}
+            return None
         try:
             text = hookenv.relation_get(self.claims_key, unit, self.relation)
             return self.believed(self._read(unit, text))
@@ -140,10 +215,10 @@ class Juju:
             # with its relation-joined. If the unit is in relation-list, its databag must be readable.
             if unit in self.related_units():
                 raise
-            return {}
+            return None
 
-    def _read(self, unit: str, text: Optional[str]) -> Tuple[Dict[str, Claim], wire.Problems]:
-        return wire.claims(text, 'databag of {}, key "{}"'.format(unit, self.claims_key))
+    def _read(self, unit: str, text: Optional[str]) -> Tuple[Optional[Said], wire.Problems]:
+        return wire.said(text, 'databag of {}, key "{}"'.format(unit, self.claims_key))
 
     # What ran before this layer; OldJuju overrides these
 
@@ -169,14 +244,23 @@ class Juju:
 
     def related_units(self) -> FrozenSet[str]:
         """Return the peers that this unit's agent has seen join, and not depart."""
-        return frozenset(hookenv.related_units(self.relation) if self.relation else ())
+        if self.relation is None:
+            return frozenset()
+        return frozenset(self._about_relation(hookenv.related_units))
+
+    def goal_state(self) -> Dict[str, Any]:
+        """Return Juju's goal-state (R23), {} if there is no such tool or it fails.
+
+        It fails for some applications with cross-model relations (juju/juju#8909, #21152).
+        """
+        try:
+            return hookenv.goal_state() or {}
+        except (NotImplementedError, CalledProcessError):
+            return {}
 
     def goal_units(self) -> Dict[str, Dict[str, Any]]:
-        """Return the application's units in goal-state, {} if Juju has no such tool or lists none (R23)."""
-        try:
-            return hookenv.goal_state().get('units') or {}
-        except NotImplementedError:  # no such tool
-            return {}
+        """Return the application's units in goal-state, {} if Juju lists none."""
+        return self.goal_state().get('units') or {}
 
     def everybody(self) -> FrozenSet[str]:
         """Return the other units that may have claims and are not leaving."""
@@ -187,60 +271,118 @@ class Juju:
         return frozenset(staying if self.unit in units else self.related_units()) - {self.unit}
 
     def living(self) -> Optional[FrozenSet[str]]:
-        """Return all units that are not gone, None if Juju does not list them."""
+        """Return all units that are not gone, None if Juju does not list them.
+
+        For a subordinate's unit these are the principals' units: Juju lists its own nowhere.
+        """
         units = frozenset(self.goal_units())
-        # A subordinate's goal-state does not even list itself: then it tells nothing.
-        return units if self.unit in units else None
+        if self.unit in units:
+            return units
+        related = (self.goal_state().get('relations') or {}).values()
+        principals = frozenset(unit for endpoint in related for unit in endpoint)
+        return principals if self.principal in principals else None
+
+    def alone(self) -> bool:
+        """Return whether this is the application's only unit, as far as Juju tells."""
+        living = self.living() or frozenset()
+        return living == {self.unit} if self.unit in living else not self.related_units()
 
     def unit_count(self) -> int:
-        """Return how many units the application has."""
-        living = self.living()
-        return 1 + len(self.related_units()) if living is None else len(living)
+        """Return how many units the application has that can run: those that have joined, and live."""
+        units, related = frozenset(self.goal_units()), self.related_units()
+        return len((related & units if self.unit in units else related) | {self.unit})
 
     # The ledger. On Juju 2.9-3.x it is in leader settings. A write to them lands at once, even if the hook
     # then fails (R9). On Juju 4 it is in the application databag. A write to that lands when the hook
     # succeeds and this unit still leads (R10).
 
-    def ledger(self) -> Optional[Ledger]:
-        """Return the ledger as this hook may see it, None if there is none."""
-        place = 'leader settings' if self.durable_at_once else 'databag of the application'
-        text = self.read_shared(self.ledger_key)
-        return self.believed(wire.ledger(text, '{}, key "{}"'.format(place, self.ledger_key)))
+    def terms(self) -> Terms:
+        """Return what leaders keep, as this hook may see it.
 
-    def fresh_ledger(self) -> Optional[Ledger]:
-        """Return the ledger as it is now, for the leader to decide from. Raises LedgerClosed."""
+        A second process of a hook goes by what the first one read: on Juju 4 it would read back
+        what the first one wrote, and Juju has not committed.
+        """
+        first = self._first_read()
+        return self._terms(self._leaders_data() if first is None else first)
+
+    def _first_read(self) -> Optional[Dict[str, str]]:
+        kept = None if self.durable_at_once or self._wrote else self.store.get('unflushed')
+        same = isinstance(kept, dict) and kept.get('context') == os.environ.get('JUJU_CONTEXT_ID')
+        return kept['data'] if kept and same else None
+
+    def fresh_terms(self) -> Terms:
+        """Return what leaders keep as it is now, for the leader to decide from. Raises LedgerClosed."""
         if self.durable_at_once:
             # leader-get is cached for the hook until this unit's own leader-set. Deleting a key that does
             # not exist is a leader-set that wakes nobody (R9, R25).
             self.write_shared({self.ledger_key + '-refresh': None})
-        elif self.relation is None:
-            raise LedgerClosed  # there is no databag yet
-        return self.ledger()
+        elif self.relation is None or self._first_read() is not None:
+            raise LedgerClosed  # there is no databag yet, or another process of this hook has written it
+        return self._terms(self._leaders_data())
 
-    def write_ledger(self, ledger: Ledger) -> None:
-        """Write the ledger. Raises LedgerClosed."""
-        self.write_shared({self.ledger_key: wire.ledger_text(ledger)})
+    def write(self, record: Record, superseded: Iterable[Record], unmark: bool) -> None:
+        """Write a record under its key, and remove others, and the operator's mark. Raises LedgerClosed."""
+        if not (self.durable_at_once or self._wrote):
+            data = {
+                key: text for key, text in self._leaders_data().items() if key.startswith(self.ledger_key)
+            }
+            self.store.set('unflushed', {'context': os.environ.get('JUJU_CONTEXT_ID'), 'data': data})
+            self._wrote = True
+        self.write_shared(self._to_write(record, superseded, unmark))
+
+    def _to_write(
+        self, record: Record, superseded: Iterable[Record], unmark: bool
+    ) -> Dict[str, Optional[str]]:
+        removed = [self._key_of(each) for each in superseded] + [self.ledger_key] * unmark
+        return {**dict.fromkeys(removed), self._key_of(record): wire.record_text(record)}
+
+    def _key_of(self, record: Record) -> str:
+        return '{}-{}'.format(self.ledger_key, wire.record_name(record))
+
+    def _leaders_data(self) -> Dict[str, str]:
+        if self.durable_at_once:
+            return dict(hookenv.leader_get() or {})
+        if self.relation is None:
+            return {}
+        app = hookenv.application_name()
+        found = hookenv.relation_get(rid=self.relation, app=app)
+        if not found and self._look_up():
+            found = hookenv.relation_get(rid=self.relation, app=app)
+        return dict(found or {})
+
+    def _terms(self, data: Mapping[str, str]) -> Terms:
+        where = 'leader settings' if self.durable_at_once else 'databag of the application'
+        start = self.ledger_key + '-'
+        found = (
+            self.believed(wire.record(key[len(start) :], data[key], '{}, key "{}"'.format(where, key)))
+            for key in sorted(data)
+            if key.startswith(start)
+        )
+        # Whatever is under this key is a mark: an operator's word, or the ledger of version 0.1.0.
+        return Terms(tuple(record for record in found if record), bool(data.get(self.ledger_key)))
 
     def read_shared(self, key: str) -> str:
-        """Return what the leader has written under a key, '' if there is nothing.
-
-        On Juju 4 a leader reads back what it wrote in this hook; that is not durable yet.
-        """
-        if self.durable_at_once:
-            return hookenv.leader_get(key) or ''
-        if self.relation is None:
-            return ''
-        return hookenv.relation_get(key, rid=self.relation, app=hookenv.application_name()) or ''
+        """Return what the leader has written under a key, '' if there is nothing."""
+        return self._leaders_data().get(key) or ''
 
     def write_shared(self, settings: Mapping[str, Optional[str]]) -> None:
-        """Write as the leader; None removes a key. Raises LedgerClosed if Juju refuses."""
+        """Write as the leader; None removes a key.
+
+        Raises:
+            LedgerClosed: if Juju refuses it, and this unit leads no more.
+            CalledProcessError: if Juju refuses it for another reason, such as a lease operation that
+                timed out (juju/juju#13332). The hook fails, and Juju retries it.
+        """
         try:
             if self.durable_at_once:
                 hookenv.leader_set(settings)
             else:
-                hookenv.relation_set(self.relation, settings, app=True)
-                hookenv.flush(self.ledger_key)  # charmhelpers caches what it has read
+                texts = {key: text or '' for key, text in settings.items()}
+                self._about_relation(lambda relation: hookenv.relation_set(relation, texts, app=True))
+                hookenv.flush('"app": ')  # charmhelpers caches what it has read of the application
         except CalledProcessError as refused:
+            if self.is_leader():
+                raise
             tool = 'leader-set' if self.durable_at_once else 'relation-set --app'
             raise LedgerClosed(REFUSED.format(tool, refused.returncode)) from refused
 
@@ -261,79 +403,41 @@ class Juju:
 
     def when_handlers_succeeded(self, tell: Callable[[], None]) -> None:
         """Call `tell` when the hook's handlers have succeeded, before any callback for its end runs."""
-        hookenv._atexit = _Callbacks(hookenv._atexit)
-        _TO_TELL.append(tell)
+        callbacks.when_they_begin(tell)
 
 
-# The hook that runs
+def peers_in_use(key: str, old_key: str) -> str:
+    """Return the peer relation for a coordinator that names none: the one in which units have spoken.
 
+    Before anybody has, it is the one whose name sorts first. A charm upgrade may add one that
+    sorts before it, so the choice is kept in the local store.
 
-def context(peers: str = PEERS) -> HookContext:
-    """Return what the environment says about this hook or action (JUJU_*, see Juju's hook reference)."""
-    unit, name = hookenv.local_unit(), hookenv.hook_name()
-    ours = hookenv.relation_type() == peers
-    remote = (hookenv.remote_unit() or '') if ours else ''
-    departing = (hookenv.departing_unit() or remote) if name.endswith('-relation-departed') else ''
-    return HookContext(
-        unit=unit,
-        news=remote if name.endswith(('-relation-joined', '-relation-changed')) else '',
-        departed=departing if ours and departing != unit else '',
-        leaving=(ours and departing == unit) or name in ('stop', 'remove'),
-        reread=name in ('start', 'upgrade-charm'),
-        full_check=name == 'update-status',
-        action=bool(hookenv.action_name()),
-    )
-
-
-class _Callbacks(list):  # type: ignore[type-arg]
-    """hookenv's callbacks for the end of the hook; the list tells when charmhelpers begins to run them.
-
-    charmhelpers iterates over them with `reversed`, and has no public way to tell.
-    """
-
-    def __reversed__(self) -> Any:
-        for tell in _TO_TELL:
-            tell()
-        return super().__reversed__()
-
-
-_TO_TELL: List[Callable[[], None]] = []
-
-
-def major_version(version: str) -> int:
-    """Return the agent's major version.
+    Args:
+        key: the beginning of the coordinator's keys.
+        old_key: the key under which old code kept its requests.
 
     Raises:
-        RuntimeError: below Juju 2.9, or if JUJU_VERSION has no version.
+        AssertionError: if the charm has no peer relation.
     """
-    found = re.match(r'(\d+)\.(\d+)', version)
-    if not found or (int(found.group(1)), int(found.group(2))) < (2, 9):
-        consequence = 'upgrade the model: this hook fails until then'
-        raise RuntimeError(wire.problem('JUJU_VERSION', '2.9 or newer', version, consequence))
-    return int(found.group(1))
+    names = environment.peer_relations()
+    if len(names) == 1:
+        return names[0]
+    port = Juju(key, '')
+    chosen = str(port.store.get('peers') or '')
+    if chosen in names:
+        return chosen
+    units = sorted({*port.goal_units(), port.unit})
+    for name in names:
+        for relation in hookenv.relation_ids(name):
+            related = sorted({*units, *hookenv.related_units(relation)})
+            if any(_says(unit, each, relation) for unit in related for each in (port.claims_key, old_key)):
+                port.store.set('peers', name)
+                return name
+    return names[0]
 
 
-def first_peers() -> str:
-    """Return the peer relation of the charm's metadata whose name sorts first.
-
-    Raises:
-        AssertionError: if the charm has none.
-    """
-    peers = sorted(hookenv.metadata().get('peers') or {})
-    if not peers:
-        consequence = 'units cannot take turns without one, so this hook fails'
-        raise AssertionError(wire.problem('metadata.yaml, peers', 'a peer relation', peers, consequence))
-    return str(peers[0])
-
-
-def utc() -> datetime:
-    """Return the time by this unit's clock, in UTC without a time zone."""
-    return datetime.now(timezone.utc).replace(tzinfo=None)
-
-
-def time_of(text: str) -> Optional[datetime]:
-    """Return a text in TIME_FORM as a UTC time without a time zone, None if it is not one."""
+def _says(unit: str, key: str, relation: str) -> bool:
     try:
-        return datetime.strptime(text, TIME_FORM)
-    except ValueError:
-        return None
+        return bool(hookenv.relation_get(key, unit, relation))
+    except CalledProcessError:  # it has no databag yet
+        return False

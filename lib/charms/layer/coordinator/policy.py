@@ -1,19 +1,18 @@
-"""What the layer options decide: which queue a lock is in, and how many units may hold it at once.
+"""What the options `queues` and `slots` decide: the queue of a lock, and how many units may hold it at once.
 
-What lives here: the options, their allowed values, and the value they become.
-What must not: IO, a rule about whose turn it is, a class of a charm's own.
+What lives here: these options, their allowed values, and the value they become.
+What must not: IO, a rule about whose turn it is, anything about classes.
 """
 
 import re
 from typing import AbstractSet, Any, Callable, Mapping, NamedTuple, Optional, Tuple
 
 from charms.layer.coordinator.rules import ALL_LOCKS, Claims, Ledger
-from charms.layer.coordinator.wire import shown
+from charms.layer.coordinator.wire import problem
 
-ALLOWED = {'queues': ('one', 'per-lock'), 'log_level': ('debug', 'info', 'warning', 'error', 'critical')}
-SIMPLE = ('charms.coordinator.SimpleCoordinator', 'charms.layer.coordinator.SimpleCoordinator')
-SERIAL = ('charmhelpers.coordinator.Serial', 'charms.layer.coordinator.Serial')
-DEFAULTS: Mapping[str, Any] = {'class': SIMPLE[0], 'log_level': 'info', 'queues': 'one', 'slots': 1}
+PLACE = 'layer.yaml, options, coordinator'  # where a charm sets the options
+QUEUES = ('one', 'per-lock')
+DEFAULTS: Mapping[str, Any] = {'queues': QUEUES[0], 'slots': 1}
 SLOTS_FORM = 'a number of units from 1 to 10000, or a percentage from "1%" to "100%"'
 
 # Returns a ledger with new tickets, given it, all claims, the committed ones and the units that are gone;
@@ -22,7 +21,7 @@ Grow = Callable[[Ledger, Claims, Claims, AbstractSet[str]], Ledger]
 
 
 class Policy(NamedTuple):
-    """The layer options as a value.
+    """These options as a value.
 
     Args:
         per_lock: each lock has a queue of its own; otherwise all share one.
@@ -53,52 +52,23 @@ class Policy(NamedTuple):
 
 
 def from_options(options: Mapping[str, Any]) -> Policy:
-    """Return the policy that the layer options of a charm ask for.
-
-    `queues` and `slots` belong to the default class. Any other class decides by
-    itself, and both must then have their defaults.
+    """Return the policy that the layer options `queues` and `slots` ask for. Other options are not looked at.
 
     Raises:
-        ValueError: for an option that does not exist or a value that is not
-            allowed. The message names both, and what is allowed. charm build
-            silently accepts unknown option names, so this function refuses them.
+        ValueError: for a value that is not allowed. The message names the option,
+            and what is allowed.
     """
-    for name in options:
-        if name not in DEFAULTS:
-            place = name if isinstance(name, str) and name.isprintable() else shown(name)
-            raise ValueError(_sentence(place, 'one of the options ' + ', '.join(sorted(DEFAULTS)), name))
     chosen = {**DEFAULTS, **options}
-    for name, allowed in ALLOWED.items():
-        if chosen[name] not in allowed:
-            raise ValueError(_sentence(name, 'one of ' + ', '.join(allowed), chosen[name]))
+    if chosen['queues'] not in QUEUES:
+        raise refused('queues', 'one of ' + ', '.join(QUEUES), chosen['queues'])
     slots, percent = _slots(chosen['slots'])
-    own_class(chosen)
-    if chosen['class'] in SIMPLE:
-        return Policy(chosen['queues'] == 'per-lock', slots, percent)
-    for name in ('queues', 'slots'):
-        if chosen[name] != DEFAULTS[name]:
-            expected = '{} beside class {}, which decides itself'.format(DEFAULTS[name], chosen['class'])
-            raise ValueError(_sentence(name, expected, chosen[name]))
-    return Policy(per_lock=True)
+    return Policy(chosen['queues'] == 'per-lock', slots, percent)
 
 
-def own_class(options: Mapping[str, Any]) -> str:
-    """Return the dotted path of the charm's own class, '' if the options name a class of this layer.
-
-    Raises:
-        ValueError: if it is not a dotted path.
-    """
-    path = options.get('class', DEFAULTS['class'])
-    if path in SIMPLE + SERIAL:
-        return ''
-    if not isinstance(path, str) or not re.match(r'[A-Za-z_][\w]*(\.[A-Za-z_][\w]*)+\Z', path):
-        raise ValueError(_sentence('class', 'a dotted path to a class such as ' + SIMPLE[0], path))
-    return path
-
-
-def no_such_class(path: str, found: str) -> ValueError:
-    """Return the error for a class that cannot be loaded; `found` says what was found instead."""
-    return ValueError(_sentence('class', 'a coordinator class at ' + path, found))
+def refused(name: str, expected: str, found: Any) -> ValueError:
+    """Return the error for a value that the layer option of this name cannot have."""
+    where, consequence = '{}, {}'.format(PLACE, name), 'correct it and build the charm again'
+    return ValueError(problem(where, expected, found, consequence))
 
 
 def _slots(found: Any) -> Tuple[int, int]:
@@ -106,10 +76,5 @@ def _slots(found: Any) -> Tuple[int, int]:
     number = re.match(r'([0-9]{1,5})(%?)\Z', str(found).strip()) if counts or isinstance(found, str) else None
     count, percent = (int(number.group(1)), number.group(2)) if number else (0, '')
     if not 1 <= count <= (100 if percent else 10000):
-        raise ValueError(_sentence('slots', SLOTS_FORM, found))
+        raise refused('slots', SLOTS_FORM, found)
     return (0, count) if percent else (count, 0)
-
-
-def _sentence(name: str, expected: str, found: Any) -> str:
-    form = 'layer.yaml, options, coordinator, {}: expected {}, found {}; correct it and build the charm again'
-    return form.format(name, expected, shown(found))

@@ -41,19 +41,24 @@ delays a turn and never brings one too early, and nothing here needs a timeout o
 a common clock.
 
 That argument holds if the caller does three things. It uses a ticket only from a
-ledger that is durable (rule 5). It appends to the newest ledger, not to one that
-another leader has replaced (rule 7). And it passes as `committed` only what units
-said in hooks that succeeded: a unit knows its own release before Juju does, and
-if the hook then fails, nobody else will ever have seen it (rule 9).
+ledger that is durable (rule 5), and not superseded (rule 13: terms.py says which ledger
+counts). It appends to the newest ledger, not to one that another leader has replaced
+(rule 7). And it passes as `committed` only what units said in hooks that succeeded: a unit
+knows its own release before Juju does, and if the hook then fails, nobody else will ever have
+seen it (rule 9).
+
+A turn that has begun needs no ledger: its claim `holds` (rule 11). `after_ends` ends it, when
+the charm has saved that end together with its flags (rule 12). If the ledger is lost, `rebuilt`
+gives such turns the first tickets, and they must all be known before it is called (rule 14).
 
 Why it is live. A request stays in its unit's claim until it is done, and the
 unit publishes it until Juju has it. A published claim wakes every unit. One of
 them leads or will lead, and a unit that is newly leading reads all claims, so it
 learns of earlier requests. It gives tickets while at most `slots` tickets of the
 queue are unfinished, that is, before the queue runs dry. Each ticket then ends in
-one of two ways: its unit says so, or the unit is gone for good and the leader
-drops the ticket. If a unit has forgotten an ask, `adopted` brings it back from the
-ledger (rule 8). A unit that leaves gives up what it has (rule 10). One turn does
+one of two ways: its unit says so (or a later unit of its name, rule 15), or the unit is
+gone for good and the leader drops the ticket. If a unit has forgotten an ask, `adopted`
+brings it back from the ledger (rule 8). A unit that leaves gives up what it has (rule 10). One turn does
 not end by itself: that of a unit that is down and may come back. Nothing expires,
 because the lock exists to prevent the restart of a second unit while the first
 is down.
@@ -65,137 +70,28 @@ a ticket waits only for the tickets that it names.
 """
 
 import json
-from typing import AbstractSet, Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
+from typing import AbstractSet, Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
-# The queue that all locks share by default. No lock can have this name.
-ALL_LOCKS = ''
+from charms.layer.coordinator.values import (
+    ALL_LOCKS,
+    MAX_BYTES,
+    MAX_COUNT,
+    MAX_TOKEN,
+    NO_CLAIM,
+    NOBODY,
+    UNNAMED,
+    UNREADABLE,
+    Claim,
+    Claims,
+    End,
+    Ledger,
+    Ticket,
+    Units,
+    UnitState,
+)
 
-# Stands for the unit of a ticket whose unit cannot be read: nobody knows whose turn that is.
-UNNAMED = ''
-
-# No count goes above this, and a higher one is not trusted: a request a second for thirty years.
-MAX_COUNT = 10**9
-
-# No token goes above this: not every JSON reader can represent a greater whole number.
-MAX_TOKEN = 2**53
-
-# The longest ledger a leader writes. A ledger is one argument of a command line, which Linux limits to
-# 128 KiB; a request for which there is no room waits in its claim.
-MAX_BYTES = 120000
-
-
-class Claim(NamedTuple):
-    """What one unit says about itself in one queue.
-
-    Args:
-        asked: how often it has asked; never falls.
-        done: the number of the last ask that it has finished; never falls. The
-            claim is a request while `asked > done`.
-        locks: the locks it asks for, each with the time of the request (UTC, as
-            text that sorts).
-        kept: whether the turn has begun and goes on in the next hook.
-        token: the last fencing token that this unit held in this queue, 0 for none.
-    """
-
-    asked: int = 0
-    done: int = 0
-    locks: Tuple[Tuple[str, str], ...] = ()
-    kept: bool = False
-    token: int = 0
-
-    @property
-    def outstanding(self) -> bool:
-        """Whether the claim is a request: asked for, and not finished."""
-        return self.asked > self.done
-
-    @property
-    def names(self) -> Tuple[str, ...]:
-        """The names of the locks it asks for."""
-        return tuple(name for name, _ in self.locks)
-
-
-class Ticket(NamedTuple):
-    """A place in a queue, given by the leader.
-
-    Args:
-        token: the fencing token of the turn.
-        queue: the queue; ALL_LOCKS for the one that all locks share.
-        unit: the unit it is for, UNNAMED where that cannot be read.
-        ask: the number of the request that it serves.
-        slots: how many tickets of the queue may be held at once, this one
-            included. It is fixed when the ticket is given. So a holder loses
-            nothing when the option changes later, or the number of units of which
-            it is a percentage.
-        raw: the text of a ledger entry that cannot be read, otherwise ''. It is
-            written back as it was, and the ticket is never finished.
-        after: the tokens of the tickets that this one waits for; None if it waits
-            for every earlier ticket that excludes it.
-        requested_at: when the request was made, '' if that is not recorded.
-    """
-
-    token: int
-    queue: str
-    unit: str
-    ask: int
-    slots: int = 1
-    raw: str = ''
-    after: Optional[Tuple[int, ...]] = None
-    requested_at: str = ''
-
-    def waits_for(self, earlier: 'Ticket') -> bool:
-        """Return whether this ticket's turn may have to wait until an earlier one is finished.
-
-        Tickets of one queue exclude one another. A ticket of the queue of all locks
-        and one of a single lock exclude each other, too. The ledger has both kinds
-        only during a charm upgrade, while units with different options run.
-        """
-        if earlier.unit == self.unit:
-            return False
-        if self.after is not None:
-            return earlier.token in self.after
-        return self.queue == earlier.queue or ALL_LOCKS in (self.queue, earlier.queue)
-
-
-class Ledger(NamedTuple):
-    """The leader's one record: the last token given, and tickets in order."""
-
-    token: int = 0
-    tickets: Tuple[Ticket, ...] = ()
-    readable: bool = True
-
-
-# A ledger that exists and cannot be read: it gives nobody a turn, and nobody may write over it.
-UNREADABLE = Ledger(readable=False)
-
-Units = AbstractSet[str]
-NOBODY: Units = frozenset()
-
-# Claims by (unit, queue).
-Claims = Mapping[Tuple[str, str], Claim]
-
-NO_CLAIM = Claim()
-
-
-class UnitState(NamedTuple):
-    """What a unit remembers between hooks. Each change is saved at once.
-
-    Args:
-        own: this unit's claims by queue: what it has asked for and finished, even
-            if it has not been committed to Juju yet.
-        committed: this unit's claims as Juju was last seen to have them.
-        peers: claims of other units by (unit, queue): the requests seen, and
-            the releases of tickets that are still in the ledger.
-        led: whether this unit led in its last hook.
-        published: whether Juju was ever seen to have claims of this unit, even
-            empty ones. Such claims tell the other units that it runs this layer.
-    """
-
-    own: Tuple[Tuple[str, Claim], ...] = ()
-    committed: Tuple[Tuple[str, Claim], ...] = ()
-    peers: Tuple[Tuple[Tuple[str, str], Claim], ...] = ()
-    led: bool = False
-    published: bool = False
-
+__all__ = ['ALL_LOCKS', 'MAX_BYTES', 'MAX_COUNT', 'MAX_TOKEN', 'NOBODY', 'NO_CLAIM', 'UNNAMED', 'UNREADABLE']
+__all__ += ['Claim', 'Claims', 'End', 'Ledger', 'Ticket', 'UnitState', 'Units']
 
 # What a unit claims
 
@@ -206,36 +102,82 @@ def asked_for(claim: Claim, lock: str, requested_at: str) -> Claim:
         return claim._replace(locks=tuple(sorted(claim.locks + ((lock, requested_at),))))
     if claim.outstanding or claim.asked >= MAX_COUNT:
         return claim
-    return claim._replace(asked=claim.asked + 1, locks=((lock, requested_at),), kept=False)
+    return claim._replace(asked=claim.asked + 1, locks=((lock, requested_at),), begun=False, again=())
 
 
-def released(claim: Claim, token: int = 0) -> Claim:
-    """Return the claim with nothing outstanding; `token` is that of the turn that ends, 0 for none."""
-    return Claim(claim.asked, claim.asked, (), False, max(claim.token, token))
+def asked_again(claim: Claim, lock: str, requested_at: str) -> Claim:
+    """Return the claim of a turn after which the lock is asked for once more."""
+    if lock in dict(claim.again):
+        return claim
+    return claim._replace(again=tuple(sorted(claim.again + ((lock, requested_at),))))
 
 
-def without(claim: Claim, lock: str, token: int = 0) -> Claim:
-    """Return the claim without this lock; without the last one, the whole turn is released."""
-    rest = tuple(pair for pair in claim.locks if pair[0] != lock)
-    return claim._replace(locks=rest) if rest else released(claim, token)
+def released(claim: Claim) -> Claim:
+    """Return the claim after its turn: with the locks asked for again, or with nothing outstanding."""
+    over = claim._replace(done=claim.asked, locks=(), begun=False, again=())
+    more = bool(claim.again) and claim.asked < MAX_COUNT
+    return over._replace(asked=claim.asked + 1, locks=claim.again) if more else over
+
+
+def without(claim: Claim, locks: AbstractSet[str]) -> Claim:
+    """Return the claim without these locks; without the last one, the turn is over."""
+    rest = tuple(pair for pair in claim.locks if pair[0] not in locks)
+    return claim._replace(locks=rest) if rest else released(claim)
+
+
+def after_ends(own: Mapping[str, Claim], ends: Mapping[str, End]) -> Dict[str, Claim]:
+    """Return own claims after these ends, each of which counts only for the ask that it names."""
+    claims = dict(own)
+    for queue, end in ends.items():
+        claim = claims.get(queue, NO_CLAIM)
+        if claim.outstanding and (claim.asked, claim.nonce) == (end.ask, end.nonce):
+            claims[queue] = without(claim, frozenset(end.locks))
+    return claims
+
+
+def beside_a_turn(own: Mapping[str, Claim], committed: Mapping[str, Claim]) -> Dict[str, Claim]:
+    """Return what may be published while a turn, or its end, waits for the next run of its hook.
+
+    New requests may; that a turn has begun, or is over, may not: only the hook itself says so.
+    """
+    said = dict(own)
+    for queue, claim in own.items():
+        juju_has = committed.get(queue, NO_CLAIM)
+        if claim.done != juju_has.done:
+            said[queue] = juju_has
+        elif juju_has.outstanding:
+            said[queue] = juju_has._replace(locks=claim.locks or juju_has.locks, again=claim.again)
+        else:
+            said[queue] = claim._replace(begun=False)
+    return {queue: claim for queue, claim in said.items() if claim != NO_CLAIM}
 
 
 def merged(ours: Claim, theirs: Claim) -> Claim:
     """Return two versions of one claim merged: the larger counts win.
 
     The names are those of the newer version, or of the first where both are
-    equally new.
+    equally new. A version of another incarnation does not count.
     """
+    if ours.nonce != theirs.nonce:
+        return ours
     newer = theirs if (theirs.asked, theirs.done) > (ours.asked, ours.done) else ours
     asked, done = max(ours.asked, theirs.asked), max(ours.done, theirs.done)
     both = newer._replace(asked=asked, done=done, token=max(ours.token, theirs.token))
-    return both if both.outstanding else released(both)
+    if not both.outstanding:
+        return both._replace(done=asked, locks=(), begun=False, again=())
+    same = ours.asked == theirs.asked
+    return both._replace(begun=both.begun or (same and (ours.begun or theirs.begun)))
 
 
 def merged_states(ours: UnitState, theirs: UnitState) -> UnitState:
     """Return what two processes of one unit remember, so that no request of either is lost."""
     own, committed, peers = (_merged_pairs(*pair) for pair in zip(ours[:3], theirs[:3]))
-    return UnitState(own, committed, peers, ours.led, ours.published or theirs.published)
+    return ours._replace(
+        own=own, committed=committed, peers=peers,
+        known=ours.known and theirs.known, spoken=ours.spoken or theirs.spoken,
+        term=max(ours.term, theirs.term), about=frozen({**dict(theirs.about), **dict(ours.about)}),
+        seen=tuple(sorted({*ours.seen, *theirs.seen})),
+    )  # fmt: skip
 
 
 def _merged_pairs(ours: Any, theirs: Any) -> Any:
@@ -243,14 +185,16 @@ def _merged_pairs(ours: Any, theirs: Any) -> Any:
     for key, claim in theirs:
         mine = both.get(key, claim)
         both[key] = merged(mine, claim)
-        if both[key].outstanding and (mine.asked, mine.done) == (claim.asked, claim.done):
-            locks = {**dict(claim.locks), **dict(mine.locks)}  # both processes asked: neither request is lost
-            both[key] = both[key]._replace(locks=tuple(sorted(locks.items())))
+        if both[key].outstanding and mine[:2] == claim[:2]:  # both processes asked: neither request is lost
+            locks, again = ({**dict(claim[at]), **dict(mine[at])} for at in (2, 5))
+            both[key] = both[key]._replace(
+                locks=tuple(sorted(locks.items())), again=tuple(sorted(again.items()))
+            )
     return frozen(both)
 
 
-def frozen(known: Mapping[Any, Claim]) -> Tuple[Any, ...]:
-    """Return claims by key, sorted, as a value that can be compared."""
+def frozen(known: Mapping[Any, Any]) -> Tuple[Any, ...]:
+    """Return values by key, sorted by key, as a value that can be compared."""
     return tuple(sorted(known.items()))
 
 
@@ -259,7 +203,9 @@ def frozen(known: Mapping[Any, Claim]) -> Tuple[Any, ...]:
 
 def finished(ticket: Ticket, claims: Claims) -> bool:
     """Return whether the ticket's unit has said that it is done. A missing claim is never a release."""
-    return not ticket.raw and claims.get((ticket.unit, ticket.queue), NO_CLAIM).done >= ticket.ask
+    claim = claims.get((ticket.unit, ticket.queue), NO_CLAIM)
+    same = claim.nonce == ticket.nonce and claim.done >= ticket.ask
+    return not ticket.raw and (same or ticket.nonce in claim.over)
 
 
 def ahead(ledger: Ledger, ticket: Ticket, claims: Claims) -> Tuple[Ticket, ...]:
@@ -280,19 +226,25 @@ def is_turn(ledger: Ledger, ticket: Ticket, claims: Claims) -> bool:
 def ticket_of(ledger: Optional[Ledger], unit: str, queue: str, claim: Claim) -> Optional[Ticket]:
     """Return the ticket for a unit's outstanding request, or None."""
     tickets = ledger.tickets if ledger and claim.outstanding else ()
-    return next((ticket for ticket in tickets if ticket[1:4] == (queue, unit, claim.asked)), None)
+    place = queue, unit, claim.asked
+    return next((each for each in tickets if each[1:4] == place and each.nonce == claim.nonce), None)
 
 
-def adopted(ledger: Optional[Ledger], unit: str, own: Mapping[str, Claim]) -> Dict[str, Claim]:
+def adopted(ledger: Optional[Ledger], unit: str, nonce: str, own: Mapping[str, Claim]) -> Dict[str, Claim]:
     """Return a unit's own claims, raised to the asks that the ledger knows of.
 
     If a ticket is for an ask above the claim, the unit asked and then lost its own
-    record of that, for instance with its disk.
+    record of that, for instance with its disk. A ticket of another incarnation was
+    given to a former unit of this name: the claim says that it is over.
     """
     claims = dict(own)
     for ticket in ledger.tickets if ledger else ():
-        claim = claims.get(ticket.queue, NO_CLAIM)
-        if ticket.unit == unit and not ticket.raw and ticket.ask > claim.asked:
+        claim = claims.get(ticket.queue, Claim(nonce=nonce))
+        if ticket.unit != unit or ticket.raw:
+            continue
+        if ticket.nonce != nonce and ticket.nonce not in claim.over:
+            claims[ticket.queue] = claim._replace(over=(*claim.over[-3:], ticket.nonce))
+        elif ticket.nonce == nonce and ticket.ask > claim.asked:
             claims[ticket.queue] = claim._replace(asked=ticket.ask)
     return claims
 
@@ -306,10 +258,10 @@ def unserved(ledger: Ledger, claims: Claims) -> Dict[str, List[Tuple[str, Claim]
     A turn that had begun before a ledger was lost comes first. The others are
     ordered by the time of the request, then by unit. Clocks decide nothing else.
     """
-    seated = {ticket[1:4] for ticket in ledger.tickets}
+    seated = {(*ticket[1:4], ticket.nonce) for ticket in ledger.tickets}
     waiting: Dict[str, List[Tuple[str, Claim]]] = {}
     for (unit, queue), claim in claims.items():
-        if claim.outstanding and (queue, unit, claim.asked) not in seated:
+        if claim.outstanding and (queue, unit, claim.asked, claim.nonce) not in seated:
             waiting.setdefault(queue, []).append((unit, claim))
     return {queue: sorted(requests, key=order_of) for queue, requests in waiting.items()}
 
@@ -317,7 +269,7 @@ def unserved(ledger: Ledger, claims: Claims) -> Dict[str, List[Tuple[str, Claim]
 def order_of(request: Tuple[str, Claim]) -> Tuple[bool, str, str]:
     """Return the key by which requests without a ticket are sorted."""
     unit, claim = request
-    return (not claim.kept, first_asked_at(claim), unit)
+    return (not claim.begun, first_asked_at(claim), unit)
 
 
 def first_asked_at(claim: Claim) -> str:
@@ -358,11 +310,12 @@ def appended(
             continue
         for unit, claim in requests:
             requested_at = first_asked_at(claim) if dated else ''
-            ticket = Ticket(token + 1, queue, unit, claim.asked, slots, requested_at=requested_at)
+            ticket = Ticket(token + 1, queue, unit, claim.asked, slots, '', None, requested_at, claim.nonce)
             if unit not in gone and bytes_of(ticket) <= room and token < MAX_TOKEN:
                 token, room = ticket.token, room - bytes_of(ticket)
                 added.append(ticket)
-    return Ledger(token, standing + tuple(added)) if added or there != ledger.tickets else ledger
+    changed = added or there != ledger.tickets
+    return ledger._replace(token=token, tickets=standing + tuple(added)) if changed else ledger
 
 
 def room_after(tickets: Iterable[Ticket]) -> int:
@@ -373,7 +326,7 @@ def room_after(tickets: Iterable[Ticket]) -> int:
 def bytes_of(ticket: Ticket) -> int:
     """Return an upper bound on a ticket's bytes as text; a letter that is not ASCII takes up to 12."""
     words = ticket.raw or ticket.queue + ticket.unit + ticket.requested_at
-    return 48 + 17 * len(ticket.after or ()) + len(json.dumps(words))
+    return 64 + 17 * len(ticket.after or ()) + len(json.dumps(words))
 
 
 # What stands in a ledger
@@ -402,29 +355,64 @@ def pruned(ledger: Ledger, dropped: Iterable[Ticket]) -> Ledger:
     return ledger._replace(tickets=tuple(ticket for ticket in ledger.tickets if ticket not in left))
 
 
-def rebuilt(claims: Claims) -> Ledger:
-    """Return the empty ledger to begin with when there is none.
+def rebuilt(claims: Claims, slots: int) -> Ledger:
+    """Return the ledger to begin with when there is none: tickets for the turns that have begun.
 
-    Its token is above every token that was ever given, so tokens grow even when a
-    ledger is lost: each claim has the last token that its unit held, and each
-    ticket given since then was for one of the asks.
+    They come before all others, whatever their queue. The token is above every token
+    that was ever given, so tokens grow even when a ledger is lost: each claim has the
+    last token that its unit held, and each ticket given since then was for one of the asks.
     """
     held = max((claim.token for claim in claims.values()), default=0)
-    return Ledger(token=min(MAX_TOKEN, held + sum(claim.asked for claim in claims.values())))
+    token, tickets = min(MAX_TOKEN, held + sum(claim.asked for claim in claims.values())), []
+    for unit, queue in sorted(place for place, claim in claims.items() if claim.outstanding and claim.begun):
+        token = min(MAX_TOKEN, token + 1)
+        claim = claims[unit, queue]
+        tickets.append(Ticket(token, queue, unit, claim.asked, slots, nonce=claim.nonce))
+    return Ledger(token, tuple(tickets))
+
+
+def not_said(own: Mapping[str, Claim], committed: Mapping[str, Claim]) -> Dict[str, Claim]:
+    """Return a unit's claims with each turn that is over, but not for Juju, as one that goes on."""
+    claims = dict(own)
+    for queue, claim in own.items():
+        done = committed.get(queue, NO_CLAIM).done
+        if claim.done > done:
+            claims[queue] = claim._replace(asked=claim.done, done=done, begun=True, locks=(), again=())
+    return claims
 
 
 # Why not yet
 
 
 def refusal(ledger: Optional[Ledger], ticket: Optional[Ticket], claims: Claims) -> str:
-    """Return why the lock is not held yet, as words to put after 'LOCK: '."""
+    """Return why the lock is not held yet, as words to put after 'LOCK: '.
+
+    Args:
+        ledger: as this unit read it.
+        ticket: this unit's ticket; one with `raw`, at the end, if it was given none.
+        claims: what units say.
+    """
     if ledger is not None and not ledger.readable:
         return "the leader's ledger cannot be read, so nobody is given the lock; see the log"
-    if ledger is None or ticket is None:
-        return 'asked, and the leader has given no ticket yet'
+    if ledger is None or ticket is None or ticket.raw:
+        holders = who_holds(ledger, ticket, claims)
+        return 'asked, and the leader has given no ticket yet{}'.format(holders and '; ' + holders)
     if is_turn(ledger, ticket, claims):
+        if ledger.contested:
+            return 'a new leader takes over; its turn begins after that'
         return 'its turn begins in the next hook of this unit'
+    return '{}, {} ahead of this unit'.format(
+        who_holds(ledger, ticket, claims), len(ahead(ledger, ticket, claims))
+    )
+
+
+def who_holds(ledger: Optional[Ledger], ticket: Optional[Ticket], claims: Claims) -> str:
+    """Return, in words, which units hold what a ticket waits for; '' for none, and if that is not known."""
+    if not (ledger and ledger.readable and ticket):
+        return ''
     waits = ahead(ledger, ticket, claims)
-    holders = sorted({earlier.unit or 'a ticket that cannot be read' for earlier in waits[: ticket.slots]})
-    verb = 'holds' if len(holders) == 1 else 'hold'
-    return '{} {} it, {} ahead of this unit'.format(' and '.join(holders), verb, len(waits))
+    slots = waits[0].slots if waits and ticket.raw else ticket.slots
+    holders = sorted({earlier.unit or 'a ticket that cannot be read' for earlier in waits[:slots]})
+    return (
+        '{} {} it'.format(' and '.join(holders), 'holds' if len(holders) == 1 else 'hold') if holders else ''
+    )

@@ -8,33 +8,40 @@ flag, a rule about whose turn it is. tests/proofs runs this file, too.
       │ own claim, a peer's news, what the leader owes the others, whose turn it is
 """
 
-from typing import Callable, Dict, FrozenSet, Iterable, Mapping, Optional, Tuple
+from typing import Callable, Dict, FrozenSet, Mapping, Optional, Tuple
 
-from charms.layer.coordinator import rules
-from charms.layer.coordinator.context import LedgerClosed, Phase
-from charms.layer.coordinator.rules import NO_CLAIM, Claim, Ledger, Ticket, Units, UnitState
-from charms.layer.coordinator.view import View
+from charms.layer.coordinator import rules, terms
+from charms.layer.coordinator.context import Phase
+from charms.layer.coordinator.leading import Leading
+from charms.layer.coordinator.values import (
+    NO_CLAIM,
+    NOBODY,
+    About,
+    Claim,
+    End,
+    Said,
+    Ticket,
+    Units,
+    UnitState,
+)
 
 
-class Session(View):
+class Session(Leading):
     """One coordinator in the hook or action that runs; arguments as for View.
 
     Attributes:
-        inherited: in an action, the turns that had come before it; it may not use them.
         show: called with the locks requested and granted each time they may have changed.
     """
 
-    inherited: FrozenSet[Ticket] = frozenset()
     show: Optional[Callable[[Units, Units], None]] = None
     _kept: FrozenSet[str] = frozenset()
-    _again: FrozenSet[str] = frozenset()
     _own_at_look: Tuple[Tuple[str, Claim], ...] = ()
 
     @property
     def requested(self) -> FrozenSet[str]:
         """The locks that this unit has asked for and whose turn is not over."""
-        waiting = (claim for claim in self.own.values() if claim.outstanding)
-        return frozenset(name for claim in waiting for name in claim.names) | self._again
+        waiting = [claim for claim in self.own.values() if claim.outstanding]
+        return frozenset(name for claim in waiting for name, _ in claim.locks + claim.again)
 
     @property
     def granted(self) -> FrozenSet[str]:
@@ -43,26 +50,52 @@ class Session(View):
 
     def turn(self, lock: str) -> Optional[Ticket]:
         """Return the ticket by which the lock may be used now, None if it may not."""
+        queue = self.queue_of(lock)
         if lock not in self.claim(lock).names:
             return None
-        turns = (turn for turn in self.turns if turn not in self.inherited)
-        return next((turn for turn in turns if turn.queue == self.policy.queue_of(lock)), None)
+        return next((turn for turn in self._usable() if turn.queue == queue), None)
 
-    def explain(self, lock: str) -> str:
-        """Return why the lock is not held yet, as a sentence."""
-        turn = self.turn(lock)
+    def _usable(self) -> Tuple[Ticket, ...]:
+        return tuple(turn for turn in self.turns if (turn.queue, turn.ask) not in self.inherited)
+
+    def explain(self, lock: str, look: bool = True) -> str:
+        """Return why the lock is not held yet, as a sentence.
+
+        Args:
+            lock: the lock.
+            look: read what is needed to say who holds it; otherwise say what is known.
+        """
+        turn, queue = self.turn(lock), self.queue_of(lock)
         if turn:
             return '{}: this unit holds it, token {}'.format(lock, turn.token)
         if self.context.leaving:
             return '{}: this unit leaves and takes no new turn'.format(lock)
-        if lock not in self.requested:
-            return '{}: not asked for by this unit'.format(lock)
-        if self.awaited:
+        if self.context.restricted:
+            return '{}: not held in a hook of this kind, in which Juju answers nothing'.format(lock)
+        if any(turn.queue == queue for turn in self.turns) and lock in self.claim(lock).names:
+            return '{}: its turn goes on in the next hook of this unit; nothing else may use it'.format(lock)
+        asked = lock in self.requested
+        if asked and self.awaited:
             return '{}: asked; {}'.format(lock, self.port.awaiting(self.awaited))
-        place = self.context.unit, self.policy.queue_of(lock), self.claim(lock)
-        refusal = rules.refusal(self.ledger, rules.ticket_of(self.ledger, *place), self.claims)
-        reason = self.port.awaiting(frozenset()) if self.ledger is None else ''
+        ledger, ticket, claims = self._told(queue) if look else (self.ledger, None, self.claims)
+        if not look:
+            ticket = rules.ticket_of(ledger, self.context.unit, queue, self.claim(lock))
+        if not asked:
+            holders = rules.who_holds(ledger, ticket, claims)
+            return '{}: not asked for by this unit{}'.format(lock, holders and '; ' + holders)
+        refusal = rules.refusal(ledger, ticket, claims)
+        reason = self._why_no_ledger() if ledger is None else ''
         return '{}: {}{}'.format(lock, refusal, reason and '; ' + reason)
+
+    def _why_no_ledger(self) -> str:
+        if self.silent:
+            return terms.awaiting(self.silent)
+        lost = (
+            self.ledger_read
+            and self.state.term
+            and 'the leader makes a new ledger when all units have answered'
+        )
+        return self.port.awaiting(frozenset()) or lost or ''
 
     # A hook begins
 
@@ -70,19 +103,26 @@ class Session(View):
         """Find out what is true at the start of the hook: who leads, what units claim, whose turn it is."""
         self.port.when_handlers_succeeded(self.handlers_succeeded)
         stored = self.port.load()
-        self.state, self.leading = stored or UnitState(), self.port.is_leader()
-        # A corrupted databag may have lost a request: publish it again at update-status.
-        unheard = self.context.full_check and self.waiting
+        if stored and self.context.newborn and stored.spoken:
+            stored = None  # a former unit of this name left it behind: this one has not said anything yet
+        self.state = self._saved = stored or UnitState()
+        if self.context.restricted:
+            return
+        self.leading = not self.context.child and self.port.is_leader()
         reread = stored is None or self.context.reread
-        self._compare_own_claims(stored is None, reread or unheard)
+        self._compare_own_claims(stored is None, reread or (self.context.full_check and bool(self.state.own)))
         if self.context.news and self.leading:
             self._read_claims([self.context.news])
         if self.leading:
             self._lead()
         self._remember(led=self.leading)
-        self._take_turns(reread)
-        if self.state != stored:
-            self.state = self.port.save(self.state)
+        spoken = self.state.spoken and (self.state.own or self.state.term)
+        self._take_turns(reread or bool(spoken and self.context.shared_news))
+        if self.context.aside:
+            self.inherited = frozenset((turn.queue, turn.ask) for turn in self.turns)
+        if self._has_more_to_say():
+            self._say()
+        self._save()
         self._own_at_look = self.state.own
 
     def begin(self) -> None:
@@ -95,11 +135,20 @@ class Session(View):
         if self.phase is not Phase.BEFORE_HANDLERS:
             return
         self.phase = Phase.HANDLERS
-        if self.context.action:
-            self.inherited = frozenset(self.turns)
         if self.state.own != self._own_at_look and self.waiting:
             self._serve_own()
+        self._begin_turns()
         self._show_locks()
+
+    def _begin_turns(self) -> None:
+        """Note, before any handler runs in them, that these turns have begun (rule 11)."""
+        own = dict(self.state.own)
+        for turn in self._usable():
+            claim = own[turn.queue]
+            if not claim.holds and claim.asked == turn.ask:
+                own[turn.queue] = claim._replace(begun=True, token=turn.token)
+        if own != dict(self.state.own):
+            self._save(own=rules.frozen(own))
 
     def handlers_succeeded(self) -> None:
         """Note that only callbacks run from now on: no handler can use a turn that comes now."""
@@ -107,139 +156,86 @@ class Session(View):
             self.phase = Phase.CALLBACKS
 
     def _compare_own_claims(self, first: bool, reread: bool) -> None:
-        """Merge what this unit remembers with what Juju has, and publish the result if Juju has less.
+        """Merge what this unit remembers with what Juju has.
 
-        Even empty claims are published, once: they tell the others that this
-        unit runs this layer (see `_awaited_units`). In its first hook under this
-        layer, the unit asks again for what it had asked a predecessor for. A turn
-        that had begun there counts as kept, so it comes first in the first ledger.
+        A process that finds its own hook's id in the store is a second one of that hook: what it
+        could read of this unit now may be what the first one wrote, and Juju has not committed
+        (rule 12). In its first hook under this layer, the unit asks again for what it had
+        asked a predecessor for. A turn that had begun there counts as begun, so it comes first
+        in the first ledger.
         """
-        own, committed, known = self._fitting(self.own), dict(self.state.committed), self.state.published
-        if reread or not known or own != committed:
-            published = self.port.published()
-            known, committed = published is not None, published or {}
-            for lock, requested_at, begun in self.port.inherited_requests() if first and not known else ():
+        self._remember(own=rules.frozen(self._with_ends_saved()))
+        second = self.state.context == self.context.id != ''
+        if (reread or not self.state.known) and not second:
+            said = self.port.published()
+            self._set_nonce(said)
+            self._compare_with(said, first)
+        elif not self.state.nonce:
+            self._set_nonce(None)
+        if not first or self.context.leaving:  # without a store, it is not known which turns have begun
+            self._remember(own=rules.frozen(self._fitting(dict(self.state.own))))
+
+    def _with_ends_saved(self) -> Mapping[str, Claim]:
+        """Return own claims after the turns whose end was saved together with the charm's flags."""
+        own = dict(self.state.own)
+        outstanding = any(claim.outstanding for claim in own.values())
+        return rules.after_ends(own, self.port.ended()) if outstanding else own
+
+    def _set_nonce(self, said: Optional[Said]) -> None:
+        """Take the incarnation that Juju has for this unit, or make one.
+
+        Where they differ, the store is not of this unit's life, or was made before Juju could
+        be asked: only its requests are taken over.
+        """
+        nonce = (said and said.nonce) or self.state.nonce or self.port.new_nonce()
+        own = dict(self.state.own)
+        if said and self.state.nonce and said.nonce and said.nonce != self.state.nonce:
+            asked = [
+                lock
+                for claim in own.values()
+                if claim.outstanding and not claim.begun
+                for lock in claim.locks
+            ]
+            own = dict(said.queues)
+            for lock, requested_at in asked:
                 queue = self.policy.queue_of(lock)
-                claim = rules.asked_for(own.get(queue, NO_CLAIM), lock, requested_at)
-                own[queue] = claim._replace(kept=claim.kept or begun)
-            for queue, claim in committed.items():
-                own[queue] = rules.merged(own.get(queue, NO_CLAIM), claim)
-            own = self._fitting(own)
-            if not known or own != committed:
-                self.port.publish(own)
-        self._remember(own=rules.frozen(own), committed=rules.frozen(committed), published=known)
+                own[queue] = rules.asked_for(own.get(queue, Claim(nonce=nonce)), lock, requested_at)
+            self._remember(committed=(), term=0, heard='', seen=())
+        own = {queue: claim._replace(nonce=nonce) for queue, claim in own.items()}
+        self._remember(nonce=nonce, own=rules.frozen(own))
+
+    def _compare_with(self, said: Optional[Said], first: bool) -> None:
+        own, me = dict(self.state.own), self.context.unit
+        spoken = said is not None
+        for lock, requested_at, begun in self.port.inherited_requests() if first and not spoken else ():
+            queue = self.policy.queue_of(lock)
+            claim = rules.asked_for(own.get(queue, self._no_claim), lock, requested_at)
+            own[queue] = claim._replace(begun=claim.begun or begun)
+        for queue, claim in said.queues if said else ():
+            theirs = claim._replace(nonce=self.state.nonce)
+            own[queue] = rules.merged(own.get(queue, self._no_claim), theirs)
+        about = {**dict(self.state.about), me: said.about if said else About()}
+        self._remember(
+            own=rules.frozen(own), committed=said.queues if said else (), known=spoken,
+            spoken=self.state.spoken or spoken, about=rules.frozen(about),
+        )  # fmt: skip
 
     def _fitting(self, own: Mapping[str, Claim]) -> Dict[str, Claim]:
         """Return own claims without those that this unit may no longer have.
 
         A unit that leaves gives up everything (rule 10 of the protocol). After a
-        charm upgrade that moved a lock to another queue, its requests move there, too.
+        charm upgrade that moved a lock to another queue, its requests move there, too, but
+        not a turn that has begun (rule 11).
         """
         fitting, queue_of = dict(own), self.policy.queue_of
         for queue, claim in own.items():
-            moved = any(queue_of(lock) != queue for lock in claim.names)
+            moved = not claim.begun and any(queue_of(lock) != queue for lock in claim.names)
             if claim.outstanding and (self.context.leaving or moved):
-                fitting[queue] = rules.released(claim)
+                fitting[queue] = rules.released(claim._replace(again=()))
                 for lock, requested_at in () if self.context.leaving else claim.locks:
-                    home = fitting.get(queue_of(lock), NO_CLAIM)
+                    home = fitting.get(queue_of(lock), self._no_claim)
                     fitting[queue_of(lock)] = rules.asked_for(home, lock, requested_at)
         return fitting
-
-    # What the leader owes the others
-
-    def _lead(self) -> None:
-        """Give tickets for the known requests, and drop the tickets of units that are gone."""
-        full_check = self.context.full_check or not self.state.led
-        if full_check:
-            self._read_ledger()
-            self._read_all_claims()
-        if not self.policy.reports_releases and not any(claim.outstanding for claim in self.claims.values()):
-            return
-        if not self.ledger_read:
-            self._read_ledger()
-        if self.policy.reports_releases:
-            self.finished = rules.finished_tickets(self.ledger, self.committed)
-        gone = self._gone() if full_check or self.context.departed else frozenset()
-        self._forget(gone | {self.context.departed})
-        if self._is_due(gone):
-            self._append(gone)
-        if self.leading:
-            # Otherwise their requests, which have lost their tickets, would be given new ones.
-            self._remember(peers=tuple(peer for peer in self.state.peers if peer[0][0] not in gone))
-
-    def _is_due(self, gone: Units = rules.NOBODY) -> bool:
-        return self.ledger is None or self._grown(self.ledger, gone) != self.ledger
-
-    def _grown(self, ledger: Ledger, gone: Units) -> Ledger:
-        """Return the ledger with the tickets that this leader would give, and without those it would drop."""
-        policy, claims = self.policy, self.claims
-        droppable: rules.Claims = {} if policy.reports_releases else self.committed
-        if policy.grow is None:
-            slots = policy.slots or policy.slots_among(self.port.unit_count())
-            return rules.appended(ledger, claims, droppable, slots, gone, policy.reports_releases)
-        if self.port.durable_at_once and self.phase > Phase.HANDLERS:
-            # Nothing would wake the leader for its own ticket, so it gives none; see `_serve_own`.
-            for queue, claim in self.state.own:
-                claims[self.context.unit, queue] = claim._replace(asked=claim.done, locks=())
-        grown = policy.grow(ledger, claims, self.committed, gone)
-        return grown if grown == ledger else rules.pruned(grown, rules.finished_tickets(grown, droppable))
-
-    def _append(self, gone: Units = rules.NOBODY, reported: Tuple[Ticket, ...] = ()) -> None:
-        """Give tickets: read the ledger afresh, decide, and write it if it changes (rule 7 of the protocol).
-
-        The steps are is-leader, read, decide, is-leader, write, read back. If the
-        write is refused because this unit no longer leads, that is not an error:
-        the next leader appends what the claims say. The tickets in `reported`
-        are dropped: they are finished, and their release was reported.
-        """
-        try:
-            self._must_lead()
-            found = self._fresh_ledger()
-            if found is None and self.awaited:
-                return
-            ledger = rules.rebuilt(self.claims) if found is None else found
-            grown = rules.pruned(self._grown(ledger, gone), reported)
-            if grown != ledger:
-                self._must_lead()
-                self.port.write_ledger(grown)
-                given = tuple(ticket for ticket in grown.tickets if ticket.token > ledger.token)
-                dropped = tuple(ticket for ticket in ledger.tickets if ticket.unit in gone)
-                self.given, self.dropped = self.given + given, self.dropped + dropped
-                for ticket in given + dropped:
-                    verb = 'is gone, its ticket is dropped' if ticket in dropped else 'is given a ticket'
-                    self.log('{} {}, token {}'.format(ticket.unit, verb, ticket.token))
-        except LedgerClosed as closed:
-            self.leading = False
-            if str(closed):
-                self.log(str(closed))
-            return
-        if self.port.durable_at_once:
-            self._read_ledger()
-        elif not self.ledger_read:
-            self.ledger, self.ledger_read = found, True
-
-    def _must_lead(self) -> None:
-        if not self.port.is_leader():
-            raise LedgerClosed
-
-    def _fresh_ledger(self) -> Optional[Ledger]:
-        """Return the ledger as it is now. If there is none, find out whether one may be made.
-
-        The first ledger is made only after the last unit has stopped running a
-        predecessor. So an old leader and this one never give turns side by side.
-        """
-        found = self.port.fresh_ledger()
-        if found is None:
-            awaited, self.awaited = self.awaited, self._awaited_units()
-            if self.awaited:
-                self.ledger, self.ledger_read = None, True
-                if self.awaited != awaited:
-                    self.log(self.port.awaiting(self.awaited))
-                return None
-            # The first ledger, or one lost when a model moved to Juju 4: every claim must be known.
-            self._read_claims(sorted(self.port.everybody()))
-            found = self.port.fresh_ledger()
-        return found
 
     def _serve_own(self) -> None:
         """If this unit leads, give it its own ticket now, unless that would hold up the others.
@@ -251,30 +247,37 @@ class Session(View):
         if self.leading and not (self.port.durable_at_once and self.phase is not Phase.HANDLERS):
             self._append()
             self._take_turns()
+            if self.phase is Phase.HANDLERS:
+                self._begin_turns()
 
     # What the charm says
 
     def request(self, lock: str) -> bool:
         """Ask for a lock once; return whether this unit holds it now."""
-        if lock not in self.requested:
-            in_turn = self.policy.queue_of(lock) in {ticket.queue for ticket in self.turns}
-            if in_turn and self.phase is Phase.CALLBACKS:
-                # The queue's turn was for other locks and is about to be released: ask after that.
-                self._again |= {lock}
-            else:
-                self._ask(lock)
+        if lock not in self.requested and not self.context.leaving:
+            self._ask(lock)
             self._show_locks()
-            if lock not in self._again:
-                self.log(self.explain(lock))
+            self.log(self.explain(lock, look=False))
         return self.turn(lock) is not None
 
     def _ask(self, lock: str) -> None:
-        claim = self.claim(lock)
-        asked = rules.asked_for(claim, lock, self.port.now())
-        if asked != claim and not self.context.leaving:
-            self._say({**self.own, self.policy.queue_of(lock): asked})
-            if not claim.outstanding:
-                self._serve_own()
+        """Save and publish a request; if the queue's turn ends with this hook, for the turn after that."""
+        queue, own, ends = self.queue_of(lock), dict(self.state.own), dict(self.ends)
+        claim, after = own.get(queue, self._no_claim), self.claim(lock)
+        ended = claim.outstanding and (not after.outstanding or after.asked > claim.asked)
+        held = any(turn.queue == queue for turn in self.turns)
+        if ended or (held and self.phase is Phase.CALLBACKS):
+            asked = rules.asked_again(claim, lock, self.port.now())
+        elif queue in ends and lock in claim.names:
+            left = tuple(name for name in ends[queue].locks if name != lock)
+            self.ends = rules.frozen({**ends, queue: ends[queue]._replace(locks=left)})
+            self.port.note_ended(dict(self.ends))
+            asked = claim
+        else:
+            asked = rules.asked_for(claim, lock, self.port.now())
+        self._say({**own, queue: asked} if asked != claim else None)
+        if asked.asked > claim.asked:
+            self._serve_own()
 
     def keep(self, lock: str) -> bool:
         """Keep a held lock over the end of this hook; return whether it is held."""
@@ -282,69 +285,80 @@ class Session(View):
         return lock in self.granted
 
     def request_again(self, lock: str) -> None:
-        """Release a held lock at the end of this hook and queue up again; if it is not held, ask for it."""
-        if lock in self.granted and self.phase in (Phase.HANDLERS, Phase.CALLBACKS):
-            self._kept, self._again = self._kept - {lock}, self._again | {lock}
+        """Queue up again for a held lock when its turn is over; if it is not held, ask for it."""
+        queue, claim = self.queue_of(lock), dict(self.state.own).get(self.queue_of(lock), NO_CLAIM)
+        if lock in claim.names and any(turn.queue == queue for turn in self.turns):
+            self._say({**dict(self.state.own), queue: rules.asked_again(claim, lock, self.port.now())})
+            self._show_locks()
             return
-        if lock in self.granted:
-            self.release(lock)
         self.request(lock)
 
     def release(self, lock: str) -> None:
-        """Give up a lock, or a request for it. This unit knows at once, the others when the hook succeeds."""
-        was_requested, queue, claim = lock in self.requested, self.policy.queue_of(lock), self.claim(lock)
-        self._kept, self._again = self._kept - {lock}, self._again - {lock}
-        if lock in claim.names:
-            token = next((ticket.token for ticket in self.turns if ticket.queue == queue), 0)
-            left = rules.without(claim, lock, token)
-            self._say({**self.own, queue: left})
-            if not left.outstanding:
-                self.turns = tuple(ticket for ticket in self.turns if ticket.queue != queue)
-                if self.phase is not Phase.HANDLERS and self._policy_must_decide():
-                    self._append()
+        """Give up a lock, or a request for it. It is true when the hook has succeeded, for this unit too."""
+        was_requested, queue = lock in self.requested, self.queue_of(lock)
+        own = dict(self.state.own)
+        claim, held = own.get(queue, self._no_claim), any(turn.queue == queue for turn in self.turns)
+        if held and not any(turn.queue == queue for turn in self._usable()):
+            self.log('{}: not released: its turn goes on in the next hook of this unit'.format(lock))
+            return
+        self._kept -= {lock}
+        if lock in dict(claim.again):
+            own[queue] = claim._replace(again=tuple(pair for pair in claim.again if pair[0] != lock))
+        if lock in self.claim(lock).names:
+            self._give_up(queue, own[queue], {lock})
+        if was_requested:
+            self._end_turns(own)
+            if self.phase is not Phase.HANDLERS and self._policy_must_decide():
+                self._append()
         self._show_locks()
         if was_requested:
             self.log('{}: released'.format(lock))
+
+    def _give_up(self, queue: str, claim: Claim, locks: Units) -> None:
+        """Let these locks of a claim be over if this hook succeeds."""
+        ends = dict(self.ends)
+        before = ends.get(queue, End(claim.asked, (), claim.nonce))
+        ends[queue] = before._replace(locks=tuple(sorted({*before.locks, *locks})))
+        self.ends = rules.frozen(ends)
+        if rules.after_ends({queue: claim}, ends)[queue].done >= claim.asked:
+            self.turns = tuple(turn for turn in self.turns if turn.queue != queue)
+
+    def _end_turns(self, own: Optional[Mapping[str, Claim]] = None) -> None:
+        """Publish what is over; it becomes true with the charm's own key-value store, which has its flags.
+
+        Where nothing saves that store (an action's script, a classic charm), it becomes true here.
+        Publishing comes first: if the agent is dead, it fails, and nothing is over.
+        """
+        self._say(own)
+        mine = self.context.aside or self.phase is Phase.OVER
+        if self.ends and not self.port.note_ended(dict(self.ends)) and mine:
+            self._save(own=rules.frozen(self.own))
 
     # A hook ends
 
     def end(self) -> None:
         """Release every turn that is not kept. Call it only once all handlers have succeeded.
 
-        If one lock of a queue is kept and another is to be asked for again, both
-        stay in the turn. After that, a leader drops the tickets whose release was
-        reported, and lets its policy decide.
+        Of a turn that goes on, the locks that are not kept are released. After that, a leader
+        drops the tickets whose release was reported, and lets its policy decide.
         """
-        before, again, self.phase = self.granted, self._again, Phase.OVER
-        turns = tuple(turn for turn in self.turns if turn not in self.inherited)
-        own, self._again = self._after_turns(turns, again), frozenset()
-        changed = own != self.own
-        asked_again = changed and any(claim.outstanding and not claim.kept for claim in own.values())
-        self.turns = tuple(ticket for ticket in turns if own[ticket.queue].kept) if changed else turns
-        if changed:
-            self._say(own)
-        if self.finished or self._policy_must_decide():
+        before, own, self.phase = self.granted, dict(self.state.own), Phase.OVER
+        ends = self.ends
+        for ticket in self._usable():
+            claim = own[ticket.queue]
+            left = claim.names - self._kept
+            if left or not claim.names:
+                self._give_up(ticket.queue, claim, left)
+        again = frozenset(lock for queue, end in self.ends for lock in dict(own[queue].again))
+        if self.finished or (self.ends != ends and self._policy_must_decide()):
             self._append(reported=self.finished)
-        elif asked_again:
+        elif self.ends != ends and again:
             self._serve_own()
+        if self._has_more_to_say() or self.ends != ends:
+            self._end_turns()
         self._show_locks()
         for lock in sorted(before - self.granted):
             self.log('{}: released{}'.format(lock, ', and asked for again' if lock in again else ''))
-
-    def _after_turns(self, turns: Iterable[Ticket], again: Units) -> Dict[str, Claim]:
-        """Return own claims after these turns: released unless kept, and with the new requests of `again`."""
-        own = self.own
-        for ticket in turns:
-            claim = own[ticket.queue]
-            if set(claim.names) & self._kept:
-                locks = tuple(pair for pair in claim.locks if pair[0] in self._kept | again)
-                own[ticket.queue] = claim._replace(locks=locks, kept=True, token=ticket.token)
-            else:
-                own[ticket.queue] = rules.released(claim, ticket.token)
-        for lock in sorted(again):
-            queue = self.policy.queue_of(lock)
-            own[queue] = rules.asked_for(own.get(queue, NO_CLAIM), lock, self.port.now())
-        return own
 
     def _policy_must_decide(self) -> bool:
         """Return whether this unit leads, has a policy of its own, and has changed its claims.
@@ -352,7 +366,8 @@ class Session(View):
         Nothing wakes the leader for its own release, so its policy decides in
         the hook that releases.
         """
-        return self.leading and self.policy.grow is not None and self.state.own != self.state.committed
+        changed = rules.frozen(self.own) != self.state.committed
+        return self.leading and self.policy.grow is not None and changed
 
     def hide(self) -> None:
         """Clear all granted flags, even of locks that are kept: the handlers are over."""
@@ -362,4 +377,4 @@ class Session(View):
     def _show_locks(self) -> None:
         """Show the locks as they are now: in a reactive charm, set and clear the flags (flags.py)."""
         if self.show:
-            self.show(self.requested, rules.NOBODY if self.phase is Phase.OVER else self.granted)
+            self.show(self.requested, NOBODY if self.phase is Phase.OVER else self.granted)

@@ -54,6 +54,12 @@ class Store:
             values[name] = change(values.get(name))
             self._write(values)
 
+    def clear(self) -> None:
+        """Forget everything."""
+        with open(self._path + '.lock', 'a') as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._write({})
+
     def _read(self) -> Dict[str, Any]:
         if not os.path.exists(self._path):
             return {}

@@ -1,4 +1,4 @@
-"""What one hook of a unit knows, and how it learns it.
+"""What one hook knows, and how it learns it.
 
 What lives here: the values that are read, and in which order. What must
 not: a decision of the leader, an answer to the charm, a hook tool.
@@ -6,10 +6,25 @@ not: a decision of the leader, an answer to the charm, a hook tool.
 
 from typing import TYPE_CHECKING, Any, Dict, FrozenSet, Iterable, Mapping, NamedTuple, Optional, Tuple
 
-from charms.layer.coordinator import rules
+from charms.layer.coordinator import rules, terms
 from charms.layer.coordinator.context import HookContext, Log, Phase
 from charms.layer.coordinator.policy import Policy
-from charms.layer.coordinator.rules import NO_CLAIM, Claim, Ledger, Ticket, Units, UnitState
+from charms.layer.coordinator.values import (
+    NO_CLAIM,
+    NOBODY,
+    UNNAMED,
+    About,
+    Claim,
+    Claims,
+    End,
+    Ledger,
+    Record,
+    Said,
+    Terms,
+    Ticket,
+    Units,
+    UnitState,
+)
 
 if TYPE_CHECKING:  # at run time any port will do; tests/proofs has a port of its own
     from charms.layer.coordinator.juju import Juju
@@ -29,6 +44,10 @@ class Snapshot(NamedTuple):
         finished: tickets that it found finished, if the policy reports releases.
         awaited: units that still run a predecessor; until they are upgraded, no
             ledger is made.
+        ends: turns and requests that are over if this hook succeeds, by queue.
+        inherited: outside a hook of its own, the turns that came before, as (queue, ask).
+        claimed: whether a term was claimed in this hook, and Juju does not have the claim yet.
+        silent: units that have not answered since the ledger was lost; until then none is made.
     """
 
     context: HookContext
@@ -42,6 +61,10 @@ class Snapshot(NamedTuple):
     dropped: Tuple[Ticket, ...] = ()
     finished: Tuple[Ticket, ...] = ()
     awaited: FrozenSet[str] = frozenset()
+    ends: Tuple[Tuple[str, End], ...] = ()
+    inherited: FrozenSet[Tuple[str, int]] = frozenset()
+    claimed: bool = False
+    silent: FrozenSet[str] = frozenset()
 
 
 class View:
@@ -58,7 +81,10 @@ class View:
         self.port, self.policy, self.log = port, policy, log
         self.context, self.phase, self.state, self.leading = start[:4]
         self.ledger, self.ledger_read, self.turns, self.given = start[4:8]
-        self.dropped, self.finished, self.awaited = start[8:]
+        self.dropped, self.finished, self.awaited, self.ends = start[8:12]
+        self.inherited, self.claimed, self.silent = start[12:]
+        self._saved: Optional[UnitState] = None
+        self._published: Optional[Said] = None
 
     def snapshot(self) -> Snapshot:
         """Return where this session stands, as a value."""
@@ -66,48 +92,105 @@ class View:
 
     @property
     def own(self) -> Dict[str, Claim]:
-        """This unit's claims by queue."""
-        return dict(self.state.own)
+        """This unit's claims by queue, as they are if this hook succeeds."""
+        return rules.after_ends(dict(self.state.own), dict(self.ends))
 
     @property
     def claims(self) -> Dict[Tuple[str, str], Claim]:
         """What every unit says, including what this one has asked for and done in this hook."""
-        own = (((self.context.unit, queue), claim) for queue, claim in self.state.own)
-        return {**dict(self.state.peers), **dict(own)}
+        return self._beside_peers(self.own)
 
     @property
     def committed(self) -> Dict[Tuple[str, str], Claim]:
         """What every unit has said in hooks that succeeded."""
-        own = (((self.context.unit, queue), claim) for queue, claim in self.state.committed)
-        return {**dict(self.state.peers), **dict(own)}
+        return self._beside_peers(dict(self.state.committed))
+
+    def _beside_peers(self, own: Mapping[str, Claim]) -> Dict[Tuple[str, str], Claim]:
+        mine = {(self.context.unit, queue): claim for queue, claim in own.items()}
+        return {**dict(self.state.peers), **mine}
+
+    def about(self, unit: str) -> About:
+        """Return what a unit, this one too, was last seen to say beside its claims."""
+        return dict(self.state.about).get(unit, About())
 
     @property
     def waiting(self) -> bool:
-        """Whether this unit has asked for a lock and not released it."""
-        return any(claim.outstanding for _, claim in self.state.own)
+        """Whether this unit has asked for a lock whose turn has not begun."""
+        return any(claim.outstanding and not claim.holds for claim in self.own.values())
+
+    def queue_of(self, lock: str) -> str:
+        """Return the queue that a lock is in: a turn that has begun stays where it is."""
+        begun = (queue for queue, claim in self.state.own if claim.holds and lock in claim.names)
+        return next(begun, self.policy.queue_of(lock))
 
     def claim(self, lock: str) -> Claim:
         """Return this unit's claim in the queue of a lock."""
-        return self.own.get(self.policy.queue_of(lock), NO_CLAIM)
+        return self.own.get(self.queue_of(lock), self._no_claim)
+
+    @property
+    def _no_claim(self) -> Claim:
+        return Claim(nonce=self.state.nonce)
 
     def _remember(self, **known: Any) -> None:
         self.state = self.state._replace(**known)
 
-    def _say(self, own: Mapping[str, Claim]) -> None:
-        """Save own claims at once, and publish them (Juju sends them when the hook succeeds)."""
-        self._remember(own=rules.frozen(own))
-        self.state = self.port.save(self.state)
-        self.port.publish(self.own)
+    def _save(self, **known: Any) -> None:
+        """Remember something, and save everything at once."""
+        self._remember(**known)
+        if self.state != self._saved:
+            self.state = self._saved = self.port.save(self.state._replace(context=self.context.id))
+
+    # What this unit says
+
+    def _say(self, own: Optional[Mapping[str, Claim]] = None) -> None:
+        """Save own claims at once, and publish them as they will be: Juju sends them if the hook succeeds."""
+        self._save(known=False, own=self.state.own if own is None else rules.frozen(own))
+        said = self._to_say()
+        if said != self._published and not self.context.restricted:
+            self.port.publish(said)
+            self._published = said
+
+    def _to_say(self) -> Said:
+        """Return what this unit has to say: outside a hook of its own, nothing of a turn that came before."""
+        own, heard = self.own, self.state.heard
+        if self.context.aside:
+            own = rules.beside_a_turn(dict(self.state.own), dict(self.state.committed))
+            own = rules.after_ends(
+                own, dict(self.ends)
+            )  # of requests that it made, or whose turn had not come
+            heard = self.about(self.context.unit).heard
+        about = About(self.state.term, heard, self.port.principal)
+        return Said(self.state.nonce, about, rules.frozen(own))
+
+    def _has_more_to_say(self) -> bool:
+        """Return whether Juju lacks something that others need to know.
+
+        Even empty claims are published, once: they tell the others that this unit runs
+        this layer (see `_awaited_units`). A leader also says that there is a ledger: see `_may_use`.
+        """
+        said, juju_has = self._to_say(), self.about(self.context.unit)
+        first = self.leading and self.port.durable_at_once and said.about.term and not juju_has.term
+        more = said.queues != self.state.committed or said.about[1:3] != juju_has[1:3]
+        return bool(more or first or not self.state.spoken)
 
     # What the other units say
 
     def _read_claims(self, units: Iterable[str]) -> None:
         """Read what these peers say and remember it."""
-        peers = dict(self.state.peers)
+        peers, about = dict(self.state.peers), dict(self.state.about)
         for unit in units:
-            for queue, said in self.port.claims_of(unit).items():
-                peers[unit, queue] = rules.merged(said, peers.get((unit, queue), NO_CLAIM))
-        self._remember(peers=rules.frozen(peers))
+            said = self.port.said_by(unit)
+            if said is None:
+                continue
+            spoke = (
+                said.about.spoke or about.get(unit, About()).spoke
+            )  # a databag that is lost unsays nothing
+            about[unit] = said.about._replace(spoke=spoke)
+            if said.nonce:  # a former unit of this name has nothing to say any more
+                peers = {key: old for key, old in peers.items() if key[0] != unit or old.nonce == said.nonce}
+            for queue, claim in said.queues:
+                peers[unit, queue] = rules.merged(claim, peers.get((unit, queue), NO_CLAIM))
+        self._remember(peers=rules.frozen(peers), about=rules.frozen(about))
 
     def _read_all_claims(self) -> None:
         """Read the claims of every unit that stays or has an unfinished ticket; forget those of all others.
@@ -117,26 +200,40 @@ class View:
         """
         everybody = self.port.everybody()
         self._read_claims(sorted(everybody))
-        heard = everybody.union(rules.unfinished_units(self.ledger, self.claims))
-        self._read_claims(sorted(heard - everybody - {self.context.unit, rules.UNNAMED}))
-        self._remember(peers=tuple(peer for peer in self.state.peers if peer[0][0] in heard))
+        heard = everybody.union(rules.unfinished_units(self.ledger, self.claims)) - self._gone_among(
+            everybody
+        )
+        self._read_claims(sorted(heard - everybody - {self.context.unit, UNNAMED}))
+        self._remember(
+            peers=tuple(peer for peer in self.state.peers if peer[0][0] in heard),
+            about=tuple(each for each in self.state.about if each[0] in heard | {self.context.unit}),
+        )
 
     def _gone(self) -> FrozenSet[str]:
         """Return the units that will never run again, among those that block others or must be reported on.
 
         Absence from relation-list does not mean gone: a new leader's is empty.
         Neither does relation-departed: on Juju 2.9-3.x it runs while the leaver
-        may still be inside its critical hook. goal-state does tell (R23). It does
-        not list a subordinate's units, so none of those ever counts as gone.
+        may still be inside its critical hook. goal-state does tell (R23).
         """
         found = rules.unfinished_units if self.policy.reports_releases else rules.blocking_units
-        return self._gone_among(set(found(self.ledger, self.claims)) - {self.context.unit, rules.UNNAMED})
+        return self._gone_among(set(found(self.ledger, self.claims)) - {self.context.unit, UNNAMED})
 
     def _gone_among(self, units: Units) -> FrozenSet[str]:
-        living = self.port.living() if units else None
-        return frozenset() if living is None else frozenset(units - living)
+        """Return those of the units that goal-state no longer lists.
 
-    def _forget(self, leavers: Units = rules.NOBODY) -> None:
+        It does not list a subordinate's units, but their principals, which each unit names.
+        A principal stays there until its subordinate has run `remove` (seen on Juju 4.0.14).
+        """
+        living = self.port.living() if units else None
+        if living is None:
+            return frozenset()
+        if self.context.unit in living:
+            return frozenset(units - living)
+        principals = ((unit, self.about(unit).principal) for unit in units)
+        return frozenset(unit for unit, principal in principals if principal and principal not in living)
+
+    def _forget(self, leavers: Units = NOBODY) -> None:
         """Forget claims that no longer matter: those with neither a request nor a ticket.
 
         A leaver takes no new turn, so its request is forgotten too if it has no ticket.
@@ -152,41 +249,108 @@ class View:
         that leads before it has met the others waits until its first update-status.
         """
         old = self.port.awaited_units()
-        return old - self._gone_among(old) - ({rules.UNNAMED} if self.context.full_check else set())
+        return old - self._gone_among(old) - ({UNNAMED} if self.context.full_check else set())
+
+    # The ledger
+
+    @property
+    def _known_term(self) -> int:
+        """The highest term that this unit, or any whose claims it has read, has seen."""
+        return max([self.state.term, *(about.term for _, about in self.state.about)])
 
     def _read_ledger(self) -> None:
-        self.ledger, self.ledger_read = self.port.ledger(), True
+        self._learn(self.port.terms())
+
+    def _learn(self, found: Terms) -> None:
+        """Note what leaders keep: the ledger that counts, the highest term, the claim that awaits an answer.
+
+        While a higher term is claimed, only tickets seen before may be used (rule 13): a ticket
+        counts as seen when it was read in a ledger that was not contested.
+        """
+        self.ledger, self.ledger_read = terms.newest(found, self.state.term), True
+        heard = terms.claim_to_answer(found) or self.state.heard
+        seen = self.state.seen
+        if self.ledger and not self.ledger.contested:
+            whose = self.context.unit, self.state.nonce
+            mine = (each for each in self.ledger.tickets if (each.unit, each.nonce) == whose)
+            seen = tuple(sorted((ticket.queue, ticket.ask) for ticket in mine))
+        self._remember(term=max(self.state.term, terms.highest(found)), heard=heard, seen=seen)
+        self._tell(terms.newest_record(found))
+
+    def _tell(self, newest: Optional[Record]) -> None:
+        """Log the tickets that this unit gave as the leader, once it has read them back."""
+        mine = newest is not None and newest.nonce == self.state.nonce
+        if self.ledger and mine and self.ledger.token > self.state.told:
+            for ticket in self.ledger.tickets:
+                if ticket.token > self.state.told:
+                    self.log('{} is given a ticket, token {}'.format(ticket.unit, ticket.token))
+            self._remember(told=self.ledger.token)
 
     # Whose turn it is
 
     def _take_turns(self, reread: bool = False) -> None:
         """Find out for which of this unit's requests the turn has come, and set `turns`.
 
+        A turn that has begun goes on, whatever the ledger says (rule 11).
+
         Args:
             reread: read the ledger even if this unit knows of no request: it may
                 have forgotten one.
         """
-        self.turns = ()
-        if not (self.waiting or reread):
-            return
-        if not self.ledger_read:
+        if (self.waiting or reread) and not self.ledger_read:
             self._read_ledger()
             self._forget()
-        own = rules.adopted(self.ledger, self.context.unit, self.own)
-        if own != self.own and not self.context.leaving:
-            self._say(own)
+        if self.ledger_read:
+            self._adopt()
         turns = []
-        for queue, claim in sorted(own.items()):
+        for queue, claim in sorted(self.own.items()):
+            if self.context.leaving or claim.done > dict(self.state.own)[queue].done:
+                continue  # it leaves, or the turn is over if this hook succeeds
+            if claim.holds:
+                here = self.context.unit, claim.asked
+                turns.append(Ticket(claim.token, queue, *here, nonce=claim.nonce))
+                continue
             ticket = rules.ticket_of(self.ledger, self.context.unit, queue, claim)
-            if self.ledger and ticket and not self.context.leaving:
+            if self.ledger and ticket and self._may_use(ticket):
                 self._look_ahead(self.ledger, ticket)
-                if rules.is_turn(self.ledger, ticket, self.claims):
+                if rules.is_turn(self.ledger, ticket, self.claims) and not self._puts_off(ticket):
                     turns.append(ticket)
         self.turns = tuple(turns)
 
+    def _puts_off(self, ticket: Ticket) -> bool:
+        """Return whether a turn found in update-status is left for a better hook, once.
+
+        Many charms run no handlers in update-status. On Juju 2.9 - 3.x it is the first hook in which
+        a unit can see that a holder that leaves has released; the leader's own update-status then
+        writes the ledger, which brings every other unit a hook.
+        """
+        place = ticket.queue, ticket.ask
+        better = self.context.full_check and self.port.durable_at_once and not self.leading
+        if not better or place in self.state.put_off:
+            return False
+        self._remember(put_off=(place,))
+        return True
+
+    def _adopt(self) -> None:
+        own = dict(self.state.own)
+        adopted = rules.adopted(self.ledger, self.context.unit, self.state.nonce, own)
+        if adopted != own and not self.context.leaving:
+            self._say(adopted)
+
+    def _may_use(self, ticket: Ticket) -> bool:
+        """Return whether the ticket may be used as soon as its turn comes.
+
+        A leader on Juju 2.9 - 3.x may use a ticket for an ask that Juju does not have
+        yet. If the ledger is lost then, a new leader must know that it has to wait for this
+        unit: so this unit must have said that there is a ledger, or be the only one.
+        """
+        asked = dict(self.state.committed).get(ticket.queue, NO_CLAIM).asked
+        said = asked >= ticket.ask or self.about(self.context.unit).term > 0
+        return (ticket.queue, ticket.ask) in self.state.seen and (said or self.port.alone())
+
     def _look_ahead(self, ledger: Ledger, ticket: Ticket) -> None:
         """Read the claims ahead, from the front, until as many as there are slots are still unfinished."""
-        seen = {*self.dropped, *(ticket for ticket in ledger.tickets if ticket.unit == rules.UNNAMED)}
+        seen = {*self.dropped, *(ticket for ticket in ledger.tickets if ticket.unit == UNNAMED)}
         unseen: Optional[Ticket] = ticket
         while unseen:
             front = rules.ahead(ledger, ticket, self.claims)[: ticket.slots]
@@ -194,3 +358,23 @@ class View:
             if unseen:
                 seen.add(unseen)
                 self._read_claims([unseen.unit])
+
+    def _told(self, queue: str) -> Tuple[Optional[Ledger], Optional[Ticket], Claims]:
+        """Return the ledger, the ticket and the claims that say how a queue stands for this unit.
+
+        A unit without a ticket gets one at the end, to see who is ahead of it.
+        """
+        if not (self.ledger_read or self.context.restricted):
+            self._read_ledger()
+        claim = self.own.get(queue, self._no_claim)
+        ticket = rules.ticket_of(self.ledger, self.context.unit, queue, claim)
+        ledger = self.ledger
+        if ledger and ledger.readable:
+            if not ticket:
+                ticket = Ticket(0, queue, self.context.unit, 0, 1, raw='not given')
+                ledger = ledger._replace(tickets=(*ledger.tickets, ticket))
+            remembered = self.state
+            self._look_ahead(ledger, ticket)
+            claims, self.state = self.claims, remembered
+            return ledger, ticket, claims
+        return ledger, ticket, self.claims

@@ -4,32 +4,48 @@ What lives here: the formats, their version, and what is refused and why. What
 must not: IO, a rule. Nothing here raises on bad text. For each entry that cannot be
 read, the reader returns a problem, a sentence for the log; other entries are read.
 
-    claims    {"v": 1, "queues": {QUEUE: {"asked": 2, "done": 1, "locks": {LOCK: TIME}}}}
-    ledger    {"v": 1, "token": 17, "tickets": [[TOKEN, QUEUE, UNIT, ASK, SLOTS], …]}
-              or [TOKEN, QUEUE, UNIT, ASK, SLOTS, [TOKEN, …] or null, TIME] if a policy decided
+    claims    {"v": 2, "unit": NONCE, "term": 5, "queues": {QUEUE: {"asked": 2, "done": 1, "locks": …}}}
+    ledger    {"v": 2, "token": 17, "tickets": […]}, each ticket [TOKEN, QUEUE, UNIT, ASK, SLOTS, NONCE]
+              or [TOKEN, QUEUE, UNIT, ASK, SLOTS, NONCE, [TOKEN, …] or null, TIME] if a policy decided
 """
 
 import json
 import math
+import re
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from charms.layer.coordinator import rules
-from charms.layer.coordinator.rules import ALL_LOCKS, UNNAMED, UNREADABLE, Claim, Ledger, Ticket, UnitState
+from charms.layer.coordinator import rules, values
+from charms.layer.coordinator.values import (
+    ALL_LOCKS,
+    UNNAMED,
+    UNREADABLE,
+    About,
+    Claim,
+    End,
+    Ledger,
+    Record,
+    Said,
+    Ticket,
+    UnitState,
+)
 
-VERSION = 1
+VERSION = 2
 
 # This layer writes no number with more digits. Python 3.11 refuses one; older versions may take minutes.
 LONGEST_NUMBER = 4300
 
-OwnClaims = Mapping[str, Claim]
 Problems = Tuple[str, ...]
 
 NAME_FORM = '1 to 200 printable characters without braces and without blanks at either end'
 CLAIM_FORM = '{"asked": A, "done": D, "locks": {LOCK: TIME}} with 0 <= D <= A <= 1000000000'
-TICKET_FORM = '[TOKEN, QUEUE, UNIT, ASK, SLOTS], and [TOKEN, ...] or null, and TIME where a policy decided'
-STATE_FORM = '{"claims": {"own", "committed", UNIT: CLAIMS}, "led": BOOLEAN, "published": BOOLEAN}'
-CLAIMS_FORM = 'version 1 {"v": 1, "queues": {...}}'
-LEDGER_FORM = 'version 1 {"v": 1, "token": T, "tickets": [...]}'
+TICKET_FORM = (
+    '[TOKEN, QUEUE, UNIT, ASK, SLOTS, NONCE], and [TOKEN, ...] or null, and TIME where a policy decided'
+)
+STATE_FORM = 'what this layer saved: {"claims": {"own", "committed", UNIT: CLAIMS}, "led": BOOLEAN, ...}'
+CLAIMS_FORM = 'version 2 {"v": 2, "unit": NONCE, "term": T, "queues": {...}}'
+LEDGER_FORM = 'version 2 {"v": 2, "token": N, "tickets": [...]}'
+CLAIMED_FORM = '{"v": 2, "anew": BOOLEAN}'
+SILENT = 'ignored: what it holds stays held, and it is given nothing until it can be read'
 
 
 def shown(found: Any) -> str:
@@ -57,104 +73,157 @@ def lock_name(name: Any) -> str:
 # Claims
 
 
-def claims_text(own: OwnClaims) -> str:
-    """Return a unit's claims as text; the same claims always give the same text."""
-    return json.dumps(claims_value(own), sort_keys=True, separators=(',', ':'))
+def said_text(said: Said) -> str:
+    """Return what a unit says as text; the same always gives the same text."""
+    return json.dumps(said_value(said), sort_keys=True, separators=(',', ':'))
 
 
-def claims_value(own: OwnClaims) -> Dict[str, Any]:
-    """Return a unit's claims as a value that JSON can express."""
-    return {'v': VERSION, 'queues': {queue: _claim_entry(claim) for queue, claim in own.items()}}
+def said_value(said: Said) -> Dict[str, Any]:
+    """Return what a unit says as a value that JSON can express."""
+    about = {key: value for key, value in said.about._asdict().items() if value and key != 'spoke'}
+    queues = {queue: _claim_entry(claim) for queue, claim in said.queues}
+    return {'v': VERSION, 'unit': said.nonce, **about, 'queues': queues}
 
 
 def _claim_entry(claim: Claim) -> Dict[str, Any]:
-    entry = {'locks': dict(claim.locks), 'kept': claim.kept, 'token': claim.token}
-    return {'asked': claim.asked, 'done': claim.done, **{key: entry[key] for key in entry if entry[key]}}
+    entry: Dict[str, Any] = {'asked': claim.asked, 'done': claim.done}
+    more = {'locks': dict(claim.locks), 'begun': claim.begun, 'token': claim.token}
+    more.update(again=dict(claim.again), over=list(claim.over))
+    return {**entry, **{key: more[key] for key in more if more[key]}}
 
 
-def claims(text: Optional[str], where: str) -> Tuple[Dict[str, Claim], Problems]:
-    """Return the claims by queue that a unit's databag holds, and what could not be read.
+def said(text: Optional[str], where: str) -> Tuple[Optional[Said], Problems]:
+    """Return what a unit's databag says, None if nothing, and what could not be read.
+
+    A unit whose text cannot be read has spoken, and has neither asked for nor released
+    anything.
 
     Args:
-        text: what is in the databag; None and '' mean no claims.
+        text: what is in the databag; None and '' mean nothing.
         where: the name of the place in a problem.
     """
-    return claims_in(parsed(text), where, text) if text else ({}, ())
+    return said_in(parsed(text), where, text) if text else (None, ())
 
 
-def claims_in(found: Any, where: str, text: Any) -> Tuple[Dict[str, Claim], Problems]:
-    """Return the claims by queue in a decoded JSON value; `text` is what a problem shows of it."""
-    consequence = 'ignored: what it holds stays held, and it is given nothing until it can be read'
+def said_in(found: Any, where: str, text: Any) -> Tuple[Said, Problems]:
+    """Return what a unit says in a decoded JSON value; `text` is what a problem shows of it."""
     queues = found.get('queues') if _is_ours(found) else None
-    if not isinstance(queues, dict):
-        return {}, (problem(where, CLAIMS_FORM, text, consequence),)
-    own = {queue: _claim(entry) if _is_queue(queue) else None for queue, entry in sorted(queues.items())}
+    about = _about(found) if isinstance(queues, dict) else None
+    if queues is None or about is None:
+        return Said(about=About(spoke=True)), (problem(where, CLAIMS_FORM, text, SILENT),)
+    nonce = found.get('unit', '')
+    own = {
+        queue: _claim(entry, nonce) if _is_queue(queue) else None for queue, entry in sorted(queues.items())
+    }
     problems = tuple(
-        problem('{}, queue {}'.format(where, shown(queue)), CLAIM_FORM, queues[queue], consequence)
+        problem('{}, queue {}'.format(where, shown(queue)), CLAIM_FORM, queues[queue], SILENT)
         for queue, claim in own.items()
         if claim is None
     )
-    return {queue: claim for queue, claim in own.items() if claim is not None}, problems
+    read = tuple((queue, claim) for queue, claim in own.items() if claim is not None)
+    return Said(nonce, about._replace(spoke=bool(queues or about.term)), read), problems
 
 
-def _claim(found: Any) -> Optional[Claim]:
+def _about(found: Dict[str, Any]) -> Optional[About]:
+    term, nonce = found.get('term', 0), found.get('unit', '')
+    words = [found.get(key, '') for key in ('heard', 'principal')]
+    if _is_token(term) and all(word == '' or is_unit(word) for word in [nonce, *words]):
+        return About(term, *words)
+    return None
+
+
+def _claim(found: Any, nonce: str) -> Optional[Claim]:
     entry: Dict[str, Any] = found if isinstance(found, dict) else {}
     asked, done, token = entry.get('asked', -1), entry.get('done', -1), entry.get('token', 0)
-    locks, kept = entry.get('locks', {}), entry.get('kept', False)
+    locks, again, over = entry.get('locks', {}), entry.get('again', {}), entry.get('over', [])
+    begun = entry.get('begun', entry.get('kept', False))
     counted = _is_count(asked) and _is_count(done) and done <= asked and _is_token(token)
-    timed = isinstance(locks, dict) and all(is_lock(name) and _is_time(locks[name]) for name in locks)
-    if not (counted and timed and isinstance(kept, bool)):
+    named = isinstance(over, list) and all(map(is_unit, over))
+    if not (counted and named and _is_timed(locks) and _is_timed(again) and isinstance(begun, bool)):
         return None
-    return Claim(asked, done, tuple(sorted(locks.items())), kept, token)
+    times = (tuple(sorted(each.items())) for each in (locks, again))
+    return Claim(asked, done, next(times), begun, token, next(times), nonce, tuple(over))
 
 
-# The ledger
+# What a leader keeps
 
 
-def ledger_text(ledger: Ledger) -> str:
-    """Return the ledger as text; each ticket takes about 25 bytes plus the unit's name."""
-    tickets = [_ticket_entry(ticket) for ticket in ledger.tickets]
-    return json.dumps({'v': VERSION, 'token': ledger.token, 'tickets': tickets}, separators=(',', ':'))
+def record_text(record: Record) -> str:
+    """Return what a leader wrote as text; each ticket takes about 36 bytes plus the unit's name."""
+    if record.ledger is None:
+        return json.dumps({'v': VERSION, 'anew': record.anew}, separators=(',', ':'))
+    tickets = [_ticket_entry(ticket) for ticket in record.ledger.tickets]
+    value = {'v': VERSION, 'token': record.ledger.token, 'tickets': tickets}
+    return json.dumps(value, separators=(',', ':'))
+
+
+def record_name(record: Record) -> str:
+    """Return the end of the key under which a record is."""
+    return '{}-{}-{}'.format(record.term, record.version, record.nonce)
 
 
 def _ticket_entry(ticket: Ticket) -> Any:
     if ticket.raw:
         return json.loads(ticket.raw)
     decided = ticket.after is not None or ticket.requested_at
-    return list(ticket[:5]) + ([ticket.after, ticket.requested_at] if decided else [])
+    return [*ticket[:5], ticket.nonce] + ([ticket.after, ticket.requested_at] if decided else [])
 
 
-def ledger(text: Optional[str], where: str) -> Tuple[Optional[Ledger], Problems]:
-    """Return the ledger, None if there is none, and what could not be read in it.
+def record(name: str, text: str, where: str) -> Tuple[Optional[Record], Problems]:
+    """Return what a leader wrote, None if the key is not of a record, and what could not be read in it.
 
     A ticket that cannot be read may be somebody's turn, so it stays where it is
     and is never finished. The tickets behind it in its queue (in any queue, if its
     queue cannot be read either) wait until its unit is gone or it is removed.
+    A claim that cannot be read counts as one made because the ledger is lost.
+
+    Args:
+        name: the end of its key, see `record_name`.
+        text: what is there.
+        where: the name of the place in a problem.
     """
-    if not text:
+    named = _RECORD.match(name)
+    if not named:
         return None, ()
-    found = parsed(text)
-    entries = found.get('tickets') if _is_ours(found) else None
-    if not (isinstance(entries, list) and _is_token(found.get('token'))):
-        return UNREADABLE, (problem(where, LEDGER_FORM, text, 'nobody is given a lock until it can be read'),)
+    (term, version), nonce, found = map(int, named.group(1, 2)), named.group(3), parsed(text)
+    entry: Dict[str, Any] = found if _is_ours(found) else {}
+    if not version:
+        anew = entry.get('anew')
+        problem_of_claim = problem(
+            where, CLAIMED_FORM, text, 'it counts as a claim for a ledger that is lost'
+        )
+        return Record(nonce, term, anew=anew is not False), () if isinstance(anew, bool) else (
+            problem_of_claim,
+        )
+    entries, token = entry.get('tickets'), entry.get('token')
+    if not (isinstance(entries, list) and _is_token(token)):
+        consequence = 'nobody is given a lock until it can be read'
+        return Record(nonce, term, version, UNREADABLE), (problem(where, LEDGER_FORM, text, consequence),)
     tickets, place = tuple(map(_ticket, entries)), where + ', ticket {}'
     problems = tuple(
         problem(place.format(n), TICKET_FORM, entries[n], 'kept as it is; those behind it wait')
         for n, ticket in enumerate(tickets)
         if ticket.raw
     )
-    return Ledger(max([found['token'], *(ticket.token for ticket in tickets)]), tickets), problems
+    last = max([token or 0, *(ticket.token for ticket in tickets)])
+    return Record(nonce, term, version, Ledger(last, tickets)), problems
+
+
+_RECORD = re.compile(r'([1-9][0-9]{0,14})-(0|[1-9][0-9]{0,14})-([0-9a-f]{8})\Z')
 
 
 def _ticket(entry: Any) -> Ticket:
     fields = entry if isinstance(entry, list) else []
-    token, queue, unit, ask, slots = (fields + [None] * 5)[:5]
-    after, asked_at = fields[5:] if len(fields) == 7 else (None, '')
-    counts = len(fields) in (5, 7) and all(map(_is_count, (ask, slots))) and _is_token(token)
+    token, queue, unit, ask, slots, nonce = (fields + [None] * 6)[:6]
+    after, asked_at = fields[6:] if len(fields) == 8 else (None, '')
+    counts = len(fields) in (6, 8) and all(map(_is_count, (ask, slots))) and _is_token(token)
     decided = after is None or (isinstance(after, list) and all(map(_is_token, after)))
     named = _is_queue(queue), is_unit(unit)
-    if counts and decided and _is_time(asked_at) and token and ask and slots and all(named):
-        return Ticket(token, queue, unit, ask, slots, '', None if after is None else tuple(after), asked_at)
+    whose = nonce == '' or is_unit(nonce)
+    if counts and decided and _is_time(asked_at) and token and ask and slots and all(named) and whose:
+        return Ticket(
+            token, queue, unit, ask, slots, '', None if after is None else tuple(after), asked_at, nonce
+        )
     raw = json.dumps(entry)
     return Ticket(0, queue if named[0] else ALL_LOCKS, unit if named[1] else UNNAMED, ask=0, raw=raw)
 
@@ -164,11 +233,19 @@ def _ticket(entry: Any) -> Ticket:
 
 def state_value(state: UnitState) -> Dict[str, Any]:
     """Return what a unit remembers as a value that JSON can express."""
-    said = {'own': dict(state.own), 'committed': dict(state.committed)}
+    said: Dict[str, Dict[str, Claim]] = {'own': dict(state.own), 'committed': dict(state.committed)}
     for (unit, queue), claim in state.peers:
         said.setdefault(unit, {})[queue] = claim
-    claims = {who: claims_value(own) for who, own in said.items()}
-    return {'claims': claims, 'led': state.led, 'published': state.published}
+    claims = {who: said_value(Said(_nonce_of(own), queues=tuple(own.items()))) for who, own in said.items()}
+    rest = {key: value for key, value in state._asdict().items() if key not in _CLAIMS_OF_STATE}
+    return {'claims': claims, **rest, 'about': {unit: list(about) for unit, about in state.about}}
+
+
+_CLAIMS_OF_STATE = ('own', 'committed', 'peers')
+
+
+def _nonce_of(claims: Mapping[str, Claim]) -> str:
+    return next((claim.nonce for claim in claims.values()), '')
 
 
 def state(found: Any, where: str) -> Tuple[Optional[UnitState], Problems]:
@@ -185,17 +262,64 @@ def state(found: Any, where: str) -> Tuple[Optional[UnitState], Problems]:
     if found is None:
         return None, ()
     entry: Dict[str, Any] = found if isinstance(found, dict) else {}
-    said, led, published = entry.get('claims'), entry.get('led'), entry.get('published')
+    said, rest = entry.get('claims'), _rest(entry)
     named = isinstance(said, dict) and {'own', 'committed'} <= set(said) and all(map(is_unit, said))
-    if not (said and named and isinstance(led, bool) and isinstance(published, bool)):
+    if not (said and named and rest):
         return None, (problem(where, STATE_FORM, found, 'this unit starts again from what Juju has of it'),)
-    read = {who: claims_in(value, '{}, {}'.format(where, who), value) for who, value in said.items()}
+    read = {who: said_in(value, '{}, {}'.format(where, who), value) for who, value in said.items()}
     problems = tuple(text for _, texts in read.values() for text in texts)
     if problems:
         return None, problems
-    own, committed = (tuple(sorted(read.pop(who)[0].items())) for who in ('own', 'committed'))
-    peers = (((unit, queue), claim) for unit, (own, _) in read.items() for queue, claim in own.items())
-    return UnitState(own, committed, tuple(sorted(peers)), led, published), ()
+    own, committed = (read.pop(who)[0].queues for who in ('own', 'committed'))
+    peers = (((unit, queue), claim) for unit, (said, _) in read.items() for queue, claim in said.queues)
+    return rest._replace(own=own, committed=committed, peers=tuple(sorted(peers))), ()
+
+
+def _rest(entry: Mapping[str, Any]) -> Optional[UnitState]:
+    """Return the parts of a state that are no claims, None if one of them has another form."""
+    forms = {'led': bool, 'known': bool, 'spoken': bool, 'nonce': str, 'heard': str, 'context': str}
+    found: Dict[str, Any] = {key: entry.get(key) for key in (*forms, 'about', 'term', 'told')}
+    formed = all(isinstance(found[key], form) for key, form in forms.items())
+    counted = _is_token(found['term']) and _is_token(found['told'])
+    seen, put_off, about = _places(entry.get('seen')), _places(entry.get('put_off')), found['about']
+    if not (formed and counted and isinstance(about, dict)) or seen is None or put_off is None:
+        return None
+    said = {unit: _about_of(words) for unit, words in about.items() if is_unit(unit)}
+    if not (all(said.values()) and len(said) == len(about)):
+        return None
+    return UnitState(**{**found, 'about': rules.frozen(said), 'seen': seen, 'put_off': put_off})
+
+
+def _places(found: Any) -> Optional[Tuple[Tuple[str, int], ...]]:
+    """Return (queue, ask) pairs, sorted; None if it is anything else."""
+    pairs = found if isinstance(found, list) and all(isinstance(pair, list) for pair in found) else [[]]
+    if all(len(pair) == 2 and _is_queue(pair[0]) and _is_count(pair[1]) for pair in pairs):
+        return tuple(sorted((queue, ask) for queue, ask in pairs))
+    return None
+
+
+def _about_of(words: Any) -> Optional[About]:
+    if not (isinstance(words, list) and len(words) == 4 and isinstance(words[3], bool)):
+        return None
+    about = _about(dict(zip(About._fields, words)))
+    return about and about._replace(spoke=words[3])
+
+
+# The ends of turns, in the charm's own key-value store
+
+
+def ends_value(ends: Mapping[str, End]) -> Dict[str, Any]:
+    """Return the ends of turns as a value that JSON can express."""
+    return {queue: [end.ask, list(end.locks), end.nonce] for queue, end in ends.items()}
+
+
+def ends(found: Any) -> Dict[str, End]:
+    """Return the ends of turns in a decoded JSON value; what cannot be read ended nothing."""
+    read = {}
+    for queue, end in found.items() if isinstance(found, dict) else ():
+        if isinstance(end, list) and len(end) == 3 and _is_count(end[0]) and isinstance(end[1], list):
+            read[queue] = End(end[0], tuple(map(str, end[1])), str(end[2]))
+    return read
 
 
 # What can be read at all
@@ -234,19 +358,23 @@ _STRICT = json.JSONDecoder(
 
 
 def _is_ours(found: Any) -> bool:
-    return isinstance(found, dict) and found.get('v') == VERSION and found.get('v') is not True
+    return isinstance(found, dict) and found.get('v') in (1, VERSION) and found.get('v') is not True
 
 
-def _is_count(found: Any, most: int = rules.MAX_COUNT) -> bool:
+def _is_count(found: Any, most: int = values.MAX_COUNT) -> bool:
     return isinstance(found, int) and not isinstance(found, bool) and 0 <= found <= most
 
 
 def _is_token(found: Any) -> bool:
-    return _is_count(found, rules.MAX_TOKEN)  # tokens count the turns of all units, so they may outgrow asks
+    return _is_count(found, values.MAX_TOKEN)  # tokens count the turns of all units, so they may outgrow asks
 
 
 def _is_time(found: Any) -> bool:
     return isinstance(found, str) and len(found) <= 40
+
+
+def _is_timed(found: Any) -> bool:
+    return isinstance(found, dict) and all(is_lock(name) and _is_time(found[name]) for name in found)
 
 
 def _is_name(found: Any) -> bool:

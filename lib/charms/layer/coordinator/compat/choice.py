@@ -1,18 +1,55 @@
 """What the layer options choose: a policy, or a class of the charm's own.
 
-What lives here: how options become a session and an instance. What must not: a
-rule, what a coordinator does.
+What lives here: what may be in the options, with all that the old layer took, and how
+they become a session and an instance. What must not: a rule, what a coordinator does.
 """
 
+import re
 from importlib import import_module
-from typing import Any, List, Mapping, NamedTuple
+from typing import Any, List, Mapping, NamedTuple, Tuple
 
-from charms.layer.coordinator import juju, policy
-from charms.layer.coordinator.compat.classes import BaseCoordinator, Coordinator, Serial, SimpleCoordinator
+from charms.layer.coordinator import environment, policy, wire
+from charms.layer.coordinator.compat.classes import (
+    BaseCoordinator,
+    Coordinator,
+    Serial,
+    SimpleCoordinator,
+    reason,
+)
 from charms.layer.coordinator.compat.predecessor import OldJuju
 from charms.layer.coordinator.session import Session
 
+# The classes of this layer, by each value of the option `class` that means one of them. The old layer
+# took a bare name for one of its own classes, and its first versions kept them in `reactive`.
+CLASSES = {
+    'SimpleCoordinator': SimpleCoordinator,
+    'charms.coordinator.SimpleCoordinator': SimpleCoordinator,
+    'charms.layer.coordinator.SimpleCoordinator': SimpleCoordinator,
+    'reactive.coordinator.SimpleCoordinator': SimpleCoordinator,
+    'Serial': Serial,
+    'charmhelpers.coordinator.Serial': Serial,
+    'charms.layer.coordinator.Serial': Serial,
+}
+DEFAULTS = {'class': 'charms.coordinator.SimpleCoordinator', 'log_level': 'info', **policy.DEFAULTS}
+LEVELS = ('debug', 'info', 'warning', 'error', 'critical')
+CLASS_FORM = 'SimpleCoordinator, Serial, or a dotted path to a class of the charm such as module.MyClass'
 NEEDS_MORE = 'class {}: it needs what this Juju does not have ({}); instead, one unit at a time holds locks'
+
+_DOTTED = re.compile(r'[A-Za-z_]\w*(\.[A-Za-z_]\w*)+\Z')
+
+
+class Options(NamedTuple):
+    """The layer options as values.
+
+    Args:
+        policy: what `queues` and `slots` ask for.
+        path: the value of `class`: a key of CLASSES, or a dotted path.
+        least: the least severe level that is logged.
+    """
+
+    policy: policy.Policy
+    path: str
+    least: str
 
 
 class Choice(NamedTuple):
@@ -47,7 +84,7 @@ def chosen() -> Choice:
     """Return what the layer options choose. The first call in a process makes it, and reads what is true now.
 
     Raises:
-        ValueError: for a layer option that does not exist or is not allowed.
+        ValueError: for a layer option with a value that is not allowed.
         RuntimeError: below Juju 2.9.
     """
     if not _CHOSEN:
@@ -57,19 +94,47 @@ def chosen() -> Choice:
     return _CHOSEN[0]
 
 
+def understood(options: Mapping[str, Any]) -> Tuple[Options, wire.Problems]:
+    """Return what the options of a charm ask for, and a problem for each that does not exist.
+
+    `queues` and `slots` belong to the default class. Any other class decides by
+    itself, and both must then have their defaults.
+
+    Raises:
+        ValueError: for a value that is not allowed. The message names the option,
+            and what is allowed.
+    """
+    chosen = {**DEFAULTS, **options}
+    by_options, path, level = policy.from_options(chosen), chosen['class'], chosen['log_level']
+    if not isinstance(level, str) or level.lower() not in LEVELS:
+        raise policy.refused('log_level', 'one of ' + ', '.join(LEVELS), level)
+    if not isinstance(path, str) or not (path in CLASSES or _DOTTED.match(path)):
+        raise policy.refused('class', CLASS_FORM, path)
+    for name, default in policy.DEFAULTS.items():
+        if CLASSES.get(path) is not SimpleCoordinator and chosen[name] != default:
+            expected = '{} beside class {}, which decides itself'.format(default, path)
+            raise policy.refused(name, expected, chosen[name])
+    expected, consequence = 'one of the options ' + ', '.join(sorted(DEFAULTS)), 'it is ignored'
+    unknown = [name for name in options if name not in DEFAULTS]  # charm build lets them pass
+    problems = (wire.problem(policy.PLACE, expected, name, consequence) for name in unknown)
+    return Options(by_options, path, level.upper()), tuple(problems)
+
+
 def _choice(options: Mapping[str, Any]) -> Choice:
-    by_options, path, port = policy.from_options(options), policy.own_class(options), OldJuju()
-    port.least = options.get('log_level', policy.DEFAULTS['log_level']).upper()
-    if path:
-        cls, by_options = _loaded(path), policy.Policy()
+    asked, port = understood(options), OldJuju()
+    port.least = asked[0].least
+    by_options, path, _ = port.believed(asked)
+    if path not in CLASSES:
+        cls = _loaded(path)
         try:
             own = _made(cls)
         except (NotImplementedError, FileNotFoundError) as missing:
-            port.log(NEEDS_MORE.format(cls.__name__, missing), 'ERROR')
+            port.believed((None, (NEEDS_MORE.format(cls.__name__, reason(missing)),)))
         else:
             type(cls)._instances[cls] = own  # whoever builds one from now on gets this one
             return Choice(own.use(port, own.policy(), own.msg), own, own=True)
-    ours = _made(Serial if options.get('class') in policy.SERIAL else SimpleCoordinator)
+    ours = _made(CLASSES.get(path, SimpleCoordinator))
+    by_options = ours.policy() if isinstance(ours, Serial) else by_options
     return Choice(ours.use(port, by_options, port.log), ours, own=False)
 
 
@@ -80,15 +145,16 @@ def _loaded(path: str) -> Any:
         ValueError: if there is no such class, or it is not a coordinator class.
     """
     module, name = path.rsplit('.', 1)
+    expected = 'a coordinator class at ' + path
     try:
         found: Any = getattr(import_module(module), name)
     except (ImportError, AttributeError) as missing:
-        raise policy.no_such_class(path, str(missing)) from missing
+        raise policy.refused('class', expected, reason(missing)) from missing
     from charmhelpers.coordinator import BaseCoordinator as Theirs  # only for a class of the charm's own
 
     if isinstance(found, type) and issubclass(found, (BaseCoordinator, Theirs)):
         return found
-    raise policy.no_such_class(path, repr(found))
+    raise policy.refused('class', expected, repr(found))
 
 
 def _made(cls: Any) -> Any:
@@ -104,4 +170,4 @@ def _made(cls: Any) -> Any:
 
         bases = (Coordinator, cls) if cls is Theirs else (cls, Coordinator, Theirs)
     led = type(cls)(cls.__name__, bases, {'__module__': cls.__module__, '_led_by_layer': True})
-    return led(peer_relation_name=juju.PEERS)
+    return led(peer_relation_name=environment.PEERS)

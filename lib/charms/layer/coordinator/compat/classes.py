@@ -21,7 +21,7 @@ from functools import partial, wraps
 from typing import Any, Callable, ClassVar, Dict, List, Optional, Set, Tuple
 
 from charmhelpers.core import hookenv
-from charms.layer.coordinator import juju, wire
+from charms.layer.coordinator import environment, juju, wire
 from charms.layer.coordinator.compat import deciding
 from charms.layer.coordinator.compat.predecessor import OldJuju
 from charms.layer.coordinator.context import Phase
@@ -71,7 +71,7 @@ class Coordinator:
         Returns:
             The session, after it has looked at what is true now.
         """
-        session = deciding.LeaderSession(port, Snapshot(juju.context(port.peers)), policy, log)
+        session = deciding.LeaderSession(port, Snapshot(environment.context(port.peers)), policy, log)
         self._session = session  # before it looks: `msg` may ask it something
         session.look()
         return session
@@ -123,8 +123,8 @@ class Coordinator:
     def _opened(self) -> deciding.LeaderSession:
         if self._session:
             return self._session
-        self.relname = self.relname or juju.first_peers()
         name = juju.KEY + '-' + type(self).__name__ if self.key == juju.KEY else self.key
+        self.relname = self.relname or juju.peers_in_use(name, self.key)
         if OPENED.setdefault(name, self) is not self:
             sentence = 'relation_key: {} and {} have the same key {!r}; give each its own, this hook fails'
             raise ValueError(sentence.format(type(OPENED[name]).__name__, type(self).__name__, self.key))
@@ -171,7 +171,7 @@ class Coordinator:
 
     def request_timestamp(self, lock: str) -> Optional[datetime]:
         """Return when this unit asked, in UTC without a time zone; None if it has not."""
-        return juju.time_of(dict(self._opened().claim(lock).locks).get(lock, ''))
+        return environment.time_of(dict(self._opened().claim(lock).locks).get(lock, ''))
 
     @property
     def grants(self) -> Optional[deciding.Locks]:
@@ -257,7 +257,7 @@ class Coordinator:
             lock: the lock.
             timestamp: when the unit had asked for the lock, in UTC without a time zone.
         """
-        self.msg('Leader released {} from {}, held {}'.format(lock, unit, juju.utc() - timestamp))
+        self.msg('Leader released {} from {}, held {}'.format(lock, unit, environment.utc() - timestamp))
 
     def _decide(self, question: deciding.Question) -> bool:
         """Ask `grant_LOCK`, or else `default_grant`. An exception is logged and counts as a refusal."""
@@ -280,27 +280,39 @@ class Coordinator:
         for ticket in session.finished + session.dropped if session.policy.reports_releases else ():
             if ticket not in session.reported:
                 session.reported += (ticket,)
-                requested_at = juju.time_of(ticket.requested_at) or juju.utc()
+                requested_at = environment.time_of(ticket.requested_at) or environment.utc()
                 report = partial(self.released, ticket.unit, ticket.queue, requested_at)
                 what = 'released({!r}, {!r}, …)'.format(ticket.unit, ticket.queue)
                 self._tried(report, what, 'the lock is released all the same')
 
     def tolerating(self, step: Callable[[], None]) -> None:
-        """Run a step of a subclass. If it needs a hook tool that Juju lacks, log that and go on."""
-        consequence = 'it needs what this Juju does not have; the unit goes on'
-        self._tried(step, step.__name__, consequence, (NotImplementedError, FileNotFoundError))
+        """Run a step of a subclass. If it needs a hook tool that Juju lacks, log that once and go on."""
+        try:
+            step()
+        except (NotImplementedError, FileNotFoundError) as missing:
+            sentence = '{}: {} needs what this Juju does not have ({}); the unit goes on'
+            problem = sentence.format(type(self).__name__, step.__name__, reason(missing))
+            self._opened().port.believed((None, (problem,)))
 
-    def _tried(self, step: Function, what: str, consequence: str, kinds: Any = Exception) -> Any:
+    def _tried(self, step: Function, what: str, consequence: str) -> Any:
         """Run a step of a subclass and return its result. If it raises, log that and return None."""
         try:
             return step()
-        except kinds as broken:
+        except Exception as broken:
             sentence = 'coordinator: {}: {} raised {!r}; {}'
             hookenv.log(sentence.format(type(self).__name__, what, broken, consequence), hookenv.ERROR)
 
     def msg(self, msg: str) -> None:
         """Log a sentence. Override it to say less."""
         hookenv.log('coordinator.{} {}'.format(type(self).__name__, msg), hookenv.INFO)
+
+
+def reason(error: BaseException) -> str:
+    """Return why, in words: charmhelpers raises errors without any, because of one that has them."""
+    cause: Optional[BaseException] = error
+    while cause and not str(cause).strip():
+        cause = cause.__cause__ or cause.__context__
+    return str(cause or type(error).__name__)
 
 
 class OnePerClass(type):

@@ -76,10 +76,11 @@ def growing(decide: Callable[[Question], bool]) -> Grow:
         asking = [(rules.order_of(each), lock, each[1]) for lock in waiting for each in waiting[lock]]
         for (_, requested_at, unit), lock, claim in sorted(asking):
             after = _unsettled(grown, known, committed, unit)
-            ticket = Ticket(grown.token + 1, lock, unit, claim.asked, after=after, requested_at=requested_at)
+            ask = claim.asked, 1, '', after, requested_at, claim.nonce
+            ticket = Ticket(grown.token + 1, lock, unit, *ask)
             fits = rules.bytes_of(ticket) <= rules.room_after(grown.tickets) and ticket.token <= MAX_TOKEN
             if ledger.readable and fits and decide(Question(grown, known, lock, unit)):
-                grown = Ledger(ticket.token, grown.tickets + (ticket,))
+                grown = grown._replace(token=ticket.token, tickets=(*grown.tickets, ticket))
         return grown
 
     return grow

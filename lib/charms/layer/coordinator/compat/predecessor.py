@@ -13,11 +13,12 @@ layer writes nothing there that the old code could not have written itself.
 import json
 import re
 from subprocess import CalledProcessError
-from typing import AbstractSet, Any, Callable, Dict, FrozenSet, Mapping, Tuple
+from typing import AbstractSet, Any, Callable, Dict, FrozenSet, Iterable, Mapping, Optional, Tuple
 
-from charms.layer.coordinator.juju import KEY, PEERS, Juju
-from charms.layer.coordinator.rules import UNNAMED, Claim, Ledger
-from charms.layer.coordinator.wire import Problems, is_lock, is_unit, ledger_text, parsed, problem
+from charms.layer.coordinator.environment import PEERS
+from charms.layer.coordinator.juju import KEY, Juju
+from charms.layer.coordinator.values import UNNAMED, Claim, Record
+from charms.layer.coordinator.wire import Problems, is_lock, is_unit, parsed, problem
 
 Check = Callable[[Any], bool]
 Entries = Tuple[Dict[str, Any], Problems]
@@ -56,10 +57,10 @@ def text(own: Mapping[str, Claim]) -> str:
     """Return what to publish under the old key of a unit that runs this layer.
 
     It is empty, except for a turn that had begun in the old layer and is not over: an
-    old leader must go on counting that one as held. Its claim is kept and has had no
+    old leader must go on counting that one as held. Its claim has begun and has had no
     token yet.
     """
-    begun = [claim for claim in own.values() if claim.outstanding and claim.kept and not claim.token]
+    begun = [claim for claim in own.values() if claim.outstanding and claim.begun and not claim.token]
     return json.dumps(dict(pair for claim in begun for pair in claim.locks), sort_keys=True)
 
 
@@ -110,11 +111,14 @@ class OldJuju(Juju):
         """Return what to publish in this unit's databag for a leader that still runs old code."""
         return {self._old_key: text(own)} if self.store.get('came over') else {}
 
-    def write_ledger(self, ledger: Ledger) -> None:
-        """Write the ledger, and remove what the old code left in leader settings."""
+    def _to_write(
+        self, record: Record, superseded: Iterable[Record], unmark: bool
+    ) -> Dict[str, Optional[str]]:
+        """Return what to write: with a ledger, the removal of what the old code left in leader settings."""
         # In one write: there is never a moment at which both the old grants and the ledger are valid.
-        old = dict.fromkeys([self._old_key] if self._old_found else [])
-        self.write_shared({self.ledger_key: ledger_text(ledger), **old})
+        old: Dict[str, Optional[str]] = dict.fromkeys([self._old_key] if self._old_found else [])
+        written = super()._to_write(record, superseded, unmark)
+        return {**written, **(old if record.version else {})}
 
     def _may_run_old_code(self, unit: str, goal: AbstractSet[str]) -> bool:
         try:

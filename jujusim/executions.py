@@ -1,0 +1,294 @@
+"""A hook's process under way: what it asks is answered when its time has passed (R8, R12)."""
+
+import os
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional, Protocol, Tuple, Union
+
+from jujusim import process, tools
+from jujusim.agent import Context, Operation, environment
+from jujusim.watchers import Watched
+
+EPOCH_S = 1.8e9
+
+Machine = Callable[[str, List[str]], Union[Tuple[float, int], Tuple[float, int, str], None]]
+"""Answers a program that is no hook tool, given the unit and the command line.
+
+Returns the seconds it takes, its exit code and, if it prints something, its
+output; None for a program that it does not know.
+"""
+
+
+class HookProcess(Protocol):
+    """What `process.Child` and `quick.Child` have in common."""
+
+    def message(self) -> Tuple[Any, ...]:
+        """Let the hook run until it asks something or ends; `process.Child.message` lists the messages."""
+        ...
+
+    def answer(self, *parts: Any) -> None:
+        """Answer the last message: the time, and for a call what it returned."""
+        ...
+
+    def kill(self) -> None:
+        """Stop the hook where it is; nothing happens if it has ended already."""
+        ...
+
+
+class Execution:
+    """One hook under way.
+
+    Attributes:
+        child: the process that runs now, None before the first has begun.
+        waiting: processes that wait for the one they started, each with the file of that one's output.
+        rounds: how often the hook's file is still to run in this context, the present run included.
+        left_with: the exit code that counts instead of the last run's.
+        killed: its processes are gone.
+        orphaned: its agent is gone, and its processes go on.
+        agent_replaced: its agent is of another version by now; nothing will be committed.
+        child_lives: the machine's program that runs goes on, although its process was killed.
+    """
+
+    def __init__(self, unit: str, operation: Operation, context: Context) -> None:
+        self.unit, self.operation, self.context = unit, operation, context
+        self.child: Optional[HookProcess] = None
+        self.waiting: List[Tuple[HookProcess, Optional[Path]]] = []
+        self.script = ''
+        self.env: Dict[str, str] = {}
+        self.rounds = 1
+        self.left_with: Optional[int] = None
+        self.tool_calls: List[Tuple[str, bool]] = []
+        self.crash_at: Optional[int] = None
+        self.killed = self.orphaned = self.child_lives = self.agent_replaced = False
+
+    @property
+    def title(self) -> str:
+        """What the history calls it: the hook and its unit, or `action NAME`, or `exec FILE`."""
+        operation = self.operation
+        if operation.script:
+            return 'exec ' + ('script' if os.path.isabs(operation.script) else operation.script)
+        if operation.action:
+            return 'action ' + operation.action
+        return operation.name + (operation.remote_unit and ' ({})'.format(operation.remote_unit))
+
+    def kill(self) -> None:
+        """Kill what runs."""
+        self.killed = True
+        for child in [self.child, *(child for child, _ in self.waiting)]:
+            if child:
+                child.kill()
+
+
+def _child(quick: bool) -> Callable[..., HookProcess]:
+    if not quick:
+        return process.Child
+    from jujusim import quick as greenlets  # here: only quick hooks need greenlet
+
+    return greenlets.Child
+
+
+class Executing(Watched):
+    """Answers the processes of hooks: tools, programs, sleep."""
+
+    def __init__(
+        self,
+        home: Path,
+        version: str,
+        machine: Optional[Machine],
+        counted: Tuple[str, ...],
+        quick: bool,
+        hook_s: float,
+        tool_s: float,
+        **watched: Any,
+    ) -> None:
+        super().__init__(**watched)
+        self.home, self.version, self.quick = home, version, quick
+        self.machine: Machine = machine or (lambda unit, argv: None)
+        self.counted = counted
+        self.hook_s, self.tool_s = hook_s, tool_s
+        self.running: Dict[str, Execution] = {}
+        self.beside: List[Execution] = []  # hooks that lost their agent and still work
+        self.clock_skew_s: Dict[str, float] = {}
+        self.calls_everywhere: Optional[Callable[[Execution, List[str]], None]] = None
+        self._child = _child(quick)
+        self._faults: Dict[Tuple[str, str], float] = {}
+        self._tool_codes: Dict[Tuple[str, str], int] = {}
+        self._late: Dict[str, Tuple[float, bool]] = {}
+
+    def _finish(self, execution: Execution, code: int, why: str) -> None:
+        """End a hook."""
+        raise NotImplementedError
+
+    def _die(self, execution: Execution, why: str) -> None:
+        """Kill a hook."""
+        raise NotImplementedError
+
+    def _charm_dir(self, name: str) -> Path:
+        return self.home / 'agents' / name.replace('/', '-') / 'charm'
+
+    def _clock(self, unit: str) -> float:
+        return EPOCH_S + self.now + self.clock_skew_s.get(unit, 0.0)
+
+    def _take(self, fault: str, unit: str) -> bool:
+        left = self._faults.get((fault, unit), 0)
+        self._faults[fault, unit] = max(0, left - 1)
+        return left > 0
+
+    def _start(self, execution: Execution) -> None:
+        if execution.killed:
+            return
+        operation = execution.operation
+        charm_dir = self._charm_dir(execution.unit)
+        script = charm_dir / operation.file
+        if not script.exists():  # absent hook: success; absent action: failure
+            self._finish(execution, 127 if operation.script else 1 if operation.action else 0, '')
+            return
+        context = execution.context
+        version = context.agent.version or self.version
+        env = environment(context.agent, operation, str(charm_dir), version, context.id)
+        if operation.with_relation:
+            env['JUJU_RELATION_ID'] = context.relation_id
+        execution.script, execution.env = str(script), env
+        self._launch(execution)
+
+    def _launch(self, execution: Execution) -> None:
+        now, log = self._clock(execution.unit), str(self.home / 'output.log')
+        execution.child = self._child(execution.script, execution.env, now, log, self.counted)
+        self._listen(execution)
+
+    def _listen(self, execution: Execution) -> None:
+        """Take the next message of a hook's process; answer it once its time has passed."""
+        assert execution.child is not None
+        logged, kind, *about = execution.child.message()
+        if execution.orphaned:
+            logged = []  # juju-log dies too
+        for argv in logged:
+            self._log(execution.unit, *tools.juju_log(argv[1:]))
+        spent = self.tool_s * len(logged)
+        if kind in ('exit', 'killed') and execution.waiting:
+            self._soon(spent + 0.05, lambda: self._back(execution, *(about or (-9, ''))))
+        elif kind in ('exit', 'killed') and execution.orphaned:
+            self._end_beside(execution, '120' if kind == 'exit' else 'a signal')
+        elif kind == 'exit':
+            self._soon(spent + 0.05, lambda: self._round_over(execution, *about))
+        elif kind == 'killed':
+            self._die(execution, 'by a signal')
+        elif kind == 'sleep':
+            self._soon(spent + about[0], lambda: self._answer(execution))
+        elif kind == 'start':
+            self._soon(spent, lambda: self._start_another(execution, *about))
+        elif tools.is_tool(os.path.basename(about[0][0])):
+            self._soon(spent + self.tool_s, lambda: self._answer_tool(execution, *about))
+        else:
+            self._soon(spent, lambda: self._run_program(execution, about[0]))
+
+    def _round_over(self, execution: Execution, code: int, why: str) -> None:
+        """End a hook, unless its file is to run again in the same context (`debug_hooks`)."""
+        if execution.left_with is not None and not execution.killed and not execution.orphaned:
+            self._tell(execution.unit, 'ran by hand', '{}: exit {}'.format(execution.title, code))
+            code, why = execution.left_with, why or 'left by hand'
+            execution.rounds -= 1
+            if execution.rounds > 0:
+                self._launch(execution)
+                return
+        self._finish(execution, code, why)
+
+    def _start_another(
+        self, execution: Execution, script: str, arguments: List[str], env: Dict[str, str], captured: bool
+    ) -> None:
+        """Start a file of the charm that a hook runs as a program; the hook waits for it."""
+        if execution.killed:
+            return
+        assert execution.child is not None
+        name = 'captured-{}-{}'.format(execution.unit.replace('/', '-'), len(execution.waiting))
+        log = self.home / (name if captured else 'output.log')
+        if captured:
+            log.write_text('')
+        execution.waiting.append((execution.child, log if captured else None))
+        now = self._clock(execution.unit)
+        execution.child = self._child(script, env, now, str(log), self.counted, tuple(arguments))
+        self._listen(execution)
+
+    def _back(self, execution: Execution, code: int, why: str) -> None:
+        """Let a hook go on whose program, a file of the charm, has ended."""
+        if execution.killed:
+            return
+        execution.child, output = execution.waiting.pop()
+        if why and not execution.orphaned:
+            self._log(execution.unit, 'ERROR', why)
+        self._answer(execution, True, code, output.read_text() if output else '', '')
+
+    def _answer(self, execution: Execution, *parts: Any) -> None:
+        if not execution.killed:
+            assert execution.child is not None
+            execution.child.answer(self._clock(execution.unit), *parts)
+            self._listen(execution)
+
+    def _answer_tool(self, execution: Execution, argv: List[str], counted: bool) -> None:
+        if execution.killed:
+            return
+        if execution.orphaned:
+            self._answer(execution, tools.exists(execution.context, argv[0]), *tools.PIPE_BROKEN)
+            return
+        execution.tool_calls.append((argv[0], counted))
+        if execution.crash_at is not None and len(execution.tool_calls) >= execution.crash_at:
+            self._die(execution, 'at {}'.format(' '.join(argv)[:60]))
+            return
+        if self.calls_everywhere:
+            self.calls_everywhere(execution, argv)
+            if execution.killed:
+                return
+        if self._take('tool ' + argv[0], execution.unit):
+            self._answer(
+                execution, True, self._tool_codes[argv[0], execution.unit], '', 'ERROR made to fail\n'
+            )
+            return
+        if argv[0] == 'leader-set' and execution.unit in self._late and self.controller.juju == 3:
+            self._write_late(execution, argv, *self._late.pop(execution.unit))
+            return
+        found = tools.answer(execution.context, argv)
+        self._answer(execution, found is not None, *(found or tools.Answer()))
+
+    def _write_late(self, execution: Execution, argv: List[str], seconds: float, blindly: bool) -> None:
+        """Let a leader-set that has passed its check land later: the gap of Juju 3.0 to 3.6 (R9)."""
+        checked = tools.answer(execution.context, ['leader-set'])
+        assert checked is not None
+        if checked.code:
+            self._answer(execution, True, *checked)
+            return
+        self._tell(execution.unit, 'writes late', ' '.join(argv)[:60])
+        writes = self.controller.leader_settings_writes
+
+        def land() -> None:
+            again = self.controller.leader_settings_writes != writes and not blindly
+            found = tools.leader_set_lands(execution.context, argv[1:], not again)
+            if execution.orphaned:
+                found = tools.PIPE_BROKEN
+            elif not execution.context.connected:
+                found = tools.SHUT_DOWN
+            self._answer(execution, True, *found)
+
+        self._soon(seconds, land)
+
+    def _run_program(self, execution: Execution, argv: List[str]) -> None:
+        if execution.killed:
+            return
+        found = self.machine(execution.unit, argv)
+        if found is None:
+            form = '{}: no answer for the program {}; give Juju a machine(unit, argv) that knows it'
+            raise tools.Unanswered(form.format(execution.unit, ' '.join(argv)))
+        seconds, code, out = (*found, '')[:3]
+        if self._take('command ' + ' '.join(argv), execution.unit):
+            code, out = 1, ''
+        self._tell(execution.unit, 'works', ' '.join(argv))
+
+        def over() -> None:
+            if not execution.killed or (execution.child_lives and execution.unit not in self._lost):
+                self._tell(execution.unit, 'worked' if code == 0 else 'failed at', ' '.join(argv))
+                self._answer(execution, True, code, out, '')
+
+        self._soon(seconds, over)
+
+    def _end_beside(self, execution: Execution, code: str) -> None:
+        """End a hook that had lost its agent: nobody hears of it, and nothing is committed (R12)."""
+        self.beside.remove(execution)
+        self._tell(execution.unit, 'ends beside', '{} with {}'.format(execution.title, code))

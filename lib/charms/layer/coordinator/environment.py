@@ -1,0 +1,102 @@
+"""What the environment of the hook that runs says, and other facts for which no hook tool is asked.
+
+What lives here: JUJU_* variables, metadata, the clock. What must not: a hook tool, a rule.
+"""
+
+import os
+import re
+from datetime import datetime, timezone
+from typing import List, Optional
+
+from charmhelpers.core import hookenv
+from charms.layer.coordinator import wire
+from charms.layer.coordinator.context import HookContext
+
+# The layer's peer relation. Frozen: Juju refuses an upgrade that changes it (lp:2049953).
+PEERS = 'coordinator'
+
+TIME_FORM = '%Y-%m-%d %H:%M:%S.%fZ'
+RESTRICTED = ('collect-metrics', 'meter-status-changed')
+INSIDE = 'COORDINATOR_HOOK'  # in the environment of what a hook runs: the id of that hook
+
+
+def context(peers: str = PEERS) -> HookContext:
+    """Return what the environment says about this hook or action (JUJU_*, see Juju's hook reference)."""
+    unit, name = hookenv.local_unit(), hookenv.hook_name()
+    ours = hookenv.relation_type() == peers
+    remote = (hookenv.remote_unit() or '') if ours else ''
+    departing = (hookenv.departing_unit() or remote) if name.endswith('-relation-departed') else ''
+    here, inside = os.environ.get('JUJU_CONTEXT_ID', ''), os.environ.get(INSIDE, '')
+    child = bool(here) and here == inside and here not in _HERE
+    # juju exec, juju run of 2.9: the id is UNIT-run-commands-NUMBER (seen on 4.0.14).
+    aside = child or bool(hookenv.action_name()) or '-run-commands-' in here
+    if here and not aside:
+        os.environ[INSIDE] = here
+        _HERE.append(here)
+    return HookContext(
+        unit=unit,
+        news=remote if name.endswith(('-relation-joined', '-relation-changed')) else '',
+        departed=departing if ours and departing != unit else '',
+        leaving=(ours and departing == unit) or name in ('stop', 'remove'),
+        reread=name in ('start', 'upgrade-charm'),
+        full_check=name == 'update-status',
+        aside=aside,
+        child=child,
+        shared_news=name == 'leader-settings-changed' or (ours and not remote),
+        restricted=restricted(),
+        newborn=name == 'install',
+        id=here,
+    )
+
+
+# The ids of the hooks that this process is; a program that it runs has the same in its environment only.
+_HERE: List[str] = []
+
+
+def restricted() -> bool:
+    """Return whether Juju answers next to nothing in this hook; it does not even say its version."""
+    return hookenv.hook_name() in RESTRICTED
+
+
+def key_value_path() -> str:
+    """Return where charmhelpers keeps the charm's own key-value store."""
+    return os.environ.get('UNIT_STATE_DB') or os.path.join(hookenv.charm_dir() or '', '.unit-state.db')
+
+
+def major_version(version: str) -> int:
+    """Return the agent's major version.
+
+    Raises:
+        RuntimeError: below Juju 2.9, or if JUJU_VERSION has no version.
+    """
+    found = re.match(r'(\d+)\.(\d+)', version)
+    if not found or (int(found.group(1)), int(found.group(2))) < (2, 9):
+        consequence = 'upgrade the model: this hook fails until then'
+        raise RuntimeError(wire.problem('JUJU_VERSION', '2.9 or newer', version, consequence))
+    return int(found.group(1))
+
+
+def peer_relations() -> List[str]:
+    """Return the names of the charm's peer relations, sorted.
+
+    Raises:
+        AssertionError: if the charm has none.
+    """
+    peers = sorted(map(str, hookenv.metadata().get('peers') or {}))
+    if not peers:
+        consequence = 'units cannot take turns without one, so this hook fails'
+        raise AssertionError(wire.problem('metadata.yaml, peers', 'a peer relation', peers, consequence))
+    return peers
+
+
+def utc() -> datetime:
+    """Return the time by this unit's clock, in UTC without a time zone."""
+    return datetime.now(timezone.utc).replace(tzinfo=None)
+
+
+def time_of(text: str) -> Optional[datetime]:
+    """Return a text in TIME_FORM as a UTC time without a time zone, None if it is not one."""
+    try:
+        return datetime.strptime(text, TIME_FORM)
+    except ValueError:
+        return None

@@ -1,0 +1,178 @@
+"""What the leader does in a hook: it hears requests, gives tickets, and drops those of units that are gone.
+
+What lives here: in which order a leader reads and writes the ledger. What must not: a hook tool,
+a rule about whose turn it is, an answer to the charm.
+"""
+
+from typing import FrozenSet, Tuple
+
+from charms.layer.coordinator import rules, terms
+from charms.layer.coordinator.context import LedgerClosed, Phase
+from charms.layer.coordinator.values import NOBODY, UNNAMED, Claims, Ledger, Terms, Ticket, Units
+from charms.layer.coordinator.view import View
+
+NOT_READ_BACK = (
+    'the term that this unit claimed is not the highest: another unit leads, or Juju stored nothing'
+)
+
+
+class Leading(View):
+    """The part of a hook in which a unit acts as the leader; arguments as for View."""
+
+    def _lead(self) -> None:
+        """Give tickets for the known requests, and drop the tickets of units that are gone."""
+        full_check = self.context.full_check or not self.state.led
+        if full_check:
+            self._read_ledger()
+            self._read_all_claims()
+        asked = any(claim.outstanding for claim in self.claims.values())
+        if self.state.term and not (asked or self.policy.reports_releases):
+            return
+        if not self.ledger_read:
+            self._read_ledger()
+        if self.policy.reports_releases:
+            self.finished = rules.finished_tickets(self.ledger, self.committed)
+        gone = self._gone() if full_check or self.context.departed else frozenset()
+        if self.context.full_check and asked and self.port.durable_at_once:
+            gone |= self._left_for_good()
+        self._forget(gone | {self.context.departed})
+        if self._is_due(gone):
+            self._append(gone)
+        if self.leading:
+            # Otherwise their requests, which have lost their tickets, would be given new ones.
+            self._remember(peers=tuple(peer for peer in self.state.peers if peer[0][0] not in gone))
+
+    def _left_for_good(self) -> FrozenSet[str]:
+        """Return the units that leave and have released all their tickets.
+
+        On Juju 2.9 - 3.x nobody hears of such a release: the peers have seen the unit depart before.
+        When the leader drops the tickets, its write brings the next unit a hook.
+        """
+        tickets = self.ledger.tickets if self.ledger else ()
+        unfinished = set(rules.unfinished_units(self.ledger, self.claims))
+        units = {ticket.unit for ticket in tickets if not ticket.raw} - unfinished
+        return frozenset(units - self.port.everybody() - {self.context.unit})
+
+    def _is_due(self, gone: Units = NOBODY) -> bool:
+        ledger = self.ledger
+        return ledger is None or ledger.contested or self._grown(ledger, gone) != ledger
+
+    def _grown(self, ledger: Ledger, gone: Units) -> Ledger:
+        """Return the ledger with the tickets that this leader would give, and without those it would drop."""
+        policy, claims = self.policy, self.claims
+        droppable: Claims = {} if policy.reports_releases else self.committed
+        if policy.grow is None:
+            return rules.appended(ledger, claims, droppable, self._slots(), gone, policy.reports_releases)
+        if self.port.durable_at_once and self.phase > Phase.HANDLERS:
+            # Nothing would wake the leader for its own ticket, so it gives none; see `_serve_own`.
+            for queue, claim in self.own.items():
+                claims[self.context.unit, queue] = claim._replace(asked=claim.done, locks=())
+        grown = policy.grow(ledger, claims, self.committed, gone)
+        return grown if grown == ledger else rules.pruned(grown, rules.finished_tickets(grown, droppable))
+
+    def _slots(self) -> int:
+        return self.policy.slots or self.policy.slots_among(self.port.unit_count())
+
+    def _append(self, gone: Units = NOBODY, reported: Tuple[Ticket, ...] = ()) -> None:
+        """Give tickets: read the ledger afresh, decide, and write it if it changes (rule 7 of the protocol).
+
+        The steps are is-leader, read, decide, is-leader, write, read back. If the
+        write is refused because this unit no longer leads, that is not an error:
+        the next leader appends what the claims say. The tickets in `reported`
+        are dropped: they are finished, and their release was reported.
+        """
+        try:
+            self._must_lead()
+            found = self._fresh_terms()
+            if not self.awaited:
+                self._write(found, gone, reported)
+        except LedgerClosed as closed:
+            self.leading = False
+            if str(closed):
+                self.log(str(closed))
+            return
+        if self.port.durable_at_once:
+            self._read_ledger()
+
+    def _write(self, found: Terms, gone: Units, reported: Tuple[Ticket, ...]) -> None:
+        """Write the ledger if anything is owed, under the term that this unit has claimed (rule 13)."""
+        me, known = self.state.nonce, self._known_term
+        base = terms.newest(found, known)
+        if base and not base.contested and rules.pruned(self._grown(base, gone), reported) == base:
+            return
+        if not terms.may_write(found, me, known):
+            self._must_lead()
+            self.port.write(terms.claiming(found, me, known), (), unmark=found.reset)
+            self.claimed = not self.port.durable_at_once
+            if self.claimed:
+                return
+            self._must_lead()
+            found = self.port.fresh_terms()
+            if not terms.may_write(found, me, known):
+                raise LedgerClosed(NOT_READ_BACK)
+            base = terms.newest(found, known)
+        if self.claimed:
+            return  # Juju has the claim only when this hook has succeeded; until then nothing is opened
+        own = terms.last_record(found, me)
+        if base is None:
+            silent, self.silent = (
+                self.silent,
+                terms.silent(dict(self.state.about), self._everyone(), own.answer),
+            )
+            if self.silent and self.silent != silent:
+                self.log('the ledger is lost; {}'.format(terms.awaiting(self.silent)))
+            if self.silent:
+                return
+            base = rules.rebuilt(self._unfinished_claims(), self._slots())
+        self._must_lead()
+        grown = rules.pruned(self._grown(base, gone), reported)
+        record = terms.opened(own, grown)
+        if record.version == 1:
+            self._remember(told=base.token if base.term else 0)  # what it copies, another leader gave
+        self.port.write(record, terms.superseded(found, record), unmark=False)
+        self._note_written(base, grown, gone)
+
+    def _note_written(self, base: Ledger, grown: Ledger, gone: Units) -> None:
+        before = set(base.tickets) if base.term else set()
+        given = tuple(ticket for ticket in grown.tickets if ticket not in before)
+        dropped = tuple(ticket for ticket in base.tickets if ticket.unit in gone)
+        self.given, self.dropped = self.given + given, self.dropped + dropped
+        for ticket in dropped:
+            self.log('{} is gone, its ticket is dropped, token {}'.format(ticket.unit, ticket.token))
+
+    def _must_lead(self) -> None:
+        if not self.port.is_leader():
+            raise LedgerClosed
+
+    def _fresh_terms(self) -> Terms:
+        """Return what leaders keep, as it is now. If there is no ledger, find out whether one may be made.
+
+        The first ledger is made only after the last unit has stopped running a
+        predecessor. So an old leader and this one never give turns side by side.
+        """
+        found = self.port.fresh_terms()
+        if not self.ledger_read:
+            self._learn(found)  # later in the hook it may be this leader's own, which Juju does not have yet
+        if terms.newest(found, self._known_term) is not None:
+            self.awaited = self.silent = frozenset()
+            return found
+        awaited, self.awaited = self.awaited, self._awaited_units()
+        if self.awaited:
+            if self.awaited != awaited:
+                self.log(self.port.awaiting(self.awaited))
+            return found
+        waits = terms.may_write(found, self.state.nonce, self._known_term) and not self.context.full_check
+        known = frozenset(unit for unit, _ in self.state.about) if waits else NOBODY
+        self._read_claims(sorted(self._everyone() - known))  # every claim must be known
+        return self.port.fresh_terms()
+
+    def _everyone(self) -> FrozenSet[str]:
+        """Return the other units that may hold a lock: all that live, those that leave too."""
+        known = {unit for unit, _ in self.state.about} | self.port.everybody()
+        living = self.port.living() or frozenset()
+        mine = living if self.context.unit in living else frozenset()
+        return frozenset((known | mine) - self._gone_among(frozenset(known)) - {self.context.unit, UNNAMED})
+
+    def _unfinished_claims(self) -> Claims:
+        """Return all claims, this unit's as the others must see them: with each turn whose end Juju lacks."""
+        return self._beside_peers(rules.not_said(dict(self.state.own), dict(self.state.committed)))

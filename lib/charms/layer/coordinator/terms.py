@@ -1,0 +1,106 @@
+"""Which leader's ledger counts, and who may write it (rules 13 and 14 of docs/protocol.md).
+
+What lives here: rules on what leaders wrote, as values. What must not: IO, a clock, whose turn it is.
+
+Juju has no compare-and-swap. On Juju 2.9 - 3.x the write of a leader that was deposed may land
+late. On Juju 4 the commit of a leader whose leadership left and returned within one hook
+writes back every value that it had read of the application's databag, however old. So
+nothing is ever written over: each write of a leader is a record under a key of its own, with
+term, version and incarnation in its name. A late or old write can only bring back records that
+have been superseded.
+
+A new leader claims a term above all that it sees and reads again. If its claim is the
+highest, it copies the newest open ledger and opens it under that term. All go by the open
+ledger of the highest term and version. A ticket that a deposed leader gives between the copy
+and the opening is in its ledger, and not in the copy. Nobody uses it: while a higher term is
+claimed and not open, a unit uses only tickets that it saw before the claim, and the copy, which
+was read after the claim, has those.
+"""
+
+from typing import FrozenSet, Mapping, Optional, Tuple
+
+from charms.layer.coordinator.values import About, Ledger, Record, Terms, Units
+
+
+def highest(terms: Terms) -> int:
+    """Return the highest term that a leader has claimed, 0 for none."""
+    return max((record.term for record in terms.records), default=0)
+
+
+def newest_record(terms: Terms) -> Optional[Record]:
+    """Return the record of the ledger with the highest term and version, None if there is no ledger."""
+    opened = [record for record in terms.records if record.version]
+    return max(opened, key=lambda record: record.place, default=None)
+
+
+def is_lost(terms: Terms, known: int) -> bool:
+    """Return whether there is no ledger that units may go by, though there may have been one.
+
+    Args:
+        terms: what leaders keep.
+        known: the highest term that anybody is known to have seen.
+    """
+    newest = newest_record(terms)
+    opened = newest.term if newest else 0
+    anew = any(record.anew and record.term > opened for record in terms.records)
+    return terms.reset or anew or not opened or highest(terms) < known
+
+
+def newest(terms: Terms, known: int) -> Optional[Ledger]:
+    """Return the ledger that all go by: the open one of the highest term; None if it is lost."""
+    record = newest_record(terms)
+    if is_lost(terms, known) or not record or not record.ledger:
+        return None
+    return record.ledger._replace(term=record.term, contested=highest(terms) > record.term)
+
+
+def last_record(terms: Terms, nonce: str) -> Record:
+    """Return the last record of an incarnation; a claim of term 0 if it has written none."""
+    own = [record for record in terms.records if record.nonce == nonce]
+    return max(own, key=lambda record: record.place, default=Record(nonce, 0))
+
+
+def may_write(terms: Terms, nonce: str, known: int) -> bool:
+    """Return whether the highest claim is this incarnation's; if the ledger is lost, made since then."""
+    own = last_record(terms, nonce)
+    others = max((record.term for record in terms.records if record.nonce != nonce), default=0)
+    first = own.term > others and own.term >= known and not terms.reset
+    return first and (own.anew or not is_lost(terms, known))
+
+
+def claiming(terms: Terms, nonce: str, known: int) -> Record:
+    """Return a claim of a term above every one that is known."""
+    return Record(nonce, max(highest(terms), known) + 1, anew=is_lost(terms, known))
+
+
+def opened(own: Record, ledger: Ledger) -> Record:
+    """Return the record with this ledger that follows a leader's last one."""
+    plain = ledger._replace(term=0, contested=False)
+    return Record(own.nonce, own.term, own.version + 1, plain)
+
+
+def superseded(terms: Terms, by: Record) -> Tuple[Record, ...]:
+    """Return the records that nobody needs once this one is written; a claim supersedes none."""
+    return tuple(record for record in terms.records if by.version and record.place < by.place)
+
+
+def claim_to_answer(terms: Terms) -> str:
+    """Return the answer to the highest claim that was made because the ledger is lost, '' for none."""
+    newest = newest_record(terms)
+    claims = [
+        record for record in terms.records if record.anew and record.term > (newest.term if newest else 0)
+    ]
+    return max(claims, key=lambda record: record.term).answer if claims else ''
+
+
+def silent(about: Mapping[str, About], units: Units, answer: str) -> FrozenSet[str]:
+    """Return those of the units that have spoken, but have not yet answered this claim."""
+    spoke = (unit for unit in units if about.get(unit, About()).spoke)
+    return frozenset(unit for unit in spoke if about[unit].heard != answer)
+
+
+def awaiting(units: Units) -> str:
+    """Return, in words, for what units the leader waits before it makes a new ledger."""
+    names = ' and '.join(sorted(units))
+    verb = 'has' if len(units) == 1 else 'have'
+    return 'the leader makes a new ledger when {} {} answered'.format(names, verb)
