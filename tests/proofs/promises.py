@@ -11,7 +11,7 @@
 What must not be here: how the layer keeps these promises.
 """
 
-from typing import Optional, Tuple
+from typing import Mapping, Optional, Tuple
 
 from charms.layer.coordinator import rules
 from charms.layer.coordinator.values import Claim, Said
@@ -95,6 +95,17 @@ def ended_too_early(kind: Kind, who: str, me: U, works: Tuple[Tuple[str, int], .
             return '{} ended turn {}, and its flags do not know that the handlers have run'.format(
                 who, turn[1]
             )
+    return ''
+
+
+def not_done(who: str, does: Tuple[str, ...], held: Mapping[str, int], own: Mapping[str, Claim]) -> str:
+    """Return what a hook said at its end of a turn that it held, and did not do, '' for nothing."""
+    for queue, ask in held.items():
+        claim = own[queue]
+        if 'keep' in does and (claim.done >= ask or claim.asked != ask):
+            return '{} gave up a turn that it keeps'.format(who)
+        if 'ask again' in does and not (claim.again or claim.asked > ask):
+            return '{} forgot that it asks again'.format(who)
     return ''
 
 

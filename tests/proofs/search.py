@@ -507,9 +507,9 @@ class Search:
         return np.isin(leads_to[:-1], waiting), 'calm weather leaves a request waiting for ever'
 
     def _waiting_still(self, worlds: Any, leads_to: Any, waiting: Any) -> Any:
-        """Return where a request still waits after each unit has had its update-status."""
+        """Return where a request still waits after each unit has had its update-status, twice."""
         now = waiting
-        for unit in range(self.count):
+        for unit in (*range(self.count), *range(self.count)):
             inside = np.minimum(now, len(worlds) - 1)
             looked = self._places(worlds, self._calmed(worlds[inside], LOOK, unit))
             now = np.where(now < len(worlds), leads_to[looked], now)

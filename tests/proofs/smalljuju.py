@@ -260,7 +260,7 @@ class SmallPort:
         self.landed: List[Tuple[Scene, Wrote]] = []  # each write that landed, with the scene before it
         # Another process of this hook has written before, on Juju 4.
         self.second = me.second and me.wrote is not None
-        self.picked = []  # type: List[Tuple[int, int]]
+        self.picked, self.broken = [], ''  # type: List[Tuple[int, int]], str
         self.durable_at_once = on_juju_3(kind, around)
         self.principal = 'db/{}'.format(unit) if kind.subordinate else ''
         self._given, self.answers = list(answers), list(answers)
@@ -343,10 +343,10 @@ class SmallPort:
         return True
 
     def published(self) -> Optional[Said]:
-        """Return what Juju has; not what an earlier process in this very context has written, either."""
+        """Return this unit's databag, with what this very hook has written."""
         if not self.me.related:
             return None
-        return self._step(lambda: self.me.bag)
+        return self._step(lambda: self.me.bag if self.me.out is None else self.me.out)
 
     def publish(self, said: Said) -> None:
         about = said.about._replace(spoke=bool(said.queues or said.about.term))  # as wire.said reads it

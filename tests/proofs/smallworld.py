@@ -18,6 +18,7 @@ once for each such case.
 
 from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
+from charms.layer.coordinator import rules
 from charms.layer.coordinator.context import HookContext, Phase
 from charms.layer.coordinator.policy import Policy
 from charms.layer.coordinator.session import Session
@@ -117,7 +118,7 @@ def _call(
         except Beyond:
             yield Option('', U(life=CUT, due=False))
             return
-        broken = _lost(around, port)
+        broken = port.broken or _lost(around, port)
         after, scene, misused = _tokens(kind, after, around, port.scene)
         yield Option('', after, scene, WROTE if port.landed else 0, broken=broken or misused)
         picks = _next(port.picked)
@@ -228,9 +229,11 @@ def _release(port: SmallPort, kind: Kind, me: U, unit: int, lock: str) -> U:
 
 def _end(port: SmallPort, kind: Kind, me: U, unit: int, does: Tuple[str, ...]) -> U:
     session = _resumed(kind, me, port)
+    held = {session.queue_of(lock): session.claim(lock).asked for lock in session.granted}
     for lock in sorted(session.granted):
         _say(session, lock, does)
     session.end()
+    port.broken = promises.not_done(name(unit), does, held, session.own)
     return _after(port, session)
 
 
@@ -246,7 +249,8 @@ def _beside(port: SmallPort, kind: Kind, me: U, unit: int, where: str, lock: str
     session = Unheard(port, Snapshot(context), _policy(kind, me))
     session.look()
     session.begin()
-    assert not session.granted, 'what runs beside the hooks is told that it holds a lock'
+    if session.granted:
+        port.broken = '{} is told beside its hooks that it holds a lock'.format(name(unit))
     _say(session, lock, does)
     session.end()
     return port.me
@@ -265,12 +269,12 @@ _TASKS: Dict[str, Callable[..., U]] = {
 
 
 def _flushed(
-    kind: Kind, me: U, around: Around, said: str, again: bool = False, aside: bool = False
+    kind: Kind, me: U, around: Around, told: str, again: bool = False, aside: bool = False
 ) -> Option:
     """Commit one hook: all of it, or where it wrote as the leader and leads no more, nothing (R8, R10)."""
     scene, effect, broken = None, 0, ''
     if me.wrote is not None and not around.leads:
-        return Option(said, hook_over(kind, me, retry=not aside), calm=CALM)
+        return Option(told, hook_over(kind, me, retry=not aside), calm=CALM)
     if me.wrote is not None:
         terms = committed(kind, around.scene.terms, me.read, me.wrote)
         scene = with_terms(around.scene, terms)
@@ -281,10 +285,12 @@ def _flushed(
         effect |= TOLD
     me = _heard_of(kind, me, bag)
     left = me.left or (me.hook is not None and me.hook.context.leaving and not again)
-    works = me.works if aside else tuple(turn for turn in me.works if claim_in(bag, turn[0]).done < turn[1])
+    said = [turn for turn in me.works if claim_in(bag, turn[0]).done >= turn[1]]
+    over = [] if aside else [*said, *me.rested]
+    works = tuple(turn for turn in me.works if turn not in over)
     leaves = me.hook is not None and me.hook.context.leaving  # and gives up everything: rule 10
     if not (aside or leaves or kind.classic):
-        broken = broken or promises.ended_too_early(kind, said.split()[-1], me, works)
+        broken = broken or promises.ended_too_early(kind, told.split()[-1], me, works)
     rested = tuple(turn for turn in me.rested if turn in works)
     done = hook_over(kind, me, retry=again)._replace(bag=bag, works=works, left=left, rested=rested)
     # R24: the application's databag wakes its writer too.
@@ -292,7 +298,7 @@ def _flushed(
         done = done._replace(shared=True)
     if not (aside or again):
         done = done._replace(installed=True)
-    return Option(said, done, scene, effect, calm=NOT_CALM if again else CALM, broken=broken)
+    return Option(told, done, scene, effect, calm=NOT_CALM if again else CALM, broken=broken)
 
 
 def _heard_of(kind: Kind, me: U, bag: Optional[Said]) -> U:
@@ -307,10 +313,10 @@ def _heard_of(kind: Kind, me: U, bag: Optional[Said]) -> U:
 
 def _with_flags(me: U) -> U:
     """Return the unit whose charm has flushed its key-value store: its flags, and the ends noted."""
-    ended = {turn for turn in me.used if claim_in(me.out or me.bag, turn[0]).done >= turn[1]}
-    return me._replace(
-        flags=me.noted or me.flags, noted=(), rested=tuple(sorted({*me.rested, *ended & set(me.works)}))
-    )
+    own = rules.after_ends(dict(me.store.own), dict(me.noted)) if me.store else {}
+    ended = {turn for turn in me.used if own[turn[0]].done >= turn[1]}
+    rested = {*me.rested, *ended & {*me.works}}
+    return me._replace(flags=me.noted or me.flags, noted=(), rested=tuple(sorted(rested)))
 
 
 def _endings(kind: Kind, me: U, around: Around, who: str) -> Iterator[Option]:
@@ -420,7 +426,10 @@ def _landing(kind: Kind, me: U, around: Around, who: str) -> Iterator[Option]:
 
 def _removals(kind: Kind, unit: int, me: U, around: Around, who: str) -> Iterator[Option]:
     peers = (peer for peer in range(kind.units) if peer != unit)
-    removed = sum(around.life(peer) in (DYING, GONE) for peer in peers) + me.reborn
+    removed = me.reborn + sum(
+        around.life(peer) in (DYING, GONE) or (bool(kind.reborn) and around.face(peer).reborn)
+        for peer in peers
+    )
     told = LEFT if kind.juju == 3 and me.related else 0  # R20; Juju 4 never tells the peers
     if me.life == THERE and removed < kind.removals:
         yield Option('remove ' + who, me._replace(life=DYING), effect=told)
