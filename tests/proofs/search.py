@@ -228,16 +228,29 @@ class Search:
         if kind.newcomer:
             others = frozenset(range(kind.units)) - {new}
             units[new] = fresh._replace(life=ABSENT, installed=False, related=False, strangers=others)
-        world = (0, self._scene(Scene()), *map(self._standing, units))
+        scene = Scene()
+        if kind.anytime and not kind.blank:
+            scene, units = Search(kind._replace(anytime=False, stale=False, symmetric=False)).rested()
+            units = [self._undue(me) for me in units]
+        world = (0, self._scene(scene), *map(self._standing, units))
         start = self.least(self.packed([np.array([part]) for part in world]))
-        return start if kind.blank or kind.anytime else self._rested(start)
+        return start if kind.blank or kind.anytime else self._calm(start)
 
-    def _rested(self, start: Any) -> Any:
+    def _undue(self, me: U) -> U:
+        seen = (UNREAD,) * self.count if self.kind.stale else me.seen
+        return me._replace(due=False, shared=False, news=frozenset(), seen=seen)
+
+    def _calm(self, start: Any) -> Any:
         """Return the world at rest after calm weather, so that the search begins with a ledger."""
         after = self._calmed(start)
         while (after != start).any():
             start, after = after, self._calmed(after)
         return start
+
+    def rested(self) -> Tuple[Scene, List[U]]:
+        """Return the scene and the units with which the search begins."""
+        world = self.told(self.start[0])
+        return self._scenes.things[world[1]], [self._standings.things[number] for number in world[2:]]
 
     # Worlds as numbers
 

@@ -66,9 +66,10 @@ class Kind(NamedTuple):
     subordinate: bool = False  # goal-state lists principals only
     looks: bool = False  # what calm weather leaves waiting may wait for one update-status of each unit
     tokens: int = 0  # tokens are kept, up to this one; 0: every token is 1
-    # Hooks of all kinds may come at any time, and of a peer's databag any version may be read that
-    # there ever was. More may happen than in Juju, in fewer worlds; nothing is said of calm weather.
+    # Hooks of all kinds may come at any time: more may happen than in Juju, in fewer worlds, since none
+    # knows which hooks are due. So nothing is said of calm weather.
     anytime: bool = False
+    stale: bool = False  # and of a peer's databag any version may be read that there ever was
     symmetric: bool = False  # units are interchangeable: see search.py
     whole: bool = False  # records that are superseded are kept
     blank: bool = False  # it begins before any unit has ever run a hook; otherwise there is a ledger
@@ -390,7 +391,7 @@ class SmallPort:
 
         if not self.me.related:
             return None
-        if self.kind.anytime:
+        if self.kind.stale:
             return self._step(any_version, shared=True)
         return self._step(does, shared=self.me.seen[peer] == UNREAD)
 

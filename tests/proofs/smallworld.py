@@ -303,7 +303,7 @@ def _flushed(
 
 def _heard_of(kind: Kind, me: U, bag: Optional[Said]) -> U:
     """Return the unit with what it has said before, where that is kept."""
-    if kind.anytime and bag != me.bag:
+    if kind.stale and bag != me.bag:
         me = me._replace(past=(me.bag, *me.past))
     if kind.spoils and bag:
         over = {(queue, claim.done) for queue, claim in bag.queues if claim.done}
@@ -477,7 +477,7 @@ def _begun(
 def _beginnings(kind: Kind, unit: int, me: U, around: Around, who: str) -> Iterator[Option]:
     if me.due or not _idle(me, around):
         yield from _begun(kind, unit, me._replace(due=False), around, 'begin ' + who, '', -1, int(me.due))
-    if me.shared:
+    if me.shared or (kind.anytime and not _idle(me, around)):
         heard = me._replace(shared=False, why=('shared', -1))
         said = 'begin {}, leaders wrote'.format(who)
         yield from _begun(kind, unit, heard, around, said, 'shared', -1, int(not me.due))
@@ -486,12 +486,12 @@ def _beginnings(kind: Kind, unit: int, me: U, around: Around, who: str) -> Itera
     if looks and calm:
         # Where a unit does not lead, update-status is mostly a hook like any other.
         yield from _begun(kind, unit, me, around, 'begin update-status of ' + who, 'look', -1, LOOK)
-    leavers, news = (me.leavers, me.news) if not kind.anytime else _units_to_hear(kind, unit, me, around)
-    for peer in sorted(leavers):
+    leavers, news = _units_to_hear(kind, unit, me, around)
+    for peer in leavers:
         said = 'begin {}, {} departed'.format(who, name(peer))
         departed = _reread(kind, me, peer, 'departed')
         yield from _begun(kind, unit, departed, around, said, 'departed', peer, int(calm))
-    for peer in sorted(news):
+    for peer in news:
         said = 'begin {} with news of {}'.format(who, name(peer))
         heard = _reread(kind, me, peer, 'news')
         yield from _begun(kind, unit, heard, around, said, 'news', peer, int(calm))
@@ -510,7 +510,7 @@ def _beginnings(kind: Kind, unit: int, me: U, around: Around, who: str) -> Itera
 
 def _reread(kind: Kind, me: U, peer: int, why: str) -> U:
     """Return the unit as its relation-joined, -changed or -departed of that peer begins."""
-    if kind.anytime:
+    if kind.stale:
         return me
     here = frozenset({peer})
     strangers = me.strangers | here if why == 'departed' else me.strangers - here
@@ -520,7 +520,11 @@ def _reread(kind: Kind, me: U, peer: int, why: str) -> U:
 
 
 def _units_to_hear(kind: Kind, unit: int, me: U, around: Around) -> Tuple[List[int], List[int]]:
-    """Return the peers whose departure, and those whose news, may come where any hook may."""
+    """Return the peers whose departure, and those whose news, may come now."""
+    if not kind.anytime:
+        return sorted(me.leavers), sorted(me.news)
+    if _idle(me, around):
+        return [], []
     peers = [peer for peer in range(kind.units) if peer != unit and me.related]
     left = [peer for peer in peers if kind.removals and around.life(peer) in (DYING, GONE)]
     there = [peer for peer in peers if not kind.newcomer or around.face(peer).related]
@@ -533,8 +537,10 @@ def _entering(kind: Kind, unit: int, me: U, around: Around) -> Option:
     heard = (THERE,) if kind.juju == 3 else (THERE, DYING)
     news = frozenset(peer for peer in peers if around.face(peer).related and around.life(peer) in heard)
     after = me._replace(related=True)
+    if not kind.stale:
+        after = after._replace(strangers=peers)
     if not kind.anytime:
-        after = after._replace(strangers=peers, news=news, due=True)
+        after = after._replace(news=news, due=True)
     return Option(name(unit) + ' enters the peer relation', after, effect=JOINED, calm=CALM)
 
 

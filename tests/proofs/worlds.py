@@ -62,7 +62,7 @@ def _on(name: str, about: str, quick: str = '', juju: str = '34', limit: str = '
 
 
 WORLDS: Dict[str, World] = {}
-THREE: Dict[str, Any] = {'units': 3, 'anytime': True, 'symmetric': True}
+THREE: Dict[str, Any] = {'units': 3, 'anytime': True, 'stale': True, 'symmetric': True}
 PER_LOCK = Policy(per_lock=True)
 
 # Two units, exactly as in Juju.
