@@ -94,8 +94,12 @@ def broken(rule: str, breaks: str, where: str, *noticed_by: Union[History, str])
 
 
 def history(fault: str, most: int = 300000, world: str = '', **changes: Any) -> History:
-    """Return a search of a named world, or the smallest one, with such changes."""
-    return History(fault, (WORLDS[world].kind if world else Kind())._replace(**changes), most)
+    """Return a search of a named world, or the smallest one, with such changes.
+
+    Where the fault is not about calm weather, hooks may come at any time: that makes fewer worlds.
+    """
+    kind = WORLDS[world].kind if world else Kind(terms=1 if fault == FOR_EVER else 3)
+    return History(fault, kind._replace(**{'anytime': fault != FOR_EVER, **changes}), most)
 
 
 # How a replacement is put in
@@ -185,18 +189,6 @@ def merged_with_their_done(ours, theirs):
 
 
 @broken(
-    'rule 1', 'what a unit asks for is not saved at once, and the hook fails afterwards', 'view.View._save',
-    'hooks/test_charm.py::test_a_request_survives_a_hook_that_fails',
-    history(NO_TICKET),
-)  # fmt: skip
-def save_nothing_in_a_handler(self, **known):
-    if self.phase is Phase.HANDLERS:
-        self._remember(**known)
-    else:
-        unbroken(self, **known)
-
-
-@broken(
     'rule 1', 'what Juju lost with a hook is not published again', 'view.View._has_more_to_say',
     history(FOR_EVER),
 )  # fmt: skip
@@ -263,7 +255,6 @@ def look_at_nobody(self, ledger, ticket):
 
 @broken(
     'rule 5', 'a ticket is used before it is durable', 'leading.Leading._append',
-    history(TWO, juju=4),
     history(NO_TICKET, juju=4),
 )  # fmt: skip
 def append_and_read_back(self, gone=frozenset(), reported=()):
@@ -376,8 +367,7 @@ def context_of_one_who_stays(peers='coordinator'):
 
 @broken(
     'rule 11', 'it is not written down that a turn has begun', 'session.Session._begin_turns',
-    history(TWO, world='refreshed-3'),
-    history(TWO, world='loses-4'),
+    history(TOO_EARLY, world='refreshed-3', terms=1),
 )  # fmt: skip
 def begin_turns_without_a_note(self):
     pass
@@ -385,7 +375,7 @@ def begin_turns_without_a_note(self):
 
 @broken(
     'rule 11', 'a begun turn moves to another queue when the options do', 'session.Session._fitting',
-    history(TWO, world='refreshed-3'),
+    history(TOO_EARLY, world='refreshed-3', terms=1),
 )  # fmt: skip
 def fitting_for_begun_turns_too(self, own):
     return unbroken(self, {queue: claim._replace(begun=False) for queue, claim in own.items()})
@@ -471,14 +461,6 @@ def may_use_any(self, ticket):
 
 
 @broken(
-    'rule 13', 'a leader whose claim is not the highest writes', 'terms.may_write',
-    history(NOTHING_RELEASED, aba=True, juju=4),
-)  # fmt: skip
-def may_write_at_any_time(found, nonce, known):
-    return last_record(found, nonce).term > 0 and not is_lost(found, known)
-
-
-@broken(
     'rule 13', 'all go by an older ledger', 'terms.newest_record',
     history(TWO, whole=True, aba=True, juju=4),
 )  # fmt: skip
@@ -497,8 +479,8 @@ def opened_in_place(own, ledger):
 
 @broken(
     'rule 14', 'a lost ledger is made at once', 'terms.silent',
-    history(TWO, world='moves-3'),
-    history(TWO, world='loses-3'),
+    history(TWO, world='moves-3', terms=2),
+    history(TWO, world='loses-3', terms=2),
 )  # fmt: skip
 def silent_is_nobody(about, units, answer):
     return frozenset()
@@ -506,7 +488,7 @@ def silent_is_nobody(about, units, answer):
 
 @broken(
     'rule 14', 'turns that have begun do not come first in a new ledger', 'rules.rebuilt',
-    history(TWO, world='loses-3', keeps=True),
+    history(TWO, world='loses-3', terms=2, keeps=True),
 )  # fmt: skip
 def rebuilt_without_turns(claims, slots):
     return unbroken(claims, slots)._replace(tickets=())
@@ -522,7 +504,7 @@ def silent_if_it_never_answered(about, units, answer):
 
 @broken(
     'rule 15', 'the claim of a former unit finishes the ticket of its successor', 'rules.finished',
-    history(TWO, world='reborn-3'),
+    history(TWO, world='reborn-3', terms=1),
 )  # fmt: skip
 def finished_by_any_incarnation(ticket, claims):
     claim = claims.get((ticket.unit, ticket.queue), NO_CLAIM)
@@ -531,7 +513,7 @@ def finished_by_any_incarnation(ticket, claims):
 
 @broken(
     'rule 15', 'nobody says that the tickets of a former unit are over', 'rules.adopted',
-    history(FOR_EVER, world='reborn-3'),
+    history(FOR_EVER, world='reborn-3', terms=1),
 )  # fmt: skip
 def adopted_of_this_life(ledger, unit, nonce, own):
     if not ledger:
@@ -542,7 +524,7 @@ def adopted_of_this_life(ledger, unit, nonce, own):
 
 @broken(
     'rule 16', 'no subordinate is ever found gone', 'view.View._gone_among',
-    history(FOR_EVER, world='subordinate-3'),
+    history(FOR_EVER, world='subordinate-3', terms=1),
 )  # fmt: skip
 def gone_among_principals_only(self, units):
     living = self.port.living() if units else None
