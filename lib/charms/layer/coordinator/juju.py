@@ -291,7 +291,7 @@ class Juju:
 
     def alone(self) -> bool:
         """Return whether this is the application's only unit, as far as Juju tells."""
-        return self.living() == {self.unit}
+        return self.living() == frozenset([self.unit])
 
     def hears(self) -> bool:
         """Return whether this unit can read what others say: not before the peer relation exists."""
