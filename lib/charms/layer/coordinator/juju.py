@@ -100,19 +100,15 @@ class Juju:
 
         If Juju does not know the id, look it up and call again.
         """
-        for _ in range(2):
-            if self.relation is None:
-                return nothing
-            try:
-                return tool(self.relation)
-            except CalledProcessError as refused:
-                before = self._relation
-                if refused.returncode != 2 or self._looked_up:
-                    raise
+        try:
+            return nothing if self.relation is None else tool(self.relation)
+        except CalledProcessError as refused:
+            before = self._relation
+            if refused.returncode == 2:
                 self._look_up()
-                if self._relation == before:
-                    raise
-        return nothing
+            if self._relation == before:
+                raise
+        return nothing if self.relation is None else tool(self.relation)
 
     def now(self) -> str:
         """Return the time by this unit's clock, in UTC, as text that sorts."""
