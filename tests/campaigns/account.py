@@ -26,6 +26,7 @@ CAUSES = (
     "CalledProcessError: Command '['systemctl'",
     'its agent died',
     'not the leader',
+    'coordinator-ledger=lost',  # the operator's command, where leadership had moved
 )
 """What a hook that was made to fail says of it."""
 

@@ -105,6 +105,9 @@ class BadLuck(Strokes):
             if leader and self.model.agents[leader].local.leads:
                 self.waits.add('an agent that never knew that it did not lead: no leader-elected (R17)')
             self._leader = leader
+        if event.what == 'fails' and event.unit in self.resolved:
+            retry, after_s = self.resolved.pop(event.unit)
+            self.model.at(event.time + after_s, lambda: self.model.resolve(event.unit, retry=retry))
         if event.what == 'writes late' and event.unit in self.late:
             self.late.discard(event.unit)
             others = [name for name in self.model.units if name != event.unit]

@@ -3,11 +3,19 @@
 import pytest
 
 from jujusim.agent import Operation
-from jujusim.juju import Event
+from jujusim.juju import Event, Juju
 from tests.campaigns import chaos, luck, plans
 from tests.campaigns.account import Account
 
-EVER_FAILED = ()
+EVER_FAILED = (
+    (206, ()),
+    (13, ()),
+    (3, ()),
+    (5, ('debug', 'fail-work')),
+    (101, ('reuse', 'fail-work')),
+    (8, ('agent',)),
+    (28, ('store', 'databag', 'fail', 'fail-work')),
+)
 """Seeds, each with its strokes, in which the layer, or the account of it, was once found wrong."""
 
 COMPANY = ('fail', 'fail-work', 'crash', 'leader')
@@ -52,7 +60,7 @@ def test_quick_hooks_tell_the_same_history_as_a_process_a_hook_to_the_letter(see
 
 
 def test_the_same_campaign_finds_what_is_known_to_be_wrong_with_charmhelpers():
-    verdicts = [chaos.live(chaos.kind_of(seed, chaos.THEIRS)) for seed in range(1, 13)]
+    verdicts = [chaos.live(chaos.kind_of(seed, plans.THEIRS)) for seed in (5, 6, 21, 30)]
 
     sorts = {chaos.sort_of(verdict.fault) for verdict in verdicts if verdict.fault}
     assert {'two at work', 'a turn lost'} <= sorts
@@ -70,12 +78,12 @@ def test_seeds_reach_every_charm_every_option_and_whatever_may_go_wrong():
         for subordinate in (True, False)
     }
     assert {kind.units for kind in kinds} == set(range(2, 8))
-    assert {name for juju in (3, 4) for name in luck.chosen(chaos.OURS, juju, ())} == set(luck.STROKES)
+    assert {name for juju in (3, 4) for name in luck.chosen(plans.OURS, juju, ())} == set(luck.STROKES)
 
 
 def test_a_stroke_can_be_chosen_alone():
-    assert set(luck.chosen(chaos.OURS, 3, ('exec', 'migrate'))) == {'exec', 'migrate'}
-    assert set(luck.chosen(chaos.OURS, 4, ('exec', 'migrate'))) == {'exec'}
+    assert set(luck.chosen(plans.OURS, 3, ('exec', 'migrate'))) == {'exec', 'migrate'}
+    assert set(luck.chosen(plans.OURS, 4, ('exec', 'migrate'))) == {'exec'}
 
 
 # The account is strict
@@ -212,3 +220,21 @@ def test_a_turn_that_an_action_uses_is_a_fault(told):
     model.works('app/1')
 
     assert account.faults[0] == 'at 0.00: app/1 works under restart in a hook'
+
+
+def test_a_new_unit_that_leads_before_it_hears_anybody_makes_no_ledger_beside_a_lost_one():
+    kind = chaos.kind_of(1)._replace(juju=3, units=2, plan='plain', options='one queue')
+    charm = plans.charm_of(plans.OURS, 'plain', 'one queue')
+    options = {'machine': lambda unit, argv: (60.0, 0), 'config': {'go': 0}, 'update_status_s': chaos.NEVER_S}
+    with Juju(charm, units=2, juju=3, seed=1, quick=True, **options) as model:
+        account = Account(model, kind)
+        model.run()
+        model.configure(go=1)
+        model.run(until=lambda: any(account.holders.values()))
+        model.run(seconds=5)
+        model.lose_app_data('coordinator-ledger')
+        model.elect(model.add_unit())
+        model.run()
+
+        assert not account.faults, model.story()
+        assert not account.unserved()

@@ -703,12 +703,12 @@ def test_row_31_what_is_granted_is_in_the_ledger_under_the_coordinators_key(begu
     plan = "serial = coordinator.Serial('mine')\ndef run():\n    serial.acquire('a')\n"
 
     default = plan.replace("'mine'", '')
-    for key, said, juju in (
+    for key, text, juju in (
         ('mine', plan, 3),
         ('mine', plan, 4),
         ('coordinator-Serial', default, 3),
     ):
-        (found,) = data_of(begun(OURS, said, juju=juju).controller)
+        (found,) = data_of(begun(OURS, text, juju=juju).controller)
         assert re.match(key + '-ledger-1-[1-9][0-9]*-[0-9a-f]{8}$', found)
 
 

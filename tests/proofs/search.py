@@ -13,33 +13,30 @@ nothing but the order of requests seen together depends on a unit's name, and a
 symmetric world has every such order: the times of the requests may have been any.
 """
 
+import re
 from itertools import permutations
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
-from charms.layer.coordinator.rules import UnitState
+from charms.layer.coordinator.values import Terms, UnitState
 
-from tests.proofs.smallworld import (
+from tests.proofs.promises import has_no_ticket, has_ticket, waits
+from tests.proofs.smalljuju import (
     ABSENT,
-    CALM,
+    CUT,
     GONE,
-    LOOK,
     THERE,
+    UNREAD,
     Around,
     Kind,
-    Option,
     Scene,
     U,
     affected,
     electable,
     elected,
-    has_no_ticket,
-    has_ticket,
     name,
-    number,
-    options,
-    waits,
 )
+from tests.proofs.smallworld import CALM, LOOK, Option, options
 
 World = Tuple[int, ...]
 """The leader (the number of units, if there is none), the scene, each unit's standing: all as numbers."""
@@ -54,6 +51,7 @@ class Found(NamedTuple):
     fault: str = ''
     history: Tuple[str, ...] = ()
     cut: bool = False
+    beyond: int = 0
 
     def __str__(self) -> str:
         told = ''.join('\n  {:2}  {}'.format(place, step) for place, step in enumerate(self.history, 1))
@@ -171,13 +169,13 @@ class Search:
         self._lay_out()
         self._tables()
         places = permutations(range(kind.units)) if kind.symmetric else [tuple(range(kind.units))]
-        self.visited = Runs()
+        self.visited, self.beyond = Runs(), 0
         self.names = [Renamed(self, places_of) for places_of in places]
         self.start = self._start()
 
     def _lay_out(self) -> None:
         """Decide which bits of a world say what."""
-        scene = {1: 20, 2: 16, 3: 9}[self.count]
+        scene = {1: 24, 2: 20, 3: 14}[self.count]
         self._bits = (2, scene, (62 - scene) // self.count)
         room = 64 - 1 - self._bits[1] - self._bits[2]
         self._face_bits = min(16, room // max(1, self.count - 1))
@@ -192,6 +190,7 @@ class Search:
         self._elected = standing(lambda me: self._standing(elected(kind, me)))
         self._dead = standing(lambda me: me.life == GONE)
         self._lives = standing(lambda me: me.life == THERE)
+        self._cut = standing(lambda me: me.life == CUT)
         self._waits = standing(lambda me: bool(waits(0, me)))
         queues = sorted({kind.policy.queue_of(lock) for lock in kind.locks})
         self._works = [standing(lambda me, q=q: any(at == q for at, _ in me.works)) for q in queues]
@@ -224,13 +223,34 @@ class Search:
     def _start(self) -> Any:
         kind = self.kind
         new = kind.units - 1 if kind.newcomer else -1
-        fresh = U(seen=(None,) * kind.units, asks=kind.asks, due=not kind.anytime)
+        fresh = U(seen=(UNREAD,) * kind.units, asks=kind.asks, due=not kind.anytime)
         units = [fresh._replace(strangers=frozenset({new} - {-1})) for _ in range(kind.units)]
         if kind.newcomer:
             others = frozenset(range(kind.units)) - {new}
-            units[new] = fresh._replace(life=ABSENT, related=False, strangers=others)
-        world = (0, self._scene(Scene()), *map(self._standing, units))
-        return self.least(self.packed([np.array([part]) for part in world]))
+            units[new] = fresh._replace(life=ABSENT, installed=False, related=False, strangers=others)
+        scene = Scene()
+        if kind.anytime and not kind.blank:
+            scene, units = Search(kind._replace(anytime=False, stale=False, symmetric=False)).rested()
+            units = [self._undue(me) for me in units]
+        world = (0, self._scene(scene), *map(self._standing, units))
+        start = self.least(self.packed([np.array([part]) for part in world]))
+        return start if kind.blank or kind.anytime else self._calm(start)
+
+    def _undue(self, me: U) -> U:
+        seen = (UNREAD,) * self.count if self.kind.stale else me.seen
+        return me._replace(due=False, shared=False, news=frozenset(), seen=seen)
+
+    def _calm(self, start: Any) -> Any:
+        """Return the world at rest after calm weather, so that the search begins with a ledger."""
+        after = self._calmed(start)
+        while (after != start).any():
+            start, after = after, self._calmed(after)
+        return start
+
+    def rested(self) -> Tuple[Scene, List[U]]:
+        """Return the scene and the units with which the search begins."""
+        world = self.told(self.start[0])
+        return self._scenes.things[world[1]], [self._standings.things[number] for number in world[2:]]
 
     # Worlds as numbers
 
@@ -356,8 +376,14 @@ class Search:
         after = distinct(np.concatenate(found))
         return after if len(self.names) == 1 else distinct(self.least(after))
 
-    def _calmed(self, worlds: Any, mood: int = CALM) -> Any:
-        """Return the world that calm weather makes of each, the same one where it is at rest."""
+    def _calmed(self, worlds: Any, mood: int = CALM, only: int = -1) -> Any:
+        """Return the world that calm weather makes of each, the same one where it is at rest.
+
+        Args:
+            worlds: the worlds.
+            mood: LOOK for an update-status in place of a step of calm weather.
+            only: this unit's step, -1 for that of any.
+        """
         parts = self.unpacked(worlds)
         faces = [self._face[part] for part in parts[2:]]
         after, moved = worlds.copy(), np.zeros(len(worlds), dtype=bool)
@@ -365,7 +391,7 @@ class Search:
             may = (parts[0] == self.count) & (self._lives[parts[2 + unit]] > 0) & ~moved
             may &= self._may_lead[parts[2 + unit]] > 0
             after[may], moved = self._elect(unit, parts, may), moved | may
-        for unit in range(self.count):
+        for unit in range(self.count) if only < 0 else [only]:
             cases, ids = self._cases[unit], self._case(unit, parts, faces)
             place = cases.first[mood][ids]
             at = (place >= 0) & ~moved
@@ -428,8 +454,15 @@ class Search:
         news = [self.start[:0]]
         for begin in range(0, len(frontier), CHUNK):
             after = self.after(frontier[begin : begin + CHUNK])
+            beyond = self._is_cut(after)
+            self.beyond += int(beyond.sum())
+            after = after[~beyond]
             news.append(after[~visited.have(after)])
         return distinct(np.concatenate(news))
+
+    def _is_cut(self, worlds: Any) -> Any:
+        """Return which worlds need a higher token or term than this search goes to."""
+        return sum(self._cut[part] for part in self.unpacked(worlds)[2:]) > 0
 
     def _first_faults(self, frontier: Any) -> Iterator[Any]:
         for begin in range(0, len(frontier), CHUNK):
@@ -441,15 +474,15 @@ class Search:
 
     def _served(self, levels: List[Any], visited: 'Runs') -> Found:
         """Demand that calm weather, from every world, comes to rest with every request served."""
+        found = Found(len(visited), beyond=self.beyond)
         if self.kind.tokens or self.kind.anytime:
-            return Found(len(visited))  # cut off at a token, or the world does not know which hooks are due
+            return found  # cut off at a token, or the world does not know which hooks are due
         worlds = visited.whole()
-        leads_to = np.empty(len(worlds), dtype=np.int32)
+        leads_to = np.empty(len(worlds) + 1, dtype=np.int32)
         for begin in range(0, len(worlds), CHUNK):
-            calmed = self._calmed(worlds[begin : begin + CHUNK])
-            places = np.searchsorted(worlds, calmed)
-            assert (worlds[places] == calmed).all(), 'calm weather leads to a world that was not visited'
-            leads_to[begin : begin + CHUNK] = places
+            part = worlds[begin : begin + CHUNK]
+            leads_to[begin : begin + len(part)] = self._places(worlds, self._calmed(part))
+        leads_to[-1] = len(worlds)  # stands for all worlds that were cut off
         for _ in range(12):  # twice as far each time
             leads_to = leads_to[leads_to]
         bad, why = self._unserved(worlds, leads_to)
@@ -459,21 +492,42 @@ class Search:
                 if len(at):
                     story = self._story(levels[: level + 1], reached[at[0]], len(visited))
                     return story._replace(fault=why)
-        return Found(len(visited))
+        return found
+
+    def _places(self, worlds: Any, sought: Any) -> Any:
+        """Return where these worlds are among those visited; after the last, if one was cut off."""
+        places = np.minimum(np.searchsorted(worlds, sought), len(worlds) - 1)
+        missing = worlds[places] != sought
+        assert self._is_cut(sought[missing]).all(), 'calm weather leads to a world that was not visited'
+        return np.where(missing, len(worlds), places)
 
     def _unserved(self, worlds: Any, leads_to: Any) -> Tuple[Any, str]:
         rests = np.unique(leads_to)
+        rests = rests[rests < len(worlds)]
         restless = rests[leads_to[rests] != rests]
         restless = np.union1d(restless, rests[self._calmed(worlds[rests]) != worlds[rests]])
         if len(restless):
-            return np.isin(leads_to, restless), 'calm weather finds no rest'
+            return np.isin(leads_to[:-1], restless), 'calm weather finds no rest'
         waiting = rests[self._waiting(worlds[rests])]
-        if len(waiting) and self.kind.removals:
+        if self.kind.removals and not self.kind.looks:
             # Where a unit with a ticket was removed, within one update-status of the leader.
-            looked = np.searchsorted(worlds, self._calmed(worlds[waiting], LOOK))
-            still = self._waiting(worlds[leads_to[looked]])
-            waiting = waiting[still | ~self._held_up(worlds[waiting])]
-        return np.isin(leads_to, waiting), 'calm weather leaves a request waiting for ever'
+            waiting = np.union1d(
+                waiting[~self._held_up(worlds[waiting])],
+                self._waiting_still(worlds, leads_to, waiting[self._held_up(worlds[waiting])]),
+            )
+        elif self.kind.looks:
+            waiting = self._waiting_still(worlds, leads_to, waiting)
+        return np.isin(leads_to[:-1], waiting), 'calm weather leaves a request waiting for ever'
+
+    def _waiting_still(self, worlds: Any, leads_to: Any, waiting: Any) -> Any:
+        """Return where a request still waits after each unit has had its update-status, twice."""
+        now = waiting
+        for unit in (*range(self.count), *range(self.count)):
+            inside = np.minimum(now, len(worlds) - 1)
+            looked = self._places(worlds, self._calmed(worlds[inside], LOOK, unit))
+            now = np.where(now < len(worlds), leads_to[looked], now)
+        inside = np.minimum(now, len(worlds) - 1)
+        return waiting[(now < len(worlds)) & self._waiting(worlds[inside])]
 
     def _held_up(self, worlds: Any) -> Any:
         """Return where a unit that is gone has a ticket."""
@@ -584,7 +638,7 @@ class Renamed:
         things = search._standings.things
         self._standing = Table(lambda n: search._standing(self._unit(things[n])))
         scenes = search._scenes.things
-        self._scene = Table(lambda n: search._scene(scenes[n]._replace(ledger=self._named(scenes[n].ledger))))
+        self._scene = Table(lambda n: search._scene(self._named(scenes[n])))
 
     def world(self, parts: Sequence[Any]) -> List[Any]:
         standings = [None] * len(self._places)
@@ -598,11 +652,9 @@ class Renamed:
         for place, bag in zip(self._places, me.seen):
             seen[place] = bag
         why, peer = me.why
-        return me._replace(
-            store=self._named(me.store), hook=self._named(me.hook), out_ledger=self._named(me.out_ledger),
-            read=self._named(me.read), seen=tuple(seen), why=(why, self._places[peer] if peer >= 0 else peer),
-            news=self._set(me.news), leavers=self._set(me.leavers), strangers=self._set(me.strangers),
-        )  # fmt: skip
+        sets = {each: self._set(getattr(me, each)) for each in ('news', 'leavers', 'strangers')}
+        named = U(*map(self._named, me._replace(seen=tuple(seen))))
+        return named._replace(why=(why, self._places[peer] if peer >= 0 else peer), **sets)
 
     def _set(self, peers: Any) -> Any:
         return frozenset(self._places[peer] for peer in peers)
@@ -610,11 +662,21 @@ class Renamed:
     def _named(self, thing: Any) -> Any:
         """Return a value with every unit's name in it changed."""
         if isinstance(thing, str):
-            return name(self._places[number(thing)]) if thing.startswith('app/') else thing
+            return self._words(thing)
+        if isinstance(thing, frozenset):
+            return frozenset(map(self._named, thing))
+        if not isinstance(thing, tuple):
+            return thing
+        named = tuple(map(self._named, thing))
         if isinstance(thing, UnitState):
-            return thing._replace(peers=tuple(sorted(self._named(thing.peers))))
-        if isinstance(thing, tuple) and hasattr(thing, '_fields'):
-            return type(thing)(*map(self._named, thing))
-        if isinstance(thing, tuple):
-            return tuple(map(self._named, thing))
-        return thing
+            state = UnitState(*named)
+            return state._replace(peers=tuple(sorted(state.peers)), about=tuple(sorted(state.about)))
+        if isinstance(thing, Terms):
+            return Terms(tuple(sorted(named[0])), *named[1:])
+        return type(thing)(*named) if hasattr(thing, '_fields') else named
+
+    def _words(self, text: str) -> str:
+        return _NAMES.sub(lambda found: '{}/{}'.format(found[1], self._places[int(found[2])]), text)
+
+
+_NAMES = re.compile(r'(app|nonce|db)/([0-9])')

@@ -1,49 +1,60 @@
 """What one unit of a small world may do next, over the layer's own protocol code.
 
 What is real here: `session.py`, `view.py`, `rules.py`, `policy.py`, and the value
-that a unit remembers. What is modelled: Juju, as jujusim/README.md tells it,
-cut down to what can matter for a lock:
+that a unit remembers. What is modelled is in smalljuju.py; what is promised, in promises.py.
 
-    a hook begins, with or without one peer's news · asks · works · keeps ·
-    releases · succeeds · fails · is flushed and run again · is not flushed ·
-    leadership moves between any two steps · a unit forgets its local store ·
-    a unit is removed, leaves and is gone, or is lost · a unit is added, and may
+    a hook begins, with or without one peer's news · asks · works · keeps · releases · succeeds ·
+    fails · is killed before the charm's key-value store is flushed, or after · is flushed and run
+    again · is not flushed · is run a second time in its context · has a child process · leadership
+    moves between any two steps · an action, or juju exec, between any two hooks · a charm is refreshed ·
+    a local store, a databag, all that leaders keep is lost · the model moves to Juju 4 · a unit is
+    removed, leaves and is gone, or is lost · its name comes back · a unit is added, and may
     lead before it has joined anyone · update-status
 
-A peer's databag is read at the first read after that peer's last news, and kept
-(R6, R7). In a `fine` world another unit may come before every step of a hook
-that reads or writes what others can see: the protocol function is stopped there
-and later run again with the same answers. What only the unit itself can see
-(its local store, its own unflushed databag) needs no such stop: what others do
-meanwhile changes nothing of it, and a crash after it is a crash at the next stop.
-
-What one unit may do depends on its own standing, on whether it leads, on the
-ledger and on what others see of each peer, and on nothing else; search.py works
-that out once for each such case. Which promises are looked at here: `broken`.
+What one unit may do depends on its own standing, on whether it leads, on the scene
+and on what others see of each peer, and on nothing else; search.py works that out
+once for each such case.
 """
 
-from itertools import permutations
-from typing import Any, Callable, Dict, FrozenSet, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 from charms.layer.coordinator import rules
-from charms.layer.coordinator.context import HookContext, LedgerClosed, Phase
+from charms.layer.coordinator.context import HookContext, Phase
 from charms.layer.coordinator.policy import Policy
-from charms.layer.coordinator.rules import Claim, Ledger, UnitState
 from charms.layer.coordinator.session import Session
+from charms.layer.coordinator.values import Said, Terms
 from charms.layer.coordinator.view import Snapshot
 
-Bag = Tuple[Tuple[str, Claim], ...]
-
-Picks = Tuple[Tuple[int, int], ...]
-"""Which was picked, among how many, at each choice of a run."""
-
-UNREAD: Any = ('unread',)
-
-ABSENT, THERE, DYING, GONE = 'absent', 'there', 'dying', 'gone'
-
-WROTE, TOLD, LEFT, JOINED = 1, 2, 4, 8
-"""What a step does to the other units: the ledger changed, the databag did, departed or joined is due."""
-
+from tests.proofs import promises
+from tests.proofs.promises import claim_in
+from tests.proofs.smalljuju import (
+    ABSENT,
+    CUT,
+    DYING,
+    GONE,
+    JOINED,
+    LEFT,
+    MOVED,
+    THERE,
+    TOLD,
+    UNREAD,
+    WROTE,
+    Around,
+    Beyond,
+    Kind,
+    Picks,
+    Scene,
+    SmallPort,
+    Stopped,
+    U,
+    committed,
+    current,
+    hook_over,
+    name,
+    put,
+    unheard,
+    with_terms,
+)
 
 NOT_CALM, CALM, LOOK = 0, 1, 2
 
@@ -62,102 +73,6 @@ class _Dead:
 
 
 DEAD: Any = _Dead()
-
-
-class Kind(NamedTuple):
-    """What kind of world it is, and what may happen in it."""
-
-    units: int = 2
-    asks: int = 1  # of each unit
-    juju: int = 3
-    policy: Policy = Policy()
-    locks: Tuple[str, ...] = ('a',)
-    exclusive: bool = False  # who works under one lock excludes others from every lock
-    fine: bool = False
-    forgets: bool = False
-    aba: bool = False  # leadership may leave and return within a hook
-    releases: bool = False
-    keeps: bool = False  # or asks again
-    removals: int = 0  # how many units may be removed, or lost
-    newcomer: bool = False  # the last unit is added on the way
-    subordinate: bool = False  # goal-state is empty
-    tokens: int = 0  # tokens are kept, up to this one; 0: every token is 0
-    # Hooks of all kinds may come at any time, and of a peer's databag any version may be read that
-    # there ever was. More may happen than in Juju, in fewer worlds; nothing is said of calm weather.
-    anytime: bool = False
-    symmetric: bool = False  # units are interchangeable: see search.py
-
-
-class Face(NamedTuple):
-    """What others see of a unit."""
-
-    bag: Bag = ()
-    past: Tuple[Bag, ...] = ()
-    life: str = THERE
-    related: bool = True
-
-
-class U(NamedTuple):
-    """One unit's standing: what outlives a hook, then what a hook under way has so far."""
-
-    store: Optional[UnitState] = None
-    bag: Bag = ()
-    past: Tuple[Bag, ...] = ()  # what it published before, where an old reading may be any
-    life: str = THERE
-    related: bool = True  # it has entered the peer relation's scope
-    strangers: FrozenSet[int] = frozenset()  # peers that are not in its relation-list
-    seen: Tuple[Optional[Bag], ...] = ()  # of each peer, as this agent has it cached; None not read
-    news: FrozenSet[int] = frozenset()  # peers whose relation-joined or -changed is due
-    leavers: FrozenSet[int] = frozenset()  # peers whose relation-departed is due
-    due: bool = True  # any other hook is due: leadership, ledger, a failed hook's retry
-    left: bool = False  # a hook of its own leaving has succeeded
-    asks: int = 0  # how often this unit will still ask
-    works: Tuple[Tuple[str, int], ...] = ()  # (queue, ask) worked for, and no hook has told the end of it
-    hook: Optional[Snapshot] = None
-    why: Tuple[str, int] = ('', -1)  # 'news' or 'departed', and of which peer this hook is
-    out: Optional[Bag] = None  # published, not yet committed
-    out_ledger: Any = UNREAD  # written on Juju 4, not yet committed
-    read: Any = UNREAD  # the ledger as this hook has it cached
-    minion: bool = False  # is-leader was False once in this hook
-    stopped: Tuple[Any, ...] = ()  # a protocol function half way: its name, arguments, answers so far
-
-    @property
-    def face(self) -> Face:
-        return Face(self.bag, self.past, self.life, self.related)
-
-
-class Scene(NamedTuple):
-    """The ledger, and of the turns used so far what the promise about tokens needs."""
-
-    ledger: Optional[Ledger] = None
-    used: Tuple[rules.Ticket, ...] = ()
-
-
-class Around:
-    """What a unit's next step depends on beside its own standing. Notes what was looked at."""
-
-    def __init__(self, look: Callable[[Any], Any]) -> None:
-        self._look = look
-        self.looked: Dict[Any, Any] = {}
-
-    def _at(self, what: Any) -> Any:
-        if what not in self.looked:
-            self.looked[what] = self._look(what)
-        return self.looked[what]
-
-    @property
-    def leads(self) -> bool:
-        return self._at('leads')
-
-    @property
-    def scene(self) -> Scene:
-        return self._at('scene')
-
-    def face(self, peer: int) -> Face:
-        return self._at(('face', peer))
-
-    def life(self, peer: int) -> str:
-        return self._at(('life', peer))
 
 
 class Option(NamedTuple):
@@ -182,299 +97,8 @@ class Unheard(Session):
     def __init__(self, port: Any, start: Snapshot, policy: Policy) -> None:
         super().__init__(port, start, policy, lambda sentence: None)
 
-    def explain(self, lock: str) -> str:
+    def explain(self, lock: str, look: bool = True) -> str:
         return ''
-
-
-class Stopped(Exception):
-    """Raised inside a protocol function where another unit may come between."""
-
-
-class Beyond(Exception):
-    """Raised where a ledger would need a token that this world does not go to."""
-
-
-def name(unit: int) -> str:
-    return 'app/{}'.format(unit)
-
-
-def number(unit: str) -> int:
-    return int(unit.split('/')[1])
-
-
-def _put(items: Tuple[Any, ...], place: int, item: Any) -> Tuple[Any, ...]:
-    return items[:place] + (item,) + items[place + 1 :]
-
-
-def _claim(bag: Bag, queue: str) -> Claim:
-    return dict(bag).get(queue, rules.NO_CLAIM)
-
-
-class SmallPort:
-    """A port on one unit of a small world. Answers given once are given again when a function is rerun."""
-
-    def __init__(
-        self, kind: Kind, unit: int, me: U, around: Around, answers: Tuple[Any, ...], picks: Picks
-    ) -> None:
-        self.kind, self.unit, self.me, self.around, self._picks = kind, unit, me, around, picks
-        self.written: Any = UNREAD
-        self.broken, self.picked = '', []  # type: str, List[Tuple[int, int]]
-        self.durable_at_once = kind.juju == 3
-        self._given, self.answers = list(answers), list(answers)
-        self._shared = False
-
-    def _step(self, does: Callable[[], Any], shared: bool = False) -> Any:
-        """Do one step, or repeat its answer. Before a shared one, but not the first, others may come."""
-        if self._given:
-            found = self._given.pop(0)
-        else:
-            if shared and self.kind.fine and self._shared:
-                raise Stopped
-            self._shared = self._shared or shared
-            try:
-                found = does()
-            except LedgerClosed as closed:
-                found = str(closed)
-            self.answers.append(found)
-        if isinstance(found, str):
-            raise LedgerClosed(found)
-        return found
-
-    def _pick(self, among: int) -> int:
-        """Return one of so many, another one each time this function is run again."""
-        place = len(self.picked)
-        chosen = self._picks[place][0] if place < len(self._picks) else 0
-        self.picked.append((chosen, among))
-        return chosen
-
-    def _now(self, **changed: Any) -> None:
-        self.me = self.me._replace(**changed)
-
-    def is_leader(self) -> bool:
-        def does() -> bool:
-            if not self.me.minion and not self.around.leads:
-                self._now(minion=True)
-            return not self.me.minion
-
-        return self._step(does, shared=not self.me.minion)
-
-    # This unit's own, which nobody else sees
-
-    def load(self) -> Optional[UnitState]:
-        return self._step(lambda: self.me.store)
-
-    def save(self, state: UnitState) -> UnitState:
-        self._step(lambda: self._now(store=state))
-        return state
-
-    def published(self) -> Optional[Dict[str, Claim]]:
-        if not self.me.related:
-            return None
-        return dict(self._step(lambda: self.me.bag if self.me.out is None else self.me.out))
-
-    def inherited_requests(self) -> Tuple[Tuple[str, str, bool], ...]:
-        return ()
-
-    def awaited_units(self) -> FrozenSet[str]:
-        return frozenset()
-
-    def awaiting(self, units: FrozenSet[str]) -> str:
-        return ''
-
-    def now(self) -> str:
-        return ''
-
-    def when_handlers_succeeded(self, tell: Callable[[], None]) -> None:
-        """The search itself says when a hook ends."""
-
-    def publish(self, own: Any) -> None:
-        if self.me.related:
-            self._step(lambda: self._now(out=tuple(sorted(own.items()))))
-
-    # The others
-
-    def _peers(self) -> Iterator[int]:
-        return (peer for peer in range(self.kind.units) if peer != self.unit)
-
-    def claims_of(self, unit: str) -> Dict[str, Claim]:
-        peer = number(unit)
-
-        def any_version() -> Bag:
-            face = self.around.face(peer)
-            if not face.related:
-                return ()
-            return (face.bag, *face.past)[self._pick(1 + len(face.past))]
-
-        def does() -> Bag:
-            if self.me.seen[peer] is None:
-                face = self.around.face(peer)
-                self._now(seen=_put(self.me.seen, peer, face.bag if face.related else ()))
-            return self.me.seen[peer] or ()
-
-        if not self.me.related:
-            return {}
-        if self.kind.anytime:
-            return dict(self._step(any_version, shared=True))
-        return dict(self._step(does, shared=self.me.seen[peer] is None))
-
-    def everybody(self) -> FrozenSet[str]:
-        if not self.me.related:
-            return frozenset()
-        if self.kind.subordinate:
-            return self._step(lambda: frozenset(map(name, set(self._peers()) - self.me.strangers)))
-        return self._step(lambda: self._of_life(THERE), shared=self._changes)
-
-    def living(self) -> Optional[FrozenSet[str]]:
-        if self.kind.subordinate:
-            return None
-        return self._step(lambda: self._of_life(THERE, DYING) | {name(self.unit)}, shared=self._changes)
-
-    @property
-    def _changes(self) -> bool:
-        return bool(self.kind.removals or self.kind.newcomer)
-
-    def _of_life(self, *lives: str) -> FrozenSet[str]:
-        if not self._changes:
-            return frozenset(map(name, self._peers()))
-        return frozenset(name(peer) for peer in self._peers() if self.around.life(peer) in lives)
-
-    def unit_count(self) -> int:
-        return len(self.living() or self.everybody() | {name(self.unit)})
-
-    # The ledger
-
-    def ledger(self) -> Optional[Ledger]:
-        cached = self.me.out_ledger != UNREAD or self.me.read != UNREAD
-        return self._step(self._as_read, shared=not cached)
-
-    def _ledger_now(self) -> Optional[Ledger]:
-        return self.around.scene.ledger if self.written == UNREAD else self.written
-
-    def _as_read(self) -> Optional[Ledger]:
-        """First read of the hook; on Juju 4 a leader then reads its own uncommitted write."""
-        if self.me.out_ledger != UNREAD:
-            return self.me.out_ledger
-        if self.me.read == UNREAD:
-            readable = self.durable_at_once or self.me.related
-            self._now(read=self._ledger_now() if readable else None)
-        return self.me.read
-
-    def fresh_ledger(self) -> Optional[Ledger]:
-        def does() -> Optional[Ledger]:
-            self._must_lead()
-            if self.durable_at_once:
-                self._now(read=UNREAD)
-            return self._as_read()
-
-        return self._step(does, shared=True)
-
-    def write_ledger(self, decided: Ledger) -> None:
-        def does() -> None:
-            self._must_lead()
-            now = self._ledger_now() if self.durable_at_once else self._as_read()
-            ledger = self._kept_small(self._in_another_order(decided, now))
-            if self.durable_at_once:
-                self.broken = self.broken or lost_ticket(self.around, now, ledger)
-                self.written = ledger
-                self._now(read=UNREAD)
-            else:
-                self._now(out_ledger=ledger)
-
-        self._step(does, shared=True)
-
-    def _must_lead(self) -> None:
-        if not self.durable_at_once and not self.me.related:
-            raise LedgerClosed('the peer relation does not exist yet')
-        if self.me.minion or not self.around.leads:
-            raise LedgerClosed('another leads')
-
-    def _in_another_order(self, decided: Ledger, now: Optional[Ledger]) -> Ledger:
-        """In a symmetric world, requests seen together may have been made in any order of time."""
-        if not self.kind.symmetric:
-            return decided
-        known = {ticket[1:4] for ticket in now.tickets} if now else set()
-        added = [ticket for ticket in decided.tickets if ticket[1:4] not in known]
-        orders = list(permutations(added))
-        place = len(decided.tickets) - len(added)
-        chosen = orders[self._pick(len(orders))]
-        tokens = [ticket.token for ticket in added]
-        renumbered = tuple(ticket._replace(token=token) for ticket, token in zip(chosen, tokens))
-        if added and decided.tickets[place:] != tuple(added):
-            return decided  # a broken rule's ledger, which has them elsewhere
-        return decided._replace(tickets=decided.tickets[:place] + renumbered)
-
-    def _kept_small(self, ledger: Ledger) -> Ledger:
-        """Return the ledger with every token 0, except where tokens are what is looked at.
-
-        Nobody decides by a token, so a world in which leaders gave more tickets is not another one.
-        But where a policy decides, a ticket names others by their tokens: then these are 1, 2, 3 …
-        """
-        if self.kind.policy.grow:
-            return _numbered_anew(ledger)
-        if not self.kind.tokens:
-            return Ledger(0, tuple(ticket._replace(token=0) for ticket in ledger.tickets))
-        if ledger.token > self.kind.tokens:
-            raise Beyond
-        return ledger
-
-
-def _numbered_anew(ledger: Ledger) -> Ledger:
-    places = {ticket.token: place for place, ticket in enumerate(ledger.tickets, 1)}
-    tickets = tuple(
-        ticket._replace(
-            token=places[ticket.token],
-            after=ticket.after and tuple(places[token] for token in ticket.after if token in places),
-        )
-        for ticket in ledger.tickets
-    )
-    return Ledger(len(tickets), tickets)
-
-
-# Promises about one unit's step
-
-
-def lost_ticket(around: Around, now: Optional[Ledger], ledger: Optional[Ledger]) -> str:
-    """Return who lost a ticket without having said so in a hook that succeeded, '' if nobody did."""
-    kept = {ticket[1:4] for ticket in ledger.tickets} if ledger else set()
-    for ticket in now.tickets if now else ():
-        if ticket[1:4] not in kept:
-            face = around.face(number(ticket.unit))
-            if _claim(face.bag, ticket.queue).done < ticket.ask and face.life != GONE:
-                return '{} lost ticket {} and has released nothing'.format(ticket.unit, ticket.ask)
-    return ''
-
-
-def has_ticket(unit: int, scene: Scene) -> bool:
-    return any(ticket.unit == name(unit) for ticket in (scene.ledger.tickets if scene.ledger else ()))
-
-
-def has_no_ticket(unit: int, me: U, scene: Scene) -> str:
-    """Return for which turn a unit works without an unfinished ticket in the ledger, '' for none."""
-    for queue, ask in me.works:
-        tickets = scene.ledger.tickets if scene.ledger else ()
-        seated = any(ticket[1:4] == (queue, name(unit), ask) for ticket in tickets)
-        if not seated or _claim(me.bag, queue).done >= ask:
-            return '{} works without an unfinished ticket'.format(name(unit))
-    return ''
-
-
-def used(scene: Scene, turn: rules.Ticket) -> Tuple[Scene, str]:
-    """Return the scene after a turn was used, and what its token breaks.
-
-    With one slot tokens rise in the order of turns. With more, turns overlap,
-    and only that no two have the same token is left of that.
-    """
-    if turn in scene.used:
-        return scene, ''
-    same = [past for past in scene.used if past.token == turn.token]
-    later = [past for past in scene.used if turn.slots == 1 and past.queue == turn.queue]
-    broken = ''
-    if same:
-        broken = 'token {} was used by {} and by {}'.format(turn.token, same[0].unit, turn.unit)
-    elif any(past.token > turn.token for past in later):
-        broken = '{} has token {} after token {}'.format(turn.unit, turn.token, later[0].token)
-    rest = tuple(past for past in scene.used if past not in later)
-    return scene._replace(used=tuple(sorted(rest + (turn,)))), broken
 
 
 # What one unit may do
@@ -488,18 +112,26 @@ def _call(
     while picks is not None:
         port = SmallPort(kind, unit, me, around, answers, picks)
         try:
-            hook = _TASKS[task[0]](port, kind, me, unit, *task[1:])
-            after = _small(port.me, hook)
+            after = _TASKS[task[0]](port, kind, me, unit, *task[1:])
         except Stopped:
             after = port.me._replace(stopped=(task, tuple(port.answers)))
         except Beyond:
+            yield Option('', U(life=CUT, due=False))
             return
-        scene, effect = None, 0
-        if port.written != UNREAD:
-            scene, effect = around.scene._replace(ledger=port.written), WROTE
-        after, scene, broken = _working(kind, after, around, scene)
-        yield Option('', after, scene, effect, broken=port.broken or broken)
+        broken = port.broken or _lost(around, port)
+        after, scene, misused = _tokens(kind, after, around, port.scene)
+        yield Option('', after, scene, WROTE if port.landed else 0, broken=broken or misused)
         picks = _next(port.picked)
+
+
+def _lost(around: Around, port: SmallPort) -> str:
+    scenes = [before for before, _ in port.landed[1:]] + [port.scene]
+    found = (
+        promises.lost_ticket(around, before, wrote, after)
+        for (before, wrote), after in zip(port.landed, scenes)
+        if after
+    )
+    return next(filter(None, found), '')
 
 
 def _next(picked: List[Tuple[int, int]]) -> Optional[Picks]:
@@ -512,32 +144,34 @@ def _next(picked: List[Tuple[int, int]]) -> Optional[Picks]:
     return (*picked, (chosen + 1, among))
 
 
-def _small(me: U, hook: Snapshot) -> U:
-    """Return the unit in its hook, without what can matter no more.
-
-    A hook that does not lead reads no ledger again; what was given is only told in the log.
-    """
-    hook = hook._replace(given=(), dropped=(), finished=())
-    if hook.leading:
-        return me._replace(hook=hook, stopped=())
-    context = HookContext(unit=hook.context.unit, news=DEAD, leaving=hook.context.leaving)
-    hook = hook._replace(ledger=DEAD, ledger_read=DEAD, context=context)
-    return me._replace(hook=hook, stopped=(), read=DEAD, minion=True)
-
-
-def _working(kind: Kind, me: U, around: Around, scene: Optional[Scene]) -> Tuple[U, Optional[Scene], str]:
-    """Return the unit at work for each turn that it may use in this hook.
+def _after(port: SmallPort, session: Session, works: bool = True) -> U:
+    """Return the unit in its hook, at work in each turn that it may use.
 
     It works as soon as it may. To work later, or not at all, changes nothing
     for anybody else, and can break no promise that this does not break.
     """
+    me, hook = _small(port.me, session.snapshot()), session.snapshot()
+    if hook.phase is Phase.HANDLERS and works:
+        turns = [session.turn(lock) for lock in port.kind.locks]
+        now = {(turn.queue, turn.ask) for turn in turns if turn}
+        me = me._replace(
+            works=tuple(sorted({*me.works, *now})), used=tuple(sorted({*me.used, *now})),
+        )  # fmt: skip
+    return me
+
+
+def _tokens(kind: Kind, me: U, around: Around, scene: Optional[Scene]) -> Tuple[U, Optional[Scene], str]:
     broken = ''
-    for turn in me.hook.turns if me.hook and me.hook.phase is Phase.HANDLERS else ():
-        if (turn.queue, turn.ask) not in me.works:
-            me = me._replace(works=tuple(sorted(me.works + ((turn.queue, turn.ask),))))
-            if kind.tokens:
-                scene, broken = used(scene or around.scene, turn)
+    if kind.tokens and me.hook and me.hook.phase is Phase.HANDLERS:
+        for turn in me.hook.turns:
+            scene, broken = promises.used(scene or around.scene, turn)
     return me, scene, broken
+
+
+def _small(me: U, hook: Snapshot) -> U:
+    """Return the unit in its hook, without what can matter no more."""
+    hook = hook._replace(given=(), dropped=(), finished=(), state=hook.state._replace(told=0))
+    return me._replace(hook=hook, stopped=())
 
 
 def _quiet(me: U) -> bool:
@@ -545,145 +179,156 @@ def _quiet(me: U) -> bool:
     hook = me.hook
     if hook is None or me.stopped or hook.leading or hook.turns:
         return False
-    return me.out in (None, me.bag) and me.out_ledger == UNREAD
+    return me.out in (None, me.bag) and me.wrote is None
 
 
-def _begin(port: SmallPort, kind: Kind, me: U, unit: int, why: str, about: int) -> Snapshot:
+# What the layer does in a hook, and in what runs beside it
+
+HOOK, ASIDE = 'this hook', 'an action'
+
+
+def _policy(kind: Kind, me: U) -> Policy:
+    return kind.refreshed if kind.refreshed and me.refreshed else kind.policy
+
+
+def _begin(port: SmallPort, kind: Kind, me: U, unit: int, why: str, about: int) -> U:
     context = HookContext(
         unit=name(unit),
         news=name(about) if why == 'news' else '',
         departed=name(about) if why == 'departed' else '',
         leaving=why == 'leaving',
+        reread=why == 'refresh',
         full_check=why == 'look',
+        shared_news=why == 'shared',
+        newborn=not me.installed,
+        id=HOOK,
     )
-    session = Unheard(port, Snapshot(context), kind.policy)
+    session = Unheard(port, Snapshot(context), _policy(kind, me))
     session.look()
     session.begin()
-    return session.snapshot()
+    return _after(port, session)
 
 
 def _resumed(kind: Kind, me: U, port: Any = None) -> Session:
     """Return the session of a hook under way."""
     assert me.hook is not None
-    return Unheard(port, me.hook, kind.policy)
+    return Unheard(port, me.hook, _policy(kind, me))
 
 
-def _ask(port: SmallPort, kind: Kind, me: U, unit: int, lock: str) -> Snapshot:
+def _ask(port: SmallPort, kind: Kind, me: U, unit: int, lock: str) -> U:
     session = _resumed(kind, me, port)
     session.request(lock)
-    return session.snapshot()
+    return _after(port, session)
 
 
-def _release(port: SmallPort, kind: Kind, me: U, unit: int, lock: str) -> Snapshot:
+def _release(port: SmallPort, kind: Kind, me: U, unit: int, lock: str) -> U:
     session = _resumed(kind, me, port)
     session.release(lock)
-    return session.snapshot()
+    return _after(port, session)
 
 
-def _end(port: SmallPort, kind: Kind, me: U, unit: int, keep: bool, again: bool) -> Snapshot:
+def _end(port: SmallPort, kind: Kind, me: U, unit: int, does: Tuple[str, ...]) -> U:
     session = _resumed(kind, me, port)
+    held = {session.queue_of(lock): session.claim(lock).asked for lock in session.granted}
     for lock in sorted(session.granted):
-        if keep:
-            session.keep(lock)
-        if again:
-            session.request_again(lock)
+        _say(session, lock, does)
     session.end()
-    return session.snapshot()
+    port.broken = promises.not_done(name(unit), does, held, session.own)
+    return _after(port, session)
 
 
-_TASKS: Dict[str, Callable[..., Snapshot]] = {
+def _say(session: Session, lock: str, verbs: Tuple[str, ...]) -> None:
+    for verb in verbs:
+        {'keep': session.keep, 'ask again': session.request_again, 'ask': session.request,
+         'release': session.release}[verb](lock)  # fmt: skip
+
+
+def _beside(port: SmallPort, kind: Kind, me: U, unit: int, where: str, lock: str, does: Tuple[str, ...]) -> U:
+    """Run an action, juju exec, or a child process of the hook under way, from its begin to its end."""
+    context = HookContext(unit=name(unit), aside=True, child=where == HOOK, id=where)
+    session = Unheard(port, Snapshot(context), _policy(kind, me))
+    session.look()
+    session.begin()
+    if session.granted:
+        port.broken = '{} is told beside its hooks that it holds a lock'.format(name(unit))
+    _say(session, lock, does)
+    session.end()
+    return port.me
+
+
+_TASKS: Dict[str, Callable[..., U]] = {
     'begin': _begin,
     'ask': _ask,
     'release': _release,
     'end': _end,
+    'beside': _beside,
 }
 
 
-def _over(kind: Kind, me: U, retry: bool) -> U:
-    """Return the unit with its hook over and everything buffered gone."""
-    retry = retry and not kind.anytime
-    (why, peer), news, leavers = me.why, me.news, me.leavers
-    if retry and why == 'departed':
-        leavers |= {peer}
-    elif retry and why == 'news':
-        news |= {peer}
-    # What this unit has not joined is read afresh in each hook (R6).
-    seen = tuple(None if peer in me.strangers else bag for peer, bag in enumerate(me.seen))
-    return me._replace(
-        hook=None, why=('', -1), out=None, out_ledger=UNREAD, read=UNREAD, minion=False, stopped=(),
-        news=news, leavers=leavers, seen=seen, due=me.due or (retry and why != 'leaving'),
-    )  # fmt: skip
+# How a hook ends
 
 
-def _flushed(kind: Kind, me: U, around: Around, said: str, again: bool = False) -> Option:
-    """Commit one hook: all of it, or where it wrote the ledger and leads no more, nothing (R8, R10)."""
+def _flushed(
+    kind: Kind, me: U, around: Around, told: str, again: bool = False, aside: bool = False
+) -> Option:
+    """Commit one hook: all of it, or where it wrote as the leader and leads no more, nothing (R8, R10)."""
     scene, effect, broken = None, 0, ''
-    if me.out_ledger != UNREAD and not around.leads:
-        return Option(said, _over(kind, me, retry=True), calm=CALM)
-    if me.out_ledger != UNREAD and me.out_ledger != around.scene.ledger:
-        broken = lost_ticket(around, around.scene.ledger, me.out_ledger)
-        scene, effect = around.scene._replace(ledger=me.out_ledger), WROTE
+    if me.wrote is not None and not around.leads:
+        return Option(told, hook_over(kind, me, retry=not aside), calm=CALM)
+    if me.wrote is not None:
+        terms = committed(kind, around.scene.terms, me.read, me.wrote)
+        scene = with_terms(around.scene, terms)
+        broken = promises.lost_ticket(around, around.scene, me.wrote, scene)
+        effect = WROTE if scene != around.scene else 0
     bag = me.bag if me.out is None else me.out
-    if bag != me.bag and not _unheard(kind, me):
+    if bag != me.bag and not unheard(kind, me):
         effect |= TOLD
-    if kind.anytime and bag != me.bag:
-        me = me._replace(past=(me.bag, *me.past))
+    me = _heard_of(kind, me, bag)
     left = me.left or (me.hook is not None and me.hook.context.leaving and not again)
-    works = tuple((queue, ask) for queue, ask in me.works if _claim(bag, queue).done < ask)
-    done = _over(kind, me, retry=again)._replace(bag=bag, works=works, left=left)
+    said = [turn for turn in me.works if claim_in(bag, turn[0]).done >= turn[1]]
+    over = [] if aside else [*said, *me.rested]
+    works = tuple(turn for turn in me.works if turn not in over)
+    leaves = me.hook is not None and me.hook.context.leaving  # and gives up everything: rule 10
+    if not (aside or leaves or kind.classic):
+        broken = broken or promises.ended_too_early(kind, told.split()[-1], me, works)
+    rested = tuple(turn for turn in me.rested if turn in works)
+    done = hook_over(kind, me, retry=again)._replace(bag=bag, works=works, left=left, rested=rested)
     # R24: the application's databag wakes its writer too.
     if effect & WROTE and me.life == THERE and not kind.anytime:
-        done = done._replace(due=True)
-    return Option(said, done, scene, effect, calm=NOT_CALM if again else CALM, broken=broken)
+        done = done._replace(shared=True)
+    if not (aside or again):
+        done = done._replace(installed=True)
+    return Option(told, done, scene, effect, calm=NOT_CALM if again else CALM, broken=broken)
 
 
-def _unheard(kind: Kind, me: U) -> bool:
-    """Whether peers hear nothing more of this unit: on Juju 3, once it is dying (R20)."""
-    return not me.related or (me.life == DYING and kind.juju == 3)
-
-
-def affected(kind: Kind, me: U, cause: int, effect: int) -> U:
-    """Return another unit after a step of the unit `cause`."""
-    if me.life != THERE:
-        return me
-    if kind.anytime:
-        return me
-    if effect & WROTE and (me.related or kind.juju == 3):
-        me = me._replace(due=True)
-    if effect & TOLD and me.related:
-        me = me._replace(news=me.news | {cause})
-    if effect & LEFT and me.related:
-        leavers = me.leavers if cause in me.strangers else me.leavers | {cause}
-        me = me._replace(news=me.news - {cause}, leavers=leavers)
-    if effect & JOINED and me.related:
-        me = me._replace(news=me.news | {cause}, strangers=me.strangers | {cause})
+def _heard_of(kind: Kind, me: U, bag: Optional[Said]) -> U:
+    """Return the unit with what it has said before, where that is kept."""
+    if kind.stale and bag != me.bag:
+        me = me._replace(past=(me.bag, *me.past))
+    if kind.spoils and bag:
+        over = {(queue, claim.done) for queue, claim in bag.queues if claim.done}
+        me = me._replace(over=tuple(sorted({*me.over, *over})))
     return me
 
 
-def elected(kind: Kind, me: U) -> U:
-    return me._replace(due=True) if me.life == THERE and not kind.anytime else me
+def _with_flags(me: U) -> U:
+    """Return the unit whose charm has flushed its key-value store: its flags, and the ends noted."""
+    own = rules.after_ends(dict(me.store.own), dict(me.noted)) if me.store else {}
+    ended = {turn for turn in me.used if own[turn[0]].done >= turn[1]}
+    rested = {*me.rested, *ended & {*me.works}}
+    return me._replace(flags=me.noted or me.flags, noted=(), rested=tuple(sorted(rested)))
 
 
-def electable(kind: Kind, me: U) -> bool:
-    """Whether leadership may come to this unit now.
-
-    Not where a hook of this unit goes on as if another had not led meanwhile:
-    it has not asked is-leader since, or on Juju 4 has written the ledger before.
-    Should leadership return to it within that hook, it could write over its
-    successor's ledger: the known limit, searched apart (`aba`).
-    """
-    if me.life in (ABSENT, GONE):
-        return False
-    leading = bool(me.stopped) or (me.hook is not None and me.hook.leading)
-    return kind.aba or not (me.out_ledger != UNREAD or (leading and not me.minion))
+def _endings(kind: Kind, me: U, around: Around, who: str) -> Iterator[Option]:
+    saved = _with_flags(me)
+    yield _flushed(kind, saved, around, 'succeed ' + who)
+    yield _flushed(kind, saved, around, 'flush, and run again the hook of ' + who, again=True)
+    yield Option('lose the flush of ' + who, hook_over(kind, saved, retry=True))
+    if saved != me or kind.classic:
+        yield Option('kill {} before its flags are saved'.format(who), hook_over(kind, me, retry=True))
 
 
-def waits(unit: int, me: U) -> str:
-    """Return what a unit waits for, '' for nothing."""
-    for _, claim in me.store.own if me.store and me.life == THERE else ():
-        if claim.outstanding:
-            return '{} waits for ever: {}'.format(name(unit), claim)
-    return ''
+# Everything a unit may do
 
 
 def options(kind: Kind, unit: int, me: U, around: Around) -> Iterator[Option]:
@@ -720,7 +365,13 @@ def _told(me: U, option: Option) -> Option:
 
 def _options(kind: Kind, unit: int, me: U, around: Around, quiet: bool = False) -> Iterator[Option]:
     who = name(unit)
+    if unit == 0 and not quiet:
+        yield from _of_the_model(kind, me, around)
+    if me.life == CUT:
+        return
     if me.life == GONE:
+        if kind.reborn and not me.reborn:
+            yield _reborn(kind, unit, me, who)
         return
     if me.life == ABSENT:
         yield Option('add ' + who, me._replace(life=THERE))
@@ -730,8 +381,11 @@ def _options(kind: Kind, unit: int, me: U, around: Around, quiet: bool = False) 
     if me.stopped:
         for option in _call(kind, unit, me, around, *me.stopped):
             yield option._replace(said='go on ' + who, calm=CALM)
-        yield Option('crash ' + who, _over(kind, me, retry=True))
-    elif me.hook is not None and me.hook.phase is not Phase.HANDLERS:
+        yield Option('crash ' + who, hook_over(kind, me, retry=True))
+        return
+    if me.flying is not None:
+        yield from _landing(kind, me, around, who)
+    if me.hook is not None and me.hook.phase is not Phase.HANDLERS:
         yield from _endings(kind, me, around, who)
     elif me.hook is not None:
         yield from _handlers(kind, unit, me, around, me.hook)
@@ -739,33 +393,78 @@ def _options(kind: Kind, unit: int, me: U, around: Around, quiet: bool = False) 
         yield from _last_hooks(kind, unit, me, around, who)
     else:
         yield from _beginnings(kind, unit, me, around, who)
+    if kind.aside and me.life == THERE:
+        yield from _asides(kind, unit, me, around, who)
+
+
+def _of_the_model(kind: Kind, me: U, around: Around) -> Iterator[Option]:
+    """What happens to all units; that it is told of the first one is of no account."""
+    here = around.scene if kind.moves or kind.loses else Scene()
+    woken = me._replace(shared=True) if me.life == THERE and not kind.anytime else me
+    if kind.moves and not here.moved:
+        moved = hook_over(kind, me, retry=True)._replace(due=True, flying=None) if me.life == THERE else me
+        yield Option(
+            'move the model to Juju 4', moved, here._replace(terms=Terms(), firm=(), moved=True), MOVED
+        )
+    if here.lost < kind.loses and here.terms.records:
+        lost = here._replace(terms=Terms(), firm=(), lost=here.lost + 1)
+        yield Option('lose the ledger', woken, lost, WROTE)
+        if not here.terms.reset:
+            marked = here._replace(terms=here.terms._replace(reset=True), firm=(), lost=here.lost + 1)
+            yield Option('mark the ledger as lost', woken, marked, WROTE)
+
+
+def _landing(kind: Kind, me: U, around: Around, who: str) -> Iterator[Option]:
+    """The write of a hook that was killed lands late, or never."""
+    terms = current(kind, me.flying.over(around.scene.terms))
+    scene = with_terms(around.scene, terms)
+    broken = promises.lost_ticket(around, around.scene, me.flying, scene)
+    landed = me._replace(flying=None)
+    yield Option('the write of {} lands'.format(who), landed, scene, WROTE, broken=broken)
+    yield Option('the write of {} is lost'.format(who), landed, calm=CALM)
 
 
 def _removals(kind: Kind, unit: int, me: U, around: Around, who: str) -> Iterator[Option]:
     peers = (peer for peer in range(kind.units) if peer != unit)
-    removed = sum(around.life(peer) in (DYING, GONE) for peer in peers)
+    removed = me.reborn + sum(
+        around.life(peer) in (DYING, GONE) or (bool(kind.reborn) and around.face(peer).reborn)
+        for peer in peers
+    )
     told = LEFT if kind.juju == 3 and me.related else 0  # R20; Juju 4 never tells the peers
     if me.life == THERE and removed < kind.removals:
         yield Option('remove ' + who, me._replace(life=DYING), effect=told)
-        yield Option('lose {}, removed by force'.format(who), _gone(me), effect=told)
+        yield Option('lose {}, removed by force'.format(who), _gone(kind, me), effect=told)
     if me.life == DYING:
-        yield Option('lose {}, removed by force'.format(who), _gone(me))
+        yield Option('lose {}, removed by force'.format(who), _gone(kind, me))
 
 
-def _gone(me: U) -> U:
-    return U(bag=me.bag, past=me.past, related=me.related, life=GONE, seen=(None,) * len(me.seen), due=False)
+def _gone(kind: Kind, me: U) -> U:
+    store = me.store if kind.reborn == 'on its disk' else None
+    return U(
+        store=store, bag=me.bag, past=me.past, over=me.over, related=me.related, lives=me.lives, life=GONE,
+        seen=(UNREAD,) * len(me.seen), due=False,
+    )  # fmt: skip
+
+
+def _reborn(kind: Kind, unit: int, me: U, who: str) -> Option:
+    peers = frozenset(peer for peer in range(kind.units) if peer != unit)
+    again = U(
+        store=me.store, lives=me.lives, reborn=True, installed=False, related=False, strangers=peers,
+        seen=me.seen, asks=kind.asks, past=me.past, due=not kind.anytime,
+    )  # fmt: skip
+    return Option('add {} again'.format(who), again)
 
 
 def _last_hooks(kind: Kind, unit: int, me: U, around: Around, who: str) -> Iterator[Option]:
     """A dying unit retries a hook that failed, then runs departed in its own name, stop and remove (R21)."""
-    calm = me._replace(due=False)
-    if me.due or (kind.anytime and not me.left):
+    owed, calm = me.due or me.shared, me._replace(due=False, shared=False)
+    if owed or (kind.anytime and not me.left):
         yield from _begun(kind, unit, calm, around, 'begin ' + who, '', -1, CALM)
     leaving = calm._replace(why=('leaving', -1))
     said = 'begin stop of ' + who
     yield from _begun(kind, unit, leaving, around, said, 'leaving', -1, NOT_CALM if me.left else CALM)
-    if me.left and not me.due:
-        yield Option(who + ' is gone', _gone(me), calm=CALM)
+    if me.left and not owed:
+        yield Option(who + ' is gone', _gone(kind, me), calm=CALM)
 
 
 def _begun(
@@ -778,38 +477,54 @@ def _begun(
 def _beginnings(kind: Kind, unit: int, me: U, around: Around, who: str) -> Iterator[Option]:
     if me.due or not _idle(me, around):
         yield from _begun(kind, unit, me._replace(due=False), around, 'begin ' + who, '', -1, int(me.due))
-    if kind.removals and not me.due and around.leads:
-        # Where a unit does not lead, update-status is a hook like any other.
+    if me.shared or (kind.anytime and not _idle(me, around)):
+        heard = me._replace(shared=False, why=('shared', -1))
+        said = 'begin {}, leaders wrote'.format(who)
+        yield from _begun(kind, unit, heard, around, said, 'shared', -1, int(not me.due))
+    calm = not (me.due or me.shared)
+    looks = kind.spoils or kind.loses or kind.moves or kind.reborn or (kind.removals and around.leads)
+    if looks and calm:
+        # Where a unit does not lead, update-status is mostly a hook like any other.
         yield from _begun(kind, unit, me, around, 'begin update-status of ' + who, 'look', -1, LOOK)
-    leavers, news = (me.leavers, me.news) if not kind.anytime else _units_to_hear(kind, unit, me, around)
-    for peer in sorted(leavers):
+    leavers, news = _units_to_hear(kind, unit, me, around)
+    for peer in leavers:
         said = 'begin {}, {} departed'.format(who, name(peer))
         departed = _reread(kind, me, peer, 'departed')
-        yield from _begun(kind, unit, departed, around, said, 'departed', peer, int(not me.due))
-    for peer in sorted(news):
+        yield from _begun(kind, unit, departed, around, said, 'departed', peer, int(calm))
+    for peer in news:
         said = 'begin {} with news of {}'.format(who, name(peer))
         heard = _reread(kind, me, peer, 'news')
-        yield from _begun(kind, unit, heard, around, said, 'news', peer, int(not me.due))
-    if not me.related and me.store is not None and not me.due:
+        yield from _begun(kind, unit, heard, around, said, 'news', peer, int(calm))
+    if not me.related and me.store is not None and calm:
         yield _entering(kind, unit, me, around)
-    if kind.forgets and me.store is not None:
+    if kind.refreshed and not me.refreshed:
+        refreshed = me._replace(refreshed=True)
+        said = 'begin {} with its charm refreshed'.format(who)
+        yield from _begun(kind, unit, refreshed, around, said, 'refresh', -1, NOT_CALM)
+    if kind.forgets and me.store is not None and me.lives <= kind.forgets:
         # It is read again from Juju in the next hook; nothing else brings that hook.
         yield Option('forget ' + who, me._replace(store=None, due=not kind.anytime))
+    if kind.spoils and me.bag is not None:
+        yield Option('empty the databag of ' + who, me._replace(bag=None), effect=TOLD)
 
 
 def _reread(kind: Kind, me: U, peer: int, why: str) -> U:
     """Return the unit as its relation-joined, -changed or -departed of that peer begins."""
-    if kind.anytime:
+    if kind.stale:
         return me
     here = frozenset({peer})
     strangers = me.strangers | here if why == 'departed' else me.strangers - here
-    seen = _put(me.seen, peer, None)
+    seen = put(me.seen, peer, UNREAD)
     leavers = me.leavers - here if why == 'departed' else me.leavers
     return me._replace(leavers=leavers, news=me.news - here, seen=seen, strangers=strangers, why=(why, peer))
 
 
 def _units_to_hear(kind: Kind, unit: int, me: U, around: Around) -> Tuple[List[int], List[int]]:
-    """Return the peers whose departure, and those whose news, may come where any hook may."""
+    """Return the peers whose departure, and those whose news, may come now."""
+    if not kind.anytime:
+        return sorted(me.leavers), sorted(me.news)
+    if _idle(me, around):
+        return [], []
     peers = [peer for peer in range(kind.units) if peer != unit and me.related]
     left = [peer for peer in peers if kind.removals and around.life(peer) in (DYING, GONE)]
     there = [peer for peer in peers if not kind.newcomer or around.face(peer).related]
@@ -822,14 +537,16 @@ def _entering(kind: Kind, unit: int, me: U, around: Around) -> Option:
     heard = (THERE,) if kind.juju == 3 else (THERE, DYING)
     news = frozenset(peer for peer in peers if around.face(peer).related and around.life(peer) in heard)
     after = me._replace(related=True)
+    if not kind.stale:
+        after = after._replace(strangers=peers)
     if not kind.anytime:
-        after = after._replace(strangers=peers, news=news, due=True)
+        after = after._replace(news=news, due=True)
     return Option(name(unit) + ' enters the peer relation', after, effect=JOINED, calm=CALM)
 
 
 def _idle(me: U, around: Around) -> bool:
     """Whether a hook that nothing brings could change nothing at all."""
-    if me.asks or me.store is None or me.store.led or around.leads:
+    if me.asks or me.store is None or me.store.led or around.leads or not me.store.known:
         return False
     return me.store.own == me.store.committed and not any(claim.outstanding for _, claim in me.store.own)
 
@@ -851,30 +568,79 @@ def _handlers(kind: Kind, unit: int, me: U, around: Around, hook: Snapshot) -> I
             if lock in session.claim(lock).names:
                 verb = 'release' if lock in held else 'withdraw'
                 yield from call('{} {} {}'.format(verb, who, lock), 'release', lock)
-    yield Option('fail ' + who, _over(kind, me, retry=True))
-    if held and kind.keeps:
+    yield Option('fail ' + who, hook_over(kind, me, retry=True))
+    for does in _ways_to_end(kind, me) if held else ():
         # Who keeps, or asks again, counts on its own next hook, update-status at the latest.
-        yield from call('end {} and keep'.format(who), 'end', True, False, due=not kind.anytime)
-        if me.asks:
-            yield from call(
-                'end {} and ask again'.format(who), 'end', False, True, asks=me.asks - 1, due=not kind.anytime
-            )
-    for end in call('end ' + who, 'end', False, False):
-        if end.after.stopped or kind.fine:
+        spent = me.asks - ('ask again' in does)
+        said = 'end {} and {}'.format(who, ' and '.join(does))
+        yield from call(said, 'end', does, due=not kind.anytime, asks=spent)
+    for end in call('end ' + who, 'end', ()):
+        if end.after.stopped or kind.fine or kind.aside:
             yield end._replace(calm=CALM)
         else:
             # Nothing that others see lies between the end of the handlers and the flush.
             yield from _ended(kind, end, around, who)
 
 
+def _ways_to_end(kind: Kind, me: U) -> List[Tuple[str, ...]]:
+    ways: List[Tuple[str, ...]] = [('keep',)] if kind.keeps else []
+    if kind.keeps and me.asks:
+        ways += [('ask again',), ('keep', 'ask again'), ('ask again', 'keep')]
+    return ways
+
+
 def _ended(kind: Kind, end: Option, around: Around, who: str) -> Iterator[Option]:
-    if end.effect or end.broken:
+    if end.effect or end.broken or end.after.life == CUT:
         yield end._replace(calm=CALM)
     else:
         yield from _endings(kind, end.after, around, who)
 
 
-def _endings(kind: Kind, me: U, around: Around, who: str) -> Iterator[Option]:
-    yield _flushed(kind, me, around, 'succeed ' + who)
-    yield _flushed(kind, me, around, 'succeed {}, and run the hook again'.format(who), again=True)
-    yield Option('lose the flush of ' + who, _over(kind, me, retry=True))
+# What runs beside the hooks
+
+
+def _asides(kind: Kind, unit: int, me: U, around: Around, who: str) -> Iterator[Option]:
+    """An action or juju exec between two hooks; a child process or a second one in a hook's context."""
+    alone = kind._replace(fine=False, late=False)
+    if me.hook is None:
+        for does in _deeds(kind, me):
+            for option in _ran_beside(alone, unit, me, around, ASIDE, does):
+                said = '{} on {} between hooks'.format(' and '.join(does) or 'look', who)
+                ran = option.after._replace(
+                    due=me.due, shared=me.shared, flags=_with_flags(option.after).flags
+                )
+                if ran.life == CUT or option.broken:
+                    yield option._replace(said=said)
+                    continue
+                flushed = _flushed(alone, ran._replace(noted=()), around, 'an action', aside=True)
+                yield _both(option, flushed)._replace(said=said, calm=NOT_CALM)
+                lost = hook_over(alone, ran, retry=False)
+                yield option._replace(said=said + ', which is not committed', after=lost, calm=NOT_CALM)
+        return
+    if me.hook.context.leaving:
+        return
+    if me.hook.phase is Phase.HANDLERS:
+        for does in _deeds(kind, me):
+            for option in _ran_beside(alone, unit, me, around, HOOK, does):
+                said = '{} in a child of the hook of {}'.format(' and '.join(does) or 'look', who)
+                process = me.hook.state if option.after.store != me.store else me.process
+                yield option._replace(said=said, after=option.after._replace(process=process))
+    said = 'run the hook of {} once more in its context'.format(who)
+    context = me.hook.context
+    why, about = me.why if me.why[0] or not context.full_check else ('look', -1)
+    for before in {me, _with_flags(me)} if me.hook.phase is Phase.OVER else {me}:
+        anew = before._replace(hook=None, used=(), noted=(), process=UNREAD, second=True)
+        yield from _begun(alone, unit, anew, around, said, why, about, NOT_CALM)
+
+
+def _deeds(kind: Kind, me: U) -> List[Tuple[str, ...]]:
+    deeds: List[Tuple[str, ...]] = [(), ('release',), ('keep',)]
+    return deeds + [('ask',), ('ask again',)] if me.asks else deeds
+
+
+def _ran_beside(
+    kind: Kind, unit: int, me: U, around: Around, where: str, does: Tuple[str, ...]
+) -> Iterator[Option]:
+    spent = me.asks - sum(verb.startswith('ask') for verb in does)
+    for lock in kind.locks:
+        yield from _call(kind, unit, me._replace(asks=spent), around, ('beside', where, lock, does))

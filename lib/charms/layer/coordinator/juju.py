@@ -100,19 +100,15 @@ class Juju:
 
         If Juju does not know the id, look it up and call again.
         """
-        for _ in range(2):
-            if self.relation is None:
-                return nothing
-            try:
-                return tool(self.relation)
-            except CalledProcessError as refused:
-                before = self._relation
-                if refused.returncode != 2 or self._looked_up:
-                    raise
+        try:
+            return nothing if self.relation is None else tool(self.relation)
+        except CalledProcessError as refused:
+            before = self._relation
+            if refused.returncode == 2:
                 self._look_up()
-                if self._relation == before:
-                    raise
-        return nothing
+            if self._relation == before:
+                raise
+        return nothing if self.relation is None else tool(self.relation)
 
     def now(self) -> str:
         """Return the time by this unit's clock, in UTC, as text that sorts."""
@@ -291,8 +287,11 @@ class Juju:
 
     def alone(self) -> bool:
         """Return whether this is the application's only unit, as far as Juju tells."""
-        living = self.living() or frozenset()
-        return living == {self.unit} if self.unit in living else not self.related_units()
+        return self.living() == frozenset([self.unit])
+
+    def hears(self) -> bool:
+        """Return whether this unit can read what others say: not before the peer relation exists."""
+        return self.relation is not None
 
     def unit_count(self) -> int:
         """Return how many units the application has that can run: those that have joined, and live."""

@@ -117,6 +117,8 @@ class Leading(View):
             return  # Juju has the claim only when this hook has succeeded; until then nothing is opened
         own = terms.last_record(found, me)
         if base is None:
+            if not (self.port.hears() or self.port.alone()):
+                return  # it cannot read what others say yet, and they may be at work under a lost ledger
             silent, self.silent = (
                 self.silent,
                 terms.silent(dict(self.state.about), self._everyone(), own.answer),
@@ -158,7 +160,8 @@ class Leading(View):
         if terms.newest(found, self._known_term) is not None:
             self.awaited = self.silent = frozenset()
             return found
-        awaited, self.awaited = self.awaited, self._awaited_units()
+        claimed = terms.last_record(found, self.state.nonce).term > 0
+        awaited, self.awaited = self.awaited, self._awaited_units(claimed)
         if self.awaited:
             if self.awaited != awaited:
                 self.log(self.port.awaiting(self.awaited))

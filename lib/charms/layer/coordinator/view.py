@@ -245,14 +245,15 @@ class View:
         matter |= {key for key, claim in self.state.peers if claim.outstanding and key[0] not in leavers}
         self._remember(peers=tuple(peer for peer in self.state.peers if peer[0] in matter))
 
-    def _awaited_units(self) -> FrozenSet[str]:
+    def _awaited_units(self, claimed: bool) -> FrozenSet[str]:
         """Return the units that still run a predecessor, as far as a leader without a ledger can see.
 
         goal-state does not list a subordinate's units. So a new subordinate unit
-        that leads before it has met the others waits until its first update-status.
+        that leads before it has met the others waits until its first update-status. Then it
+        claims a term.
         """
         old = self.port.awaited_units()
-        return old - self._gone_among(old) - ({UNNAMED} if self.context.full_check else set())
+        return old - self._gone_among(old) - ({UNNAMED} if claimed or self.context.full_check else set())
 
     # The ledger
 

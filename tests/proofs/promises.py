@@ -1,0 +1,137 @@
+"""What is promised of every history of a small world.
+
+    no more units are at work than there are slots; a unit is at work until a hook of its own
+    that came after has succeeded                                         search.py counts them
+    a unit at work has an unfinished ticket in the newest ledger, or its turn has begun
+    a turn ends only after the charm's flags know that its handlers have run
+    a ticket leaves the newest ledger only after its unit has released it in a hook that succeeded
+    tokens rise in the order of turns, and none is used twice
+    calm weather serves every request                                     search.py runs it
+
+What must not be here: how the layer keeps these promises.
+"""
+
+from typing import Mapping, Optional, Tuple
+
+from charms.layer.coordinator import rules
+from charms.layer.coordinator.values import Claim, Said
+
+from tests.proofs.smalljuju import (
+    GONE,
+    THERE,
+    Around,
+    Kind,
+    Scene,
+    U,
+    Wrote,
+    contested,
+    name,
+    newest,
+    nonce_of,
+    number,
+)
+
+
+def claim_in(bag: Optional[Said], queue: str) -> Claim:
+    return dict(bag.queues).get(queue, rules.NO_CLAIM) if bag else rules.NO_CLAIM
+
+
+def standing(scene: Scene) -> Tuple[rules.Ticket, ...]:
+    """Return the tickets of the open ledger of the highest term, none where it is marked as lost."""
+    record = None if scene.terms.reset else newest(scene.terms)
+    return record.ledger.tickets if record and record.ledger else ()
+
+
+def lost_ticket(around: Around, before: Scene, wrote: Wrote, after: Scene) -> str:
+    """Return who lost a ticket without having said so in a hook that succeeded, '' if nobody did.
+
+    Not while a higher term is claimed: nobody may use a ticket that is given then.
+    """
+    terms = {record.term for record in wrote.records}
+    if before.terms.reset or any(record.anew and record.term in terms for record in before.terms.records):
+        return ''  # the ledger was lost, and this is the new one
+    kept = set(map(_place, standing(after)))
+    for ticket in before.firm if contested(before.terms) else standing(before):
+        if _place(ticket) not in kept:
+            face = around.face(number(ticket.unit))
+            said = claim_in(face.bag, ticket.queue)
+            released = (ticket.queue, ticket.ask) in face.over or rules.finished(
+                ticket, {(ticket.unit, ticket.queue): said}
+            )
+            former = face.reborn and ticket.nonce == nonce_of(number(ticket.unit), 0)
+            if not (released or former or face.life == GONE):
+                return '{} lost ticket {} and has released nothing'.format(ticket.unit, ticket.ask)
+    return ''
+
+
+def _place(ticket: rules.Ticket) -> Tuple[str, str, int, str]:
+    return ticket.queue, ticket.unit, ticket.ask, ticket.nonce
+
+
+def has_ticket(unit: int, scene: Scene) -> bool:
+    return any(ticket.unit == name(unit) for ticket in standing(scene))
+
+
+def has_no_ticket(unit: int, me: U, scene: Scene) -> str:
+    """Return what is wrong with a turn in which the unit works, '' for nothing."""
+    for turn in me.works:
+        queue, ask = turn
+        said = claim_in(me.bag, queue)
+        own = dict(me.store.own).get(queue, rules.NO_CLAIM) if me.store else said
+        seated = any(ticket[1:4] == (queue, name(unit), ask) for ticket in standing(scene))
+        begun = any(claim.begun and claim.outstanding and claim.asked == ask for claim in (own, said))
+        # What the charm's flags know to be over is only said once more.
+        if said.done >= ask or not (seated or begun or turn in me.rested):
+            return '{} works without an unfinished ticket'.format(name(unit))
+    return ''
+
+
+def ended_too_early(kind: Kind, who: str, me: U, works: Tuple[Tuple[str, int], ...]) -> str:
+    """Return which turn a hook ended though the charm's flags do not know that its handlers have run."""
+    for turn in me.works:
+        # What a unit forgot before Juju had it is lost with the store.
+        known = claim_in(me.bag, turn[0]).asked >= turn[1] or not kind.forgets
+        if known and turn not in works and turn not in me.rested:
+            return '{} ended turn {}, and its flags do not know that the handlers have run'.format(
+                who, turn[1]
+            )
+    return ''
+
+
+def not_done(who: str, does: Tuple[str, ...], held: Mapping[str, int], own: Mapping[str, Claim]) -> str:
+    """Return what a hook said at its end of a turn that it held, and did not do, '' for nothing."""
+    for queue, ask in held.items():
+        claim = own[queue]
+        if 'keep' in does and (claim.done >= ask or claim.asked != ask):
+            return '{} gave up a turn that it keeps'.format(who)
+        if 'ask again' in does and not (claim.again or claim.asked > ask):
+            return '{} forgot that it asks again'.format(who)
+    return ''
+
+
+def used(scene: Scene, turn: rules.Ticket) -> Tuple[Scene, str]:
+    """Return the scene after a turn was used, and what its token breaks.
+
+    With one slot tokens rise in the order of turns. With more, turns overlap,
+    and only that no two have the same token is left of that.
+    """
+    if turn in scene.used:
+        return scene, ''
+    same = [past for past in scene.used if past.token == turn.token]
+    later = [past for past in scene.used if turn.slots == 1 and past.queue == turn.queue]
+    broken = ''
+    if same:
+        broken = 'token {} was used by {} and by {}'.format(turn.token, same[0].unit, turn.unit)
+    elif any(past.token > turn.token for past in later):
+        broken = '{} has token {} after token {}'.format(turn.unit, turn.token, later[0].token)
+    rest = tuple(past for past in scene.used if past not in later)
+    return scene._replace(used=tuple(sorted(rest + (turn,)))), broken
+
+
+def waits(unit: int, me: U) -> str:
+    """Return what a unit waits for, '' for nothing."""
+    for queue, claim in me.store.own if me.store and me.life == THERE else ():
+        done = max([claim_in(me.bag, queue).done, *(ask for at, ask in me.over if at == queue)])
+        if claim.asked > max(claim.done, done):
+            return '{} waits for ever: {}'.format(name(unit), claim)
+    return ''
