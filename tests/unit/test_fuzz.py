@@ -69,7 +69,12 @@ def test_any_text_as_a_ledger_is_read_or_reported_and_what_cannot_be_read_is_wri
     if ledger.readable:
         written = text_of(ledger)
         assert read_ledger(written) == (ledger, problems)
-        assert strict_json(written)['tickets'] == json.loads(text)['tickets']
+        assert strict_json(written)['tickets'] == list(map(short, json.loads(text)['tickets']))
+
+
+def short(entry):
+    """Return a ticket as the layer writes it: without the fields that say nothing."""
+    return entry[:6] if isinstance(entry, list) and entry[6:] == [None, ''] else entry
 
 
 @cases(2)

@@ -18,6 +18,8 @@ from charms.layer.coordinator.values import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.garbage import cases
+
 pytestmark = pytest.mark.every_python
 
 names = st.text(alphabet='abzAZ019-._/\'"\\ßé漢😀', min_size=1, max_size=12)
@@ -120,6 +122,7 @@ def test_ends_of_turns_are_read_back_as_they_were_written(ends):
     assert wire.ends(json.loads(json.dumps(wire.ends_value(ends)))) == ends
 
 
+@cases(1)
 @given(saids, saids, abouts, places, places, tokens, tokens, st.booleans())
 def test_what_a_unit_remembers_is_read_back_as_it_was_written(
     own, theirs, about, seen, put_off, term, told, led
