@@ -25,7 +25,7 @@ workers = pytest.mark.parametrize('unit', ['app/0', 'app/1'], ids=['the leader',
 
 def ask_by(unit):
     return ASK.replace(
-        "hookenv.config('go'):", "hookenv.config('go') > (hookenv.local_unit() != '%s'):" % unit
+        "hookenv.config('go'):", "hookenv.config('go') == 1 + (hookenv.local_unit() != '%s'):" % unit
     )
 
 

@@ -10,11 +10,11 @@ SLOW = """
 def slow():
     if hookenv.local_unit() == 'app/0' and hookenv.config('memory') > 1:
         if BEFORE:
-            coordinator.explain('a')
+            coordinator.request_lock('a')
         check_call(['systemctl', 'start', 'slow'])
         coordinator.request_lock('a')
 """
-"""app/0 asks at the end of a long hook, and may have read the ledger at its beginning."""
+"""app/0 asks at the end of a long hook, or at its beginning; then it wrote before leadership left."""
 
 ASK_OTHERS = ASK.replace("hookenv.config('go'):", "hookenv.config('go') and hookenv.local_unit() != 'app/0':")
 
@@ -38,7 +38,7 @@ def all_have_led(model, charm, juju, **options):
 
 
 @both
-@pytest.mark.parametrize('before', [True, False], ids=['it has read the ledger', 'it has not'])
+@pytest.mark.parametrize('before', [True, False], ids=['it asked before', 'it asks after'])
 @pytest.mark.parametrize('there_s, back_s', [(1, 12), (5, 30), (0.5, 38)])
 @pytest.mark.parametrize('turns', [['app/1'], ['app/2', 'app/1']], ids='-'.join)
 def test_leadership_that_leaves_and_returns_within_a_hook_lets_no_two_work(
