@@ -32,6 +32,9 @@ chaos: .venv/.demo .venv/.test ## Live through random histories of the whole sta
 	@.venv/bin/python tests/campaigns/chaos.py $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FIRST),--first $(FIRST)) \
 	  $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY)) $(if $(LOCK),--lock $(LOCK))
 
+cases: .venv/.demo .venv/.test ## Run every input that was found to fail, with those that `make test` leaves out.
+	@.venv/bin/python -m pytest -n 2 --dist worksteal -q --no-cov -m '' -k cases tests/hooks
+
 mutants: .venv/.demo .venv/.test ## Break each rule of the layer on purpose, and show which test notices, and how soon.
 	@.venv/bin/python tests/campaigns/mutants.py
 

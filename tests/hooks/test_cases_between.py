@@ -59,7 +59,11 @@ KINDS = {
     'juju exec of a script': lambda made, unit: made.run_exec(unit, 'actions/plain'),
     'juju exec of a hook file': lambda made, unit: made.run_exec(unit, 'hooks/update-status'),
 }
-kinds = pytest.mark.parametrize('act', KINDS.values(), ids=KINDS)
+MOST = ('reactive action', 'juju exec of a script')
+kinds = pytest.mark.parametrize(
+    'act',
+    [pytest.param(act, id=kind, marks=[pytest.mark.long] * (kind in MOST)) for kind, act in KINDS.items()],
+)
 some_kinds = pytest.mark.parametrize('act', [KINDS['plain action'], KINDS['juju exec of a hook file']])
 
 

@@ -37,7 +37,10 @@ def test_a_percentage_counts_the_units_that_run_and_not_the_machines_that_are_no
 
 
 @both
-@pytest.mark.parametrize('units, slots, most_s', [(11, 4, 3 * 61), (30, '25%', 5 * 61)])
+@pytest.mark.parametrize(
+    'units, slots, most_s',
+    [(11, 4, 3 * 61), pytest.param(30, '25%', 5 * 61, marks=pytest.mark.long)],
+)
 def test_a_roll_with_slots_takes_at_most_one_turn_longer_than_it_must(
     model, charm_with, juju, units, slots, most_s
 ):

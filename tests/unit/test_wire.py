@@ -142,6 +142,7 @@ def test_what_a_unit_remembers_is_read_back_as_it_was_written(
         seen,
         'app/0-start-1',
         told,
+        term,
         put_off,
     )
 
