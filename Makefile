@@ -28,9 +28,9 @@ prove: .venv/.demo .venv/.test ## Visit every history of every small world, then
 	@.venv/bin/python tests/proofs/prove.py $(WORLD)
 	@$(if $(WORLD),,.venv/bin/python tests/proofs/spin.py)
 
-chaos: .venv/.demo .venv/.test ## Live through random histories of the whole stack: SEEDS=1000 of them, or tell SEED=17; takes LOCK=.
+chaos: .venv/.demo .venv/.test ## Live through random histories of the whole stack: SEEDS=1000 of them, or tell SEED=17; takes ONLY=, LOCK=.
 	@.venv/bin/python tests/campaigns/chaos.py $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FIRST),--first $(FIRST)) \
-	  $(if $(SEED),--seed $(SEED)) $(if $(LOCK),--lock $(LOCK))
+	  $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY)) $(if $(LOCK),--lock $(LOCK))
 
 mutants: .venv/.demo .venv/.test ## Break each rule of the layer on purpose, and show which test notices, and how soon.
 	@.venv/bin/python tests/campaigns/mutants.py

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from charms.layer.coordinator import rules, wire
+from charms.layer.coordinator.values import About, Claim, Ledger, Record, Said, Ticket
 
 from jujusim import process
 from jujusim.agent import Agent, Operation, environment
@@ -144,12 +145,18 @@ def _controller(kind: Kind) -> Controller:
     since = {name: SINCE.format(number / 1000) for number, name in enumerate(names)}
     asking = names[1:] if kind.state != 'idle' else []
     if kind.lock == OURS:
+        lives = {name: '{:08x}'.format(number) for number, name in enumerate(names)}
         for name in asking:
-            claim = rules.asked_for(rules.NO_CLAIM, 'restart', since[name])
-            controller.units[name].settings['coordinator-claims'] = wire.claims_text({'': claim})
-        tickets = tuple(rules.Ticket(token, '', name, 1) for token, name in enumerate(asking, 1))
-        ledger = wire.ledger_text(rules.Ledger(len(asking), tickets))
-        controller.leader_settings = {'coordinator-ledger': ledger} if asking else {}
+            claim = rules.asked_for(Claim(nonce=lives[name]), 'restart', since[name])
+            said = Said(lives[name], About(term=1), (('', claim),))
+            controller.units[name].settings['coordinator-claims'] = wire.said_text(said)
+        tickets = tuple(Ticket(token, '', name, 1, nonce=lives[name]) for token, name in enumerate(asking, 1))
+        record = Record(lives[names[0]], 1, 1, Ledger(len(asking), tickets))
+        leaders = Said(lives[names[0]], About(term=1))
+        controller.units[names[0]].settings['coordinator-claims'] = wire.said_text(leaders)
+        controller.leader_settings = {
+            'coordinator-ledger-' + wire.record_name(record): wire.record_text(record)
+        }
     if kind.lock == THEIRS:
         for name in names:
             said = '{{"restart": "{}"}}'.format(since[name]) if name in asking else '{}'
@@ -178,7 +185,8 @@ def prepare(kind: Kind, place: Path) -> Hook:
     operation = Operation(name, 'app/{}'.format(kind.units - 1), version=1, with_relation=True)
     env = environment(agent, operation, str(charm), VERSIONS[3])
     script = str(charm / 'hooks' / name)
-    for _ in range(2):  # the first leaves behind what a unit remembers
+    for number in range(3):  # the first two leave behind what a unit remembers; each is a hook of its own
+        env['JUJU_CONTEXT_ID'] = '{}-{}-{}'.format(unit, name, number)
         calls, answers, logged = _recorded(agent, operation, script, env, str(place / 'log'))
     _write_tools(place / 'bin', answers)
     (place / 'site').mkdir()

@@ -8,9 +8,12 @@ import os
 import re
 
 from charms.layer.coordinator import wire
-from charms.layer.coordinator.rules import Claim, Ledger, Ticket, UnitState
+from charms.layer.coordinator.values import About, Claim, Ledger, Record, Said, Ticket, UnitState
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+
+NONCES = {'app/0': '0a1b2c30', 'app/1': '0a1b2c31', 'app/2': '0a1b2c32'}
+"""Stand for the incarnations of three units; a test puts the true ones in their place."""
 
 EDGES = [0, 1, 2, 3, 10**9 - 1, 10**9, 10**9 + 1, 2**53 - 1, 2**53, 2**53 + 1, 10**400]
 COUNTS = [*[0, 1, 1, 2, 2, 3, 7] * 3, *EDGES]
@@ -30,7 +33,15 @@ PIECES = [
     *['[', ']', '{', '}', ',', ':', '"', '\\', '\x00', '\ud800', '漢', '\ufeff'],
     *['NaN', 'Infinity', '-Infinity', '1e400', '-1e400', '1.5', '1.0', '-1', 'null', 'true', 'false'],
     *['""', '"a"', '"\\u0000"', '"\\ud800"', '"{x}"', '"-o"', '"app/0"', '"app/7"', '[]', '{}', '[[1]]'],
-    *['"":{"asked":2,"done":2},', '"queues":{},', '"v":1,', '"token":1,', '"tickets":[],', '"done":9,'],
+    *[
+        '"":{"asked":2,"done":2},',
+        '"queues":{},',
+        '"v":2,',
+        '"v":1,',
+        '"token":1,',
+        '"tickets":[],',
+        '"done":9,',
+    ],
     *['9' * 5000, '"{}"'.format('x' * 5000)],
 ]
 WORD = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9.e+]+|\s+|.', re.S)
@@ -90,20 +101,46 @@ def changed(rng, text):
     return text
 
 
+def nonce(rng):
+    return rng.choice([*NONCES.values()] * 3 + ['', 'deadbeef', *WORDS])
+
+
+def locks(rng):
+    return {word(rng): mostly(rng, lambda: word(rng)) for _ in range(rng.randint(0, 2))}
+
+
 def entry(rng):
     asked = count(rng)
     done = rng.choice([asked, max(0, asked - 1), max(0, asked - 1), count(rng)])
     claim = {'asked': mostly(rng, lambda: asked), 'done': mostly(rng, lambda: done)}
-    if rng.random() < 0.5:
-        claim['locks'] = mostly(rng, lambda: {word(rng): mostly(rng, lambda: word(rng)) for _ in range(2)})
-        claim['kept'] = mostly(rng, lambda: rng.random() < 0.5)
-        claim['token'] = mostly(rng, lambda: count(rng))
-    return claim
+    makes = {
+        'locks': locks,
+        'again': locks,
+        'begun': lambda rng: rng.random() < 0.5,
+        'kept': lambda rng: rng.random() < 0.5,
+        'token': count,
+        'over': lambda rng: few(rng, lambda: nonce(rng), 2),
+    }
+    return {**claim, **some(rng, makes, 0.3)}
+
+
+def some(rng, makes, share):
+    """Return a part of an object, each key with a value as it is made or a wrong one."""
+    chosen = [key for key in makes if rng.random() < share]
+    return {key: mostly(rng, lambda key=key: makes[key](rng)) for key in chosen}
 
 
 def claims(rng):
     queues = {word(rng): mostly(rng, lambda: entry(rng)) for _ in range(rng.randint(0, 2))}
-    return {'v': mostly(rng, lambda: 1), 'queues': mostly(rng, lambda: queues)}
+    head = {'v': mostly(rng, lambda: rng.choice([1, 2, 2, 2])), 'queues': mostly(rng, lambda: queues)}
+    answer = '{}-{}'.format(count(rng), nonce(rng))
+    words = {
+        'unit': nonce,
+        'term': count,
+        'heard': lambda rng: rng.choice([answer, word(rng)]),
+        'principal': word,
+    }
+    return {**head, **some(rng, words, 0.6)}
 
 
 def claim_text(rng):
@@ -111,25 +148,44 @@ def claim_text(rng):
 
 
 def ticket(rng):
-    makes = (count, word, word, count, count)
+    makes = [count, word, word, count, count, nonce]
+    if rng.random() < 0.1:
+        makes += [lambda rng: rng.choice([None, few(rng, lambda: count(rng))]), word]
     fields = [mostly(rng, lambda make=make: make(rng)) for make in makes]
-    return fields if rng.random() < 0.95 else fields[:3]
+    return fields if rng.random() < 0.95 else fields[:5]
 
 
 def text_of_ledger(rng):
     tickets = few(rng, lambda: mostly(rng, lambda: ticket(rng)), 5)
-    head = {'v': mostly(rng, lambda: 1), 'token': mostly(rng, lambda: count(rng))}
+    head = {'v': mostly(rng, lambda: 2), 'token': mostly(rng, lambda: count(rng))}
     return json.dumps({**head, 'tickets': mostly(rng, lambda: tickets)})
 
 
+def about(rng):
+    return [mostly(rng, lambda make=make: make(rng)) for make in (count, word, word, truth)]
+
+
+def truth(rng):
+    return rng.random() < 0.5
+
+
+def places(rng):
+    return few(rng, lambda: mostly(rng, lambda: [word(rng), count(rng)]), 2)
+
+
 def text_of_state(rng):
-    return json.dumps({
-        'own': mostly(rng, lambda: claims(rng)),
-        'committed': mostly(rng, lambda: claims(rng)),
-        'peers': mostly(rng, lambda: {word(rng): mostly(rng, lambda: claims(rng)) for _ in range(2)}),
-        'led': mostly(rng, lambda: rng.random() < 0.5),
-        'published': mostly(rng, lambda: rng.random() < 0.5),
-    })  # fmt: skip
+    """Return what a unit remembers: every key is there, as in a store that is believed, but for a few."""
+    peers = {word(rng): mostly(rng, lambda: claims(rng)) for _ in range(rng.randint(0, 2))}
+    said = {'own': claims(rng), 'committed': mostly(rng, lambda: claims(rng)), **peers}
+    makes = {
+        **dict.fromkeys(('led', 'known', 'spoken'), truth),
+        **dict.fromkeys(('term', 'told'), count),
+        **dict.fromkeys(('seen', 'put_off'), places),
+        **dict.fromkeys(('heard', 'context'), word),
+        'nonce': nonce,
+        'about': lambda rng: {word(rng): about(rng) for _ in range(rng.randint(0, 2))},
+    }
+    return json.dumps({'claims': said, **some(rng, makes, 0.99)})
 
 
 randoms = st.randoms(use_true_random=True)
@@ -155,28 +211,56 @@ def spoilt(shaped, *texts):
     return st.builds(make, randoms, anything)
 
 
+def said_of(unit, term, *claims):
+    nonce = NONCES[unit]
+    own = tuple((queue, claim._replace(nonce=nonce)) for queue, claim in claims)
+    return Said(nonce, About(term, '4-' + nonce), own)
+
+
+def ticket_of(token, queue, unit, ask, slots=1):
+    return Ticket(token, queue, unit, ask, slots, nonce=NONCES[unit])
+
+
+def record_of(*tickets):
+    last = max(ticket.token for ticket in tickets)
+    return wire.record_text(Record(NONCES['app/0'], 1, 1, Ledger(last, tickets)))
+
+
 CLAIMS = (
-    wire.claims_text({'': Claim(2, 1, (('a', '2026-01-01'),), True, 4)}),
-    wire.claims_text({'': Claim(2, 2, token=4), 'b': Claim(1, 0, (('b', ''), ('c', '')))}),
+    wire.said_text(said_of('app/1', 2, ('', Claim(2, 1, (('a', '2026-01-01'),), True, 4)))),
+    wire.said_text(
+        said_of(
+            'app/0', 1, ('', Claim(2, 2, token=4)), ('b', Claim(1, 0, (('b', ''), ('c', '')), over=('x',)))
+        )
+    ),
 )
 LEDGERS = (
-    wire.ledger_text(Ledger(3, tuple(Ticket(n + 1, '', 'app/{}'.format(n), 2) for n in range(3)))),
-    wire.ledger_text(Ledger(9, (Ticket(8, 'b', 'app/1', 1, 2), Ticket(9, '', 'app/0', 2, 3)))),
+    record_of(*(ticket_of(n + 1, '', unit, 2) for n, unit in enumerate(NONCES))),
+    record_of(ticket_of(8, 'b', 'app/1', 1, 2), ticket_of(9, '', 'app/0', 2, 3)),
 )
 STATES = tuple(
     json.dumps(
         wire.state_value(
             UnitState(
-                (('', Claim(2, 1, (('a', '2026'),))),),
-                (('', Claim(1, 1)),),
-                ((('app/1', ''), Claim(2, done)), (('app/2', 'b'), Claim(3, 3))),
-                led,
+                (('', Claim(2, 1, (('a', '2026'),), begun, 4 * begun, nonce=NONCES['app/0'])),),
+                (('', Claim(1, 1, nonce=NONCES['app/0'])),),
+                ((('app/1', ''), Claim(2, done, nonce=NONCES['app/1'])), (('app/2', 'b'), Claim(3, 3))),
+                begun,
                 True,
+                True,
+                NONCES['app/0'],
+                1,
+                '',
+                (('app/1', About(1, '', '', True)),),
+                (('', 2),),
+                'app/0-start-1',
+                4,
+                (('', 1),),
             )
         ),
         separators=(',', ':'),
     )
-    for done, led in ((1, True), (2, False))
+    for done, begun in ((1, True), (2, False))
 )
 claims_or_worse = spoilt(claim_text, *CLAIMS)
 ledgers_or_worse = spoilt(text_of_ledger, *LEDGERS)

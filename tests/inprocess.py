@@ -120,7 +120,8 @@ def in_hook(agent: Agent, operation: Operation, charm_dir: Path) -> Iterator[Hoo
             no Linux would do, whatever the hook's own code made of it.
     """
     hook = Hook(agent.context(operation))
-    env = environment(agent, operation, str(charm_dir), VERSIONS[agent.controller.juju])
+    version, id_ = VERSIONS[agent.controller.juju], hook.context.id
+    env = environment(agent, operation, str(charm_dir), version, id_)
     hookenv.cache.clear()
     process.World.ask, process.World.now, process.World.logged = hook.answer, EPOCH_S, []
     with ExitStack() as places:

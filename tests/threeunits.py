@@ -12,15 +12,15 @@ import os
 import shutil
 from collections import deque
 
-from charms.layer.coordinator import juju
+from charms.layer.coordinator import environment, juju
 from charms.layer.coordinator.policy import Policy
 from charms.layer.coordinator.session import Session
 from charms.layer.coordinator.view import Snapshot
 
-from tests import inprocess
+from tests import inprocess, ledger
 
 UNITS = ('app/0', 'app/1', 'app/2')
-CLAIMS_KEY, LEDGER_KEY, STORE = 'coordinator-claims', 'coordinator-ledger', '.coordinator.json'
+CLAIMS_KEY, MARK, STORE = 'coordinator-claims', ledger.KEY, '.coordinator.json'
 
 MEMORY = '/dev/shm' if os.path.isdir('/dev/shm') else None
 """A place for stores: each write waits for the disk, and a disk takes its time."""
@@ -51,10 +51,18 @@ class World:
     def claims_text(self, unit):
         return self.controller.units[unit].settings.get(CLAIMS_KEY, '')
 
+    def nonce(self, unit):
+        """Return the name of this unit's life."""
+        return json.loads(self.claims_text(unit))['unit']
+
+    @property
+    def shared(self):
+        """What leaders have written."""
+        return ledger.data_of(self.controller)
+
     @property
     def ledger_text(self):
-        known = self.controller.leader_settings if self.version == 3 else self.controller.app_settings
-        return known.get(LEDGER_KEY, '')
+        return ledger.newest_text(self.shared)
 
     def write_claims(self, unit, text):
         """Put any text in the place of a unit's claims."""
@@ -62,12 +70,21 @@ class World:
         self.controller.commit(unit, {key: text for key, text in settings.items() if text}, None)
 
     def write_ledger(self, text):
-        """Put any text in the place of the ledger, as an operator would on the leader."""
+        """Put any text in the place of the ledger that counts, as an operator might on the leader."""
+        self.write_shared({ledger.newest_key(self.shared): text})
+
+    def reset_ledger(self):
+        """Write the operator's mark, see docs/operating.md."""
+        self.write_shared({MARK: 'lost'})
+
+    def write_shared(self, settings):
+        """Write as the leader; a text that is empty removes its key."""
         leader = self.controller.leader
         if self.version == 3:
-            self.controller.write_leader_settings(leader, {LEDGER_KEY: text})
+            self.controller.write_leader_settings(leader, settings)
         else:
-            self.controller.commit(leader, None, {LEDGER_KEY: text} if text else {})
+            written = {**self.controller.app_settings, **settings}
+            self.controller.commit(leader, None, {key: text for key, text in written.items() if text})
 
     # What happens
 
@@ -124,7 +141,7 @@ class World:
     def handlers(self, unit, name):
         """Run the hook's handlers, and return whether they succeed: the first time at work they do not."""
         port = juju.Juju()
-        session = Session(port, Snapshot(juju.context()), Policy(), port.log)
+        session = Session(port, Snapshot(environment.context()), Policy(), port.log)
         session.look()
         session.begin()
         if name == 'config-changed':

@@ -1,7 +1,9 @@
 """What is promised, watched from outside: who works when, and whether two ever do.
 
-A unit is at work from the moment it starts its program until the hook in which
-it did so has succeeded; a hook that fails, or is killed, leaves it at work.
+A unit is at work from the moment it starts its program until a hook of its own
+has succeeded: the one in which it did so, or a later one. A hook that fails, is
+killed or is resolved without a retry leaves it at work; so do an action and
+`juju exec`, which run while the unit is in error, too.
 The first start of a service is no such work: it needs no lock.
 """
 
@@ -47,7 +49,7 @@ class Watch:
                 self.faults.append('{} at work together at {:.2f}'.format(sorted(self.at_work), event.time))
         elif event.what == 'worked':
             self._worked[unit] = self._worked.get(unit, 0) + 1
-        elif event.what in ('ends', 'restarts', 'ran', 'is gone'):
+        elif event.what in ('ends', 'restarts', 'is gone'):
             self.at_work.discard(unit)
             began = self._began.pop(unit, event.time)
             self.turns += [Turn(unit, began, event.time)] * self._worked.pop(unit, 0)

@@ -12,21 +12,22 @@ where it moves between its own.
 import json
 import random
 import sys
-from typing import Any, Callable, List, NamedTuple, Optional, Set
+from typing import Any, List, NamedTuple, Optional, Set
 
 from jujusim.juju import Juju, Restless
-from tests.campaigns import chaos
+from tests.campaigns import chaos, luck, plans
+from tests.campaigns.account import Account
 from tests.deploy import COUNTED
 
 SPREAD_S = 300.0
 
 
 def old_charm() -> Any:
-    return chaos.charm_of(chaos.THEIRS, 'plain', 1, 'per-lock')
+    return plans.charm_of(plans.THEIRS, 'plain', 'per-lock')
 
 
-def new_charm(queues: str = 'one') -> Any:
-    return chaos.charm_of(chaos.OURS, 'plain', 1, queues)
+def new_charm(options: str = 'one queue') -> Any:
+    return plans.charm_of(plans.OURS, 'plain', options)
 
 
 class Kinds:
@@ -64,71 +65,62 @@ class Verdict(NamedTuple):
     story: str
 
 
-class BadLuck(chaos.Strokes):
+class BadLuck(luck.BadLuck):
     """Makes things go wrong, but nothing that the old pair alone cannot bear."""
 
-    def __init__(self, model: Juju, kinds: Kinds, dice: random.Random) -> None:
-        self.model, self.kinds, self.dice = model, kinds, dice
-        self.happened: List[str] = []
-        self.may_wait = False
+    def __init__(self, model: Juju, kind: Any, account: Account, kinds: Kinds, dice: random.Random) -> None:
+        super().__init__(model, kind, account)
+        self.kinds, self.dice = kinds, dice
+        account.foreign = lambda unit: unit not in self.kinds.upgraded
         may_lead = model.may_lead
         model.may_lead = lambda unit: (  # type: ignore[method-assign]
             may_lead(unit) and (unit in self.kinds.upgraded or unit == model.controller.leader)
         )
-        self.kinds_of_luck: List[Callable[[str], Optional[str]]] = [
-            self.elects, self.elects, self.crashes, self.crashes, self.kills, self.kills, self.fails,
-            self.fails_at_work, self.loses_commit, self.repeats_commit, self.adds, self.removes, self.rolls,
+        self._strokes['roll'] = self.do_roll
+        self.may_strike = [
+            'leader', 'leader', 'crash', 'crash', 'kill', 'kill', 'fail', 'fail-work', 'lose-commit',
+            'repeat-commit', 'add', 'remove', 'roll',
         ]  # fmt: skip
 
-    def strikes(self) -> None:
-        said = self.dice.choice(self.kinds_of_luck)(self.dice.choice(self.model.units))
-        if said:
-            self.happened.append(said)
-            self.model.note('bad luck:', said)
-
-    def elects(self, unit: str) -> Optional[str]:
+    def do_leader(self, unit: str) -> Optional[str]:
         if unit not in self.kinds.upgraded or self.model.controller.leader in self.model.running:
             return None  # an old hook fails where it leads no more at its end
-        self.model.elect(unit)
-        return 'leadership moves'
+        return super().do_leader(unit)
 
-    def fails(self, unit: str) -> Optional[str]:
+    def do_fail(self, unit: str) -> Optional[str]:
         if unit not in self.kinds.upgraded or unit in self.model.running:
-            return None  # as for `loses_commit`
-        self.model.fail_hook(unit, times=self.dice.choice([1, 1, 2]))
-        return 'a hook that fails'
+            return None  # as for `do_lose_commit`
+        return super().do_fail(unit)
 
-    def loses_commit(self, unit: str) -> Optional[str]:
+    def do_lose_commit(self, unit: str) -> Optional[str]:
         if unit not in self.kinds.upgraded or unit in self.model.running:
             return None  # of old code that is a request lost
-        self.model.lose_commit(unit)
-        return 'a commit lost'
+        return super().do_lose_commit(unit)
 
-    def adds(self, unit: str) -> Optional[str]:
+    def do_add(self, unit: str) -> Optional[str]:
         if len(self.model.units) >= 7:
             return None
         added = self.kinds.add_unit()
         self.model.clock_skew_s[added] = self.dice.uniform(-300, 300)
         if added in self.kinds.upgraded and self.dice.random() < 0.4:
-            self.model.at(self.model.now + self.dice.uniform(0.01, 5), lambda: self.elects(added))
+            self.model.at(self.model.now + self.dice.uniform(0.01, 5), lambda: self.do_leader(added))
             return 'a unit added that leads'
         return 'a unit added'
 
-    def removes(self, unit: str) -> Optional[str]:
+    def do_remove(self, unit: str) -> Optional[str]:
         staying = [each for each in self.model.units if self.model.controller.units[each].life == 'alive']
         if len(staying) < 2 or unit not in staying or unit == self.model.controller.leader:
             return None
-        if unit not in self.kinds.upgraded and self._old_grant(unit):
+        if unit not in self.kinds.upgraded and self._old_turn(unit):
             return None  # the old pair takes a unit that leaves for one that has left
-        self.may_wait = True
-        self.model.remove_unit(unit)
-        return 'a unit removed'
+        return super().do_remove(unit)
 
-    def _old_grant(self, unit: str) -> bool:
+    def _old_turn(self, unit: str) -> bool:
+        asked = self.model.controller.units[unit].settings.get('coordinator', '{}')
         grants = json.loads(self.model.controller.leader_settings.get('coordinator') or '{}')
-        return bool(grants.get(unit))
+        return bool(grants.get(unit)) or asked != '{}'
 
-    def rolls(self, unit: str) -> str:
+    def do_roll(self, unit: str) -> str:
         roll(self.model)
         return 'another roll'
 
@@ -140,9 +132,10 @@ def roll(model: Juju) -> None:
 def live(seed: int) -> Verdict:
     """Live through one refresh; return what came of it."""
     dice = random.Random('refresh {}'.format(seed))
-    queues = dice.choice(['one', 'per-lock'])
+    options = dice.choice(['one queue', 'per-lock'])
     kind = chaos.kind_of(seed)._replace(
-        plan='plain', juju=3, slots=1, queues=queues, units=dice.choice([2, 3, 3, 4, 5]),
+        plan='plain', juju=3, options=options, retry=True, subordinate=False,
+        units=dice.choice([2, 3, 3, 4, 5]),
         work_s=dice.choice([2.0, 20.0, 60.0]),
     )  # fmt: skip
     delay_s = (0.5, 20.0) if kind.slow else None
@@ -155,8 +148,8 @@ def live(seed: int) -> Verdict:
         model.run()
         model.elect(dice.choice(model.units))
         model.run()
-        account, kinds = chaos.Account(model, kind), Kinds(model, new_charm(queues))
-        bad = BadLuck(model, kinds, dice)
+        account, kinds = Account(model, kind), Kinds(model, new_charm(options))
+        bad = BadLuck(model, kind, account, kinds, dice)
         start = model.now
         for _ in range(dice.choice([1, 1, 2])):
             model.at(start + dice.uniform(0, 60), lambda: roll(model))
@@ -172,15 +165,15 @@ def live(seed: int) -> Verdict:
             _calm(model, account, kinds, bad)
         except Restless:
             account.broken('no rest within a day')
-        told = 'seed {}: {} units, queues {}, work {:.0f} s, upgraded {} every {:.0f} s{}\n{}'.format(
-            seed, kind.units, queues, kind.work_s, ' '.join(order), gap, ', slow' if kind.slow else '',
+        told = 'seed {}: {} units, {}, work {:.0f} s, upgraded {} every {:.0f} s{}\n{}'.format(
+            seed, kind.units, options, kind.work_s, ' '.join(order), gap, ', slow' if kind.slow else '',
             model.story(),
         )  # fmt: skip
         fault = account.faults[0] if account.faults else ''
         return Verdict(fault, len(model.costs), account.turns, bad.happened, told)
 
 
-def _calm(model: Juju, account: chaos.Account, kinds: Kinds, bad: BadLuck) -> None:
+def _calm(model: Juju, account: Account, kinds: Kinds, bad: BadLuck) -> None:
     """All units run the new code, and nothing goes wrong any more. Whoever asked is served."""
     for unit in kinds.old:
         kinds.upgrade(unit)
@@ -191,7 +184,7 @@ def _calm(model: Juju, account: chaos.Account, kinds: Kinds, bad: BadLuck) -> No
             model.update_status(unit)
         model.run()
     lost = account.unserved()
-    for sentence in lost if bad.may_wait else stalled:
+    for sentence in lost if bad.waits else stalled:
         account.broken(sentence + (' for ever' if sentence in lost else ' until an update-status'))
     settings = model.controller.leader_settings
     if account.turns and 'coordinator-ledger' in settings and 'coordinator' in settings:

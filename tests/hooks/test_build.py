@@ -8,18 +8,22 @@ import json
 import os
 import shutil
 import sys
+import uuid
 from pathlib import Path
 from subprocess import PIPE, STDOUT, run
 
 import pytest
 import yaml
 
+from tests.ledger import ledger_in
+
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / 'examples' / 'rolling-db'
 CACHES = ('.git', '.hypothesis', '.mypy_cache', '.pytest_cache', '.ruff_cache', '.venv', '__pycache__')
 
 MODULES = (
-    '__init__', 'context', 'flags', 'juju', 'policy', 'rules', 'session', 'store', 'view', 'wire',
+    '__init__', 'callbacks', 'context', 'environment', 'flags', 'juju', 'leading', 'policy', 'rules',
+    'session', 'store', 'terms', 'values', 'view', 'wire',
     'compat/__init__', 'compat/choice', 'compat/classes', 'compat/deciding', 'compat/predecessor',
 )  # fmt: skip
 SHIPPED = {'lib/charms/layer/coordinator/{}.py'.format(module) for module in MODULES} | {
@@ -56,7 +60,8 @@ def kept(name):
     return json.loads((state / name).read_text())
 
 def keep(name, settings):
-    (state / name).write_text(json.dumps({**kept(name), **settings}))
+    known = {**kept(name), **settings}
+    (state / name).write_text(json.dumps({key: text for key, text in known.items() if text}))
 
 def record(name, line):
     with (state / name).open('a') as lines:
@@ -75,8 +80,8 @@ if command in answers:
     print(json.dumps(answers[command]))
 elif tool in ('juju-log', 'status-set', 'systemctl'):
     record(tool, ' '.join(args))
-elif tool == 'leader-get' and args[0] == '--format=json' and len(args) == 2:
-    print(json.dumps(kept('leader').get(args[1]) or None))
+elif tool == 'leader-get' and args == ['--format=json', '-']:
+    print(json.dumps(kept('leader')))
 elif tool == 'leader-set' and all('=' in setting for setting in args):
     keep('leader', dict(setting.split('=', 1) for setting in args))
 elif tool == 'relation-get' and args[:3] == ['--format=json', '-r', 'coordinator:0'] and args[4:] == [unit]:
@@ -271,7 +276,7 @@ def run_hook(unit, name, memory):
     env = {
         'CHARM_DIR': str(unit / 'charm'),
         'JUJU_CHARM_DIR': str(unit / 'charm'),
-        'JUJU_CONTEXT_ID': 'rolling-db/0-{}-1'.format(name),
+        'JUJU_CONTEXT_ID': 'rolling-db/0-{}-{}'.format(name, uuid.uuid4().hex),
         'JUJU_HOOK_NAME': name,
         'JUJU_MODEL_NAME': 'model',
         'JUJU_UNIT_NAME': 'rolling-db/0',
@@ -292,8 +297,8 @@ def test_a_changed_config_restarts_a_lone_leader_once_in_the_same_hook(unit):
     restarts = run_hook(unit, 'config-changed', memory=2)
 
     assert (started, restarts) == (['start rolling-db'], ['restart rolling-db'])
-    ledger = json.loads(json.loads((unit / 'state' / 'leader').read_text())['coordinator-ledger'])
-    assert [ticket[2] for ticket in ledger['tickets']] == ['rolling-db/0']
+    ledger = ledger_in(json.loads((unit / 'state' / 'leader').read_text()))
+    assert [ticket.unit for ticket in ledger.tickets] == ['rolling-db/0']
     assert 'ERROR' not in (unit / 'state' / 'juju-log').read_text()
 
 

@@ -412,9 +412,10 @@ class SmallPort:
         return self._step(lambda: self._of_life(THERE, DYING) | {name(self.unit)}, shared=self._changes)
 
     def alone(self) -> bool:
-        if self.kind.subordinate:
-            return not self.everybody()
-        return self.living() == {name(self.unit)}
+        return not self.kind.subordinate and self.living() == {name(self.unit)}
+
+    def hears(self) -> bool:
+        return self.me.related
 
     @property
     def _changes(self) -> bool:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.proofs import spin
 
-PROVED = next(case for case in spin.CASES if not case.broken)
+PROVED = spin.LARGE[0]
 BROKEN = next(case for case in spin.CASES if case.broken)
 
 HOLDS = """
@@ -31,7 +31,7 @@ def test_spin_comes_to_the_expected_verdict(path, case):
 
     print('\n'.join(verdict.story))
     assert not verdict.fault
-    assert verdict.states > 100000
+    assert verdict.states > 1000
     assert bool(verdict.story) == bool(case.broken)
 
 
@@ -79,5 +79,31 @@ def test_each_rule_that_is_broken_on_purpose_is_looked_for_in_the_model():
     model = spin.MODEL.read_text(encoding='utf-8')
     broken = [macro[8:] for case in spin.CASES for macro in case.macros if macro.startswith('-DBREAK=')]
 
-    assert sorted(broken) == ['2', '22', '3', '4', '5', '7', '8', '9']
+    known = [
+        2,
+        3,
+        4,
+        5,
+        7,
+        8,
+        9,
+        11,
+        12,
+        13,
+        14,
+        22,
+        121,
+        122,
+        131,
+        132,
+        133,
+        136,
+        142,
+        143,
+        144,
+        145,
+        146,
+        147,
+    ]
+    assert sorted(set(broken), key=int) == [str(number) for number in known]
     assert all(re.search(r'^#(if|elif) BREAK [!=]= {}\b'.format(number), model, re.M) for number in broken)

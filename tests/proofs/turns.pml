@@ -1,14 +1,15 @@
 /* Taking turns on Juju: the ticket lock of layer:coordinator, written a second time.
  *
- * N units ask R times each for one lock. Each runs hooks, one at a time; a hook may fail,
+ * N units ask R times each for one lock. Each runs hooks and actions, one at a time; a hook may fail,
  * lose its commit or be run again after it, and leadership moves between any two steps.
  * Written from the protocol's rules (docs/protocol.md), not from the Python. README.md beside this
  * file says what is promised, and which name here is which in the layer.
  *
- *     spin -a -DN=2 -DR=2 -DJUJU=3 turns.pml && gcc -O2 -DSAFETY -o pan pan.c && ./pan
+ *     spin -a -DN=2 -DR=1 -DJUJU=3 turns.pml && gcc -O2 -DSAFETY -o pan pan.c && ./pan
  *
  * Whatever is one hook-tool call, or one commit by Juju, is one `atomic` here, together with
- * the arithmetic that follows on values already read. Nothing else is atomic. `d_step` is
+ * the arithmetic that follows on values already read. A write of leader settings is two: the
+ * controller's check that the unit leads, and the landing. Nothing else is atomic. `d_step` is
  * arithmetic only. A killed hook is a failed one: between two calls it has nothing to lose
  * that a failure a little later would not lose too.
  */
@@ -25,35 +26,76 @@
 #define JUJU 3     /* 3: leader settings, written at once. 4: application databag, with the hook */
 #endif
 #ifndef BREAK
-#define BREAK 0    /* the rule that is broken on purpose; 22 is rule 2 in another way */
+#define BREAK 0    /* the rule that is broken on purpose; with one digit more, in another way */
 #endif
 #if N * R > 7 || N > 3
 #error "a ticket has 3 bits, and peers are named one by one below"
 #endif
-/* Further: FORGET, local stores are lost. ABA, leadership comes back within a hook. FAULTS=n, no more
- * than n faults. COARSE, larger steps. LIVE, calm weather is also searched for histories without end.
- * SILENT, no leader-elected for leadership that comes back within a hook. */
+/* Further: ACTIONS, units also run actions. KEEP, a turn may go on after its hook. FORGET, local stores are lost. LOSE=n, the ledger is lost
+ * once, and terms end at n; STALE, also while a leader is about to write. FAULTS=n, MOVES=n: no more
+ * failed hooks, moves of leadership, than n. OPENED, a leader has made the first ledger. COARSE, larger steps. LIVE, calm weather is also searched for histories without end.
+ * SILENT, no leader-elected for leadership that comes back within a hook. NOTICK, no update-status. */
 
 /* What Juju keeps, and each unit's local store. */
 
-typedef Claim { byte asked; byte done };     /* both only grow; a request while asked > done */
+typedef Claim {
+    byte asked; byte done;   /* both only grow; a request while asked > done */
+    bit  begun;              /* handlers have run at the turn of this request */
+    bit  again;              /* one more request is to be made when this one is done */
+    byte term;               /* LOSE: the highest term that this unit knows of, */
+    byte from              /* and the unit whose claim of it this one has read, plus 1; 0 if it has only heard */
+};
 typedef Units { bit by[N] };
 
 byte  leader;            /* the unit that leads, as the controller has it */
-int   ledger;            /* tickets, front first, 3 bits each; 0 ends it */
-Claim store[N];          /* a unit's claim in its local store: written at once */
+/* Every unit has a key of its own for the ledger. Of all keys, this can still matter: */
+byte  highest;           /* the highest term that is claimed in any */
+bit   atop[N];           /* this unit's key claims it */
+byte  opened;            /* the highest term under which a ledger is open; 0: there is no ledger */
+byte  keeper;            /* the unit in whose key that one is */
+int   ledger;            /* its tickets, front first, 3 bits each; 0 ends it */
+
+Claim store[N];          /* a unit's claim in its local store: written at once, but for `done`, which is
+                          * in the charm's key-value store: written when all handlers have succeeded */
+byte  sure[N];           /* there, too: it saw the ticket of its request when the ledger was not contested */
 Claim bag[N];            /* a unit's claim in its databag: committed with the hook */
 Units news[N];           /* whose relation-changed a unit has yet to run */
 bit   due[N];            /* another hook is due: leadership, ledger, a retry. One bit: Juju merges */
+bit   runs[N];           /* a hook or an action is under way */
+#ifdef LIVE
 bit   calm;              /* nothing goes wrong any more, and nothing happens that Juju does not owe */
+#else
+#define calm 0           /* whatever may happen in calm weather may happen in any */
+#endif
 
 bit   leads[N];          /* is-leader said True in this hook, and never False since (sticky, R15) */
-bit   dirty[N];          /* Juju 4: this hook has a ledger to commit */
+byte  top[N];            /* the highest term claimed, as a leader's hook has read it */
+byte  writes[N];         /* Juju 3: the write under way. Juju 4: what this hook has to commit */
+#define CLAIM  1         /* a claim of the next term */
+#define LEDGER 2         /* the ledger in the unit's own key, opened under the term claimed there */
+#define BOTH   3
+#ifdef SILENT
 bit   led[N];            /* it led when this hook began */
-bit   writes[N];         /* between the read and the write of the ledger */
+#endif
+#ifdef FORGET
+byte  ended[N];          /* the key-value store, which may outlive the local store */
+#endif
+#ifdef LOSE
+byte  tried[N];          /* in the local store, too: the highest term that this unit has claimed */
+bit   rebuilt;           /* the ledger was lost, and made anew: its tokens are new ones */
+bit   lost;              /* it was lost: that happens once */
+#endif
 
+#ifdef MOVES
+byte  moves = MOVES;     /* how many more: moves of leadership */
+#define MOVE moves--
+#define MAY_MOVE moves > 0
+#else
+#define MOVE skip
+#define MAY_MOVE true
+#endif
 #ifdef FAULTS
-byte  faults = FAULTS;   /* how many more: failed, lost or repeated hooks, moves of leadership */
+byte  faults = FAULTS;   /* how many more: failed, lost or repeated hooks */
 #define FAULTY !calm && faults > 0
 #define FAULT  faults--
 #else
@@ -72,6 +114,7 @@ bit   busy;              /* less than Juju allows, for 3 units, whose every hist
 /* What is only watched. */
 
 byte  works[N];          /* the ask at whose turn a unit is at work; 0 once a hook has succeeded */
+bit   through[N];        /* all handlers of a hook have succeeded at that turn */
 byte  used;              /* tickets at the front whose tokens are no higher than the highest one used;
                           * the place is the token, since leaders only append */
 
@@ -98,7 +141,11 @@ inline clean() {
 
 /* The promises. A broken protocol is followed to two units at work, so only that is asserted there. */
 
-#define STRICT (BREAK == 0 && !(defined(ABA) && JUJU == 4))
+#if BREAK == 0 || BREAK == 7
+#define STRICT 1
+#else
+#define STRICT 0
+#endif
 
 inline tickets_of(tickets) { /* present: which tickets are there, a bit for each */
     for (place : 0 .. N * R - 1) { present = present | (1 << AT(tickets, place)) }
@@ -109,32 +156,64 @@ inline promise_at_work() {
         for (who : 0 .. N - 1) { ahead = ahead + (works[who] != 0) }
         assert(ahead <= SLOTS);                         /* never more at work than slots */
 #if STRICT
+        assert(bag[me].done < works[me]);               /* by a ticket that is unfinished, */
+#ifndef LOSE
         tickets_of(ledger);
-        assert(IN(TICKET(me, works[me]), present));     /* by a ticket that stands, */
-        assert(bag[me].done < works[me]);               /* unfinished */
+        assert(IN(TICKET(me, works[me]), present));     /* and stands */
         for (place : 0 .. N * R - 1) {
             other = (AT(ledger, place) == TICKET(me, works[me]) -> place + 1 : other)
         }
         assert(SLOTS > 1 || other >= used);             /* tokens rise in the order of turns */
         used = (other > used -> other : used);
 #endif
+#endif
         clean()
     }
 }
 
-inline promise_at_write(next) { /* before `next` becomes the ledger */
+inline promise_at_write(next) { /* before `next` becomes the newest open ledger */
     d_step {
-#if STRICT
+#if STRICT && !defined(LOSE)
         tickets_of(next);
         for (place : 0 .. N * R - 1) {
             ticket = AT(ledger, place);
-            /* a ticket that goes was released in a hook that succeeded; a unit at work keeps its ticket */
-            assert(ticket == 0 || IN(ticket, present)
-                   || (bag[UNIT(ticket)].done >= ASK(ticket) && works[UNIT(ticket)] != ASK(ticket)));
+            if
+            :: ticket != 0 && !IN(ticket, present) ->
+                /* a ticket that goes was released in a hook that succeeded, or nobody could use it */
+                assert(bag[UNIT(ticket)].done >= ASK(ticket) || place >= used);
+                /* a unit at work keeps its ticket, and whoever saw it uncontested does, too */
+                assert(works[UNIT(ticket)] != ASK(ticket));
+                assert(!sure[UNIT(ticket)] || store[UNIT(ticket)].asked != ASK(ticket)
+                       || bag[UNIT(ticket)].done >= ASK(ticket))
+            :: else
+            fi;
             behind = behind + (place < used && ticket != 0 && IN(ticket, present))
         }
         used = behind;
 #endif
+        clean()
+    }
+}
+
+inline promise_at_success() { /* rule 12: a hook that succeeds has done the work that was begun, or one did before */
+#ifndef FORGET           /* who has lost the store does not know what has begun; its ticket stands */
+    assert(works[me] == 0 || turn || over || through[me]);
+#endif
+    works[me] = 0; through[me] = 0
+}
+
+inline promise_at_rest() { /* when everything that was owed has run, a unit that still waits would wait for ever */
+    d_step {
+        for (who : 0 .. N - 1) {
+            ahead = ahead + (runs[who] || due[who]);
+            for (other : 0 .. N - 1) { ahead = ahead + news[who].by[other] }
+        }
+        for (who : 0 .. N - 1) {
+            if
+            :: ahead == 0 -> assert(SERVED(who))
+            :: else
+            fi
+        }
         clean()
     }
 }
@@ -145,6 +224,7 @@ inline promise_at_write(next) { /* before `next` becomes the ledger */
 #define DONE(unit)      ((unit) == me -> store[me].done : seen[unit].done)
 #define WANTS(unit)     ((unit) == me -> OPEN(store[me]) : OPEN(seen[unit]))
 #define ASKED(unit)     ((unit) == me -> store[me].asked : seen[unit].asked)
+#define BEGUN(unit)     ((unit) == me -> store[me].begun : seen[unit].begun)
 
 #if BREAK == 2          /* absence of data is a release */
 #define FINISHED(ticket)     (DONE(UNIT(ticket)) >= ASK(ticket) || ASKED(UNIT(ticket)) == 0)
@@ -168,26 +248,113 @@ inline promise_at_write(next) { /* before `next` becomes the ledger */
 #else
 #define TRUSTED         mine
 #endif
-#if JUJU == 4           /* a leader reads its own buffered write, or what the hook read first */
-#define NOW             out
-#elif BREAK == 7        /* decides from what the hook read at its start */
-#define NOW             mine
+#ifdef LOSE             /* what a term that is known, but nowhere claimed, says; and whose tokens are seen */
+#define GONE            (store[me].term > top[me])
+#define EPOCH           (1 + fresh)
 #else
-#define NOW             ledger
+#define GONE            false
+#define EPOCH           1
 #endif
+#if BREAK == 132        /* a contested ledger counts like any other */
+#define CERTAIN         true
+#else
+#define CERTAIN         (!contested || sure[me] == EPOCH)
+#endif
+#ifdef LOSE             /* rule 14: its ask is Juju's, or Juju has heard of it before */
+#if BREAK == 143        /* or not */
+#define KNOWN_OF        true
+#else
+#define KNOWN_OF        (bag[me].asked >= store[me].asked || bag[me].term > 0)
+#endif
+#else
+#define KNOWN_OF        true
+#endif
+#define MAY_USE         (CERTAIN && !GONE && KNOWN_OF)
 
 inline hear(peer) { /* one relation-get; free of charge where the agent has it cached */
     d_step {
         known[peer] = 1;
         seen[peer].asked = bag[peer].asked;
-        seen[peer].done = bag[peer].done
+        seen[peer].done = bag[peer].done;
+#ifdef LOSE
+        seen[peer].begun = bag[peer].begun;
+        seen[peer].term = bag[peer].term;
+        seen[peer].from = bag[peer].from;
+        if
+        :: seen[peer].term > store[me].term -> store[me].term = seen[peer].term; store[me].from = 0
+        :: else
+        fi
+#endif
     }
 }
 
-inline decide(tickets) { /* plan: the ledger as the leader would have it; 0 if nothing is owed */
+/* What a leader may do in this hook. */
+#define NOTHING 0
+#define CLAIMS  1        /* another term is above its own, or it has none */
+#define OPENS   2        /* its claim is the one highest: it copies the newest open ledger */
+#define APPENDS 3        /* the newest open ledger is its own, and nobody has claimed a higher term */
+
+inline read() { /* all keys, in one call */
+    d_step {
+        mine = ledger; out = ledger;
+        none = (opened == 0); contested = (highest > opened);
+#ifdef LOSE
+        fresh = rebuilt;
+        top[me] = highest;
+        for (who : 0 .. N - 1) {
+            if
+            :: highest >= store[me].term && atop[who] -> store[me].term = highest; store[me].from = who + 1
+            :: else
+            fi
+        }
+#endif
+        if
+        :: leads[me] ->
+            top[me] = highest;
+            for (who : 0 .. N - 1) { ahead = ahead + atop[who] }
+            if
+#if BREAK == 13          /* one ledger, and no terms */
+            :: true -> may = APPENDS; top[me] = 1
+#else
+            :: atop[me] && highest == opened && keeper == me -> may = APPENDS
+#if BREAK == 133         /* opens although another has claimed the same term */
+            :: atop[me] && !(highest == opened && keeper == me) -> may = OPENS
+#else
+            :: atop[me] && ahead == 1 && highest != opened -> may = OPENS
+#endif
+#endif
+#if BREAK != 13
+            :: else -> may = (claimed -> NOTHING : CLAIMS)       /* once in a hook */
+#endif
+            fi
+        :: else -> none = 0
+        fi;
+        clean()
+    }
+}
+
+#if BREAK == 145        /* the number of the term is enough */
+#define ECHOES(unit)    (seen[unit].term >= top[me])
+#else                   /* its number, as that of this leader's claim: a lost one may have had the same */
+#define ECHOES(unit)    (seen[unit].term == top[me] && seen[unit].from == me + 1)
+#endif
+#if BREAK == 144        /* waits only for those whom it has heard speak: what it has heard may be old (R6) */
+#define AWAITED(unit)   (seen[unit].asked > 0 || seen[unit].term > 0)
+#else                   /* for everybody, unless nobody knows of any ledger before */
+#define AWAITED(unit)   (seen[unit].asked > 0 || top[me] > 1)
+#endif
+
+#if BREAK == 136        /* claims only when a ticket is owed */
+#define DOUBT           false
+#else                   /* also where somebody may wait with a ticket that nobody may use yet */
+#define DOUBT           (contested && unfinished > 0)
+#endif
+
+inline decide(tickets) { /* plan: the ledger as the leader would have it; owes: it has something to write */
     if :: upwards = 0 :: upwards = 1 fi;     /* requests seen together may come in either order */
     d_step {
         basis = tickets; plan = 0;
+        may = (GONE && may != NOTHING -> (claimed -> NOTHING : CLAIMS) : may);
         for (place : 0 .. N * R - 1) {
             ticket = AT(basis, place);
             if
@@ -201,6 +368,24 @@ inline decide(tickets) { /* plan: the ledger as the leader would have it; 0 if n
             fi
         }
         place = behind;
+#if BREAK != 146 && defined(LOSE)          /* rule 14: its own turn that is over, but not yet for Juju, */
+        if
+        :: none && store[me].done > bag[me].done ->
+            plan = TICKET(me, store[me].done); present = present | (1 << plan); behind++
+        :: else
+        fi;
+#endif
+#if BREAK != 142 && defined(LOSE)
+        for (who : 0 .. N - 1) {               /* and begun turns first */
+            ticket = TICKET(who, ASKED(who));
+            if
+            :: none && WANTS(who) && BEGUN(who) && !IN(ticket, present) ->
+                plan = plan | (ticket << (3 * behind)); present = present | (1 << ticket);
+                behind++
+            :: else
+            fi
+        }
+#endif
         for (who : 0 .. N - 1) {
             other = (upwards -> who : N - 1 - who);
             ticket = TICKET(other, ASKED(other));
@@ -215,7 +400,17 @@ inline decide(tickets) { /* plan: the ledger as the leader would have it; 0 if n
             :: else
             fi
         }
-        plan = (behind > place -> plan : 0);
+        owes = (may == OPENS || (may == APPENDS && behind > place)
+                || (may == CLAIMS && (behind > place || none || GONE || DOUBT)));
+#if BREAK != 14 && defined(LOSE)
+        for (who : 0 .. N - 1) {               /* rule 14: not before all have said this term */
+            if
+            :: may == OPENS && none && who != me && !ECHOES(who) && AWAITED(who) -> owes = 0
+            :: else
+            fi
+        }
+#endif
+        plan = (owes && may != CLAIMS -> plan : 0);
         clean()
     }
 }
@@ -235,6 +430,8 @@ inline survey(tickets) { /* turn: this unit holds. unheard: peers with tickets a
             :: else
             fi
         }
+        sure[me] = (stands && !contested && !GONE -> EPOCH : sure[me]);
+        stands = (stands && MAY_USE);
         unheard = (stands -> present : 0);
         turn = (unheard == 0 && HOLDS);
         clean()
@@ -248,11 +445,14 @@ inline adopt() { /* rule 8: a ticket above this unit's own claim was asked for, 
             ticket = AT(mine, place);
             if
             :: ticket != 0 && UNIT(ticket) == me && ASK(ticket) > store[me].asked ->
-                store[me].asked = ASK(ticket)
+                store[me].asked = ASK(ticket); store[me].begun = 0; sure[me] = 0
             :: else
             fi
         }
         clean();
+#endif
+#ifdef FORGET
+        store[me].done = (ended[me] == store[me].asked -> ended[me] : store[me].done);
 #endif
         forgot = 0
     }
@@ -265,22 +465,125 @@ inline is_leader() {
     fi
 }
 
-inline wake(all) { /* the ledger has changed: Juju 3 wakes the others, Juju 4 everybody (R9, R24) */
+inline wake(all) { /* a key has changed: Juju 3 wakes the others, Juju 4 everybody (R9, R24) */
     d_step {
         for (who : 0 .. N - 1) { due[who] = (due[who] || who != me || all) }
         clean()
     }
 }
 
-inline tell() { /* the claim is committed, and wakes the others where it is new */
+/* Terms are only compared, and one is added to the highest one read: so any gap of three is as
+ * good as one of two. With that, a search sees every number of moves of leadership. */
+#ifdef LOSE
+inline close_gaps() { skip }
+#else
+inline close_gaps() {
     d_step {
-        other = (bag[me].asked != store[me].asked || bag[me].done != store[me].done);
-        for (who : 0 .. N - 1) { news[who].by[me] = (who != me && (news[who].by[me] || other)) }
-        bag[me].asked = store[me].asked; bag[me].done = store[me].done;
-        works[me] = 0;
+        present = 1 | (1 << highest) | (1 << opened);
+        for (who : 0 .. N - 1) { present = present | (1 << top[who]) }
+        place = 1;
+        do
+        :: place >= highest -> break
+        :: place < highest && !IN(place, present) && !IN(place - 1, present) ->
+            present = (present & ((1 << place) - 1)) | ((present >> 1) & ~((1 << place) - 1));
+            highest--;
+            opened = opened - (opened > place);
+            for (who : 0 .. N - 1) { top[who] = top[who] - (top[who] > place) }
+        :: else -> place++
+        od;
+        clean()
+    }
+}
+#endif
+
+inline land_claim() { /* in the unit's own key */
+    d_step {
+        ticket = top[me] + 1;
+#ifdef LOSE
+        ticket = (store[me].term >= ticket -> store[me].term + 1 : ticket);
+#if BREAK != 147         /* claims one term a second time: what echoes the first is no echo of this */
+        ticket = (tried[me] >= ticket -> tried[me] + 1 : ticket);
+        tried[me] = ticket;
+#endif
+        assert(ticket <= LOSE + 2);
+#endif
+        if
+        :: ticket > highest ->
+            highest = ticket;
+            keeper = 0;
+            for (who : 0 .. N - 1) { atop[who] = (who == me) }
+        :: else -> atop[me] = (ticket == highest)
+        fi;
+        top[me] = ticket;
         clean()
     };
-    printf("%d: the hook succeeds; asked %d, done %d\n", me, bag[me].asked, bag[me].done)
+    printf("%d: claims the next term\n", me);
+    close_gaps()
+}
+
+inline land_ledger(next) {
+    if
+    :: top[me] >= opened || BREAK == 13 ->
+        promise_at_write(next);
+        ledger = next; opened = top[me];
+#if BREAK == 13
+        highest = 1; atop[me] = 1;
+#endif
+        keeper = (opened == highest -> me : 0);
+#ifdef LOSE
+        highest = (opened > highest -> opened : highest);    /* STALE: a key that was lost is back */
+        atop[me] = (opened == highest); keeper = (opened == highest -> me : 0);
+        rebuilt = lost
+#endif
+    :: else -> printf("%d: its ledger is superseded\n", me)
+    fi;
+    story(next)
+}
+
+inline tell() { /* the claim is committed, and wakes the others where it is new */
+    d_step {
+#if defined(LOSE) && JUJU == 3 && !defined(NOTICK)
+        due[me] = (due[me] || (OPEN(store[me]) && !KNOWN_OF));     /* update-status: as below */
+#endif
+        present = bag[me].asked; basis = bag[me].done; unfinished = bag[me].begun; ahead = bag[me].term;
+        behind = bag[me].from;
+        if
+#if BREAK != 121 && defined(ACTIONS)    /* what an action publishes includes the end of a turn before it */
+        :: aside && (store[me].begun || bag[me].done != store[me].done) ->
+#if BREAK == 122         /* it says that it has read a claim, but not what has begun */
+            bag[me].term = store[me].term; bag[me].from = store[me].from
+#else
+            skip         /* rule 12: nothing of a turn that came before it, so nothing at all */
+#endif
+#endif
+        :: else ->
+            bag[me].asked = store[me].asked; bag[me].done = store[me].done;
+#ifdef LOSE
+            bag[me].begun = store[me].begun; bag[me].term = store[me].term; bag[me].from = store[me].from
+#endif
+        fi;
+        other = (bag[me].asked != present || bag[me].done != basis || bag[me].begun != unfinished
+                 || bag[me].term != ahead || bag[me].from != behind);
+        for (who : 0 .. N - 1) { news[who].by[me] = (who != me && (news[who].by[me] || other)) }
+        clean()
+    };
+    if
+#ifdef ACTIONS
+    :: aside ->
+#if JUJU == 3 && !defined(NOTICK)
+        due[me] = (due[me] || leads[me]);      /* update-status, the first to see what a leader gave itself */
+#endif
+        printf("%d: the action is over; asked %d, done %d\n", me, bag[me].asked, bag[me].done)
+#endif
+    :: else ->
+        if
+#ifdef KEEP
+        :: kept -> printf("%d: keeps its turn\n", me)
+#endif
+        :: else -> promise_at_success()
+        fi;
+        printf("%d: the hook succeeds; asked %d, done %d\n", me, bag[me].asked, bag[me].done)
+    fi
 }
 
 inline story(tickets) {
@@ -298,25 +601,52 @@ inline story(tickets) {
     }
 }
 
-inline commit() { /* one transaction: on Juju 4 refused whole if it has a ledger and its unit leads no more (R10) */
+inline commit() { /* one transaction: on Juju 4 refused whole if it has a key to write and its unit leads no more (R10) */
     if
 #if JUJU == 4
-    :: dirty[me] && leader != me -> due[me] = 1; printf("%d: the commit is refused\n", me)
-    :: dirty[me] && leader == me ->
-        promise_at_write(out);
-        ledger = out;
+    :: writes[me] && leader != me -> due[me] = 1; printf("%d: the commit is refused\n", me)
+    :: writes[me] && leader == me ->
+        if
+        :: writes[me] == LEDGER
+        :: else -> land_claim()
+        fi;
+        if
+        :: writes[me] == CLAIM
+        :: else -> land_ledger(out)
+        fi;
         wake(1);
-        story(out);
         tell()
 #endif
-    :: !dirty[me] -> tell()
+    :: !writes[me] -> tell()
     fi
+}
+
+inline end_turn() { /* rule 12: with the charm's key-value store, when all handlers have succeeded */
+    d_step {
+        if
+        :: turn || over ->
+            store[me].done = store[me].asked; store[me].begun = 0; sure[me] = 0;
+            turn = 0; over = 1;
+            through[me] = (works[me] != 0);
+#ifdef FORGET
+            ended[me] = store[me].done;
+#endif
+#if R > 1
+#ifndef NOTICK
+            due[me] = (due[me] || (leads[me] && store[me].again));     /* update-status: nothing else wakes it */
+#endif
+            store[me].asked = store[me].asked + store[me].again; store[me].again = 0
+#endif
+        :: else
+        fi
+    }
 }
 
 inline changed(peer) { /* relation-changed of that peer: its cached databag is dropped */
     d_step {
         news[me].by[peer] = 0;
-        known[peer] = 0; seen[peer].asked = 0; seen[peer].done = 0
+        known[peer] = 0; seen[peer].asked = 0; seen[peer].done = 0; seen[peer].begun = 0; seen[peer].term = 0;
+        seen[peer].from = 0
     };
     printf("%d: a hook begins, with news of %d\n", me, peer)
 }
@@ -331,12 +661,21 @@ proctype unit(byte me)
 {
     Claim seen[N];       /* peers' claims, as far as this unit may see */
     bit   known[N];
-    int   mine;          /* the ledger, as this hook has it cached */
+    int   mine;          /* the newest open ledger, as this hook has it cached */
     int   out;           /* the same, on Juju 4 with what this hook will commit */
-    int   plan;          /* the ledger it is about to write */
+    bit   none;          /* there is none */
+    bit   contested;     /* a higher term is claimed, and not open */
+    bit   fresh;         /* LOSE: it was made after the loss */
+    byte  may;           /* what it may do as leader */
+    bit   claimed;       /* it has claimed in this hook */
+    bit   owes;          /* it has something to write, and this is it: */
+    int   plan;
     bit   turn;          /* this unit holds the lock */
+    bit   over;          /* it has released it in this hook */
+    bit   kept;          /* it holds it past the end of this hook */
     byte  unheard;       /* peers to be heard before it is known */
     bit   forgot;        /* its local store was lost, and Juju has not been asked since */
+    bit   aside;         /* this is an action, not a hook */
 
 end:                     /* where a unit may rest; whether it should, `init` asserts */
     atomic {
@@ -347,31 +686,39 @@ end:                     /* where a unit may rest; whether it should, `init` ass
 #if N > 2
         :: FREE && news[me].by[PEER2] -> changed(PEER2)
 #endif
+#ifdef ACTIONS
+        :: FREE && !calm && MATTERS -> aside = 1; printf("%d: an action begins\n", me)
+#endif
 #ifdef FORGET
         :: !calm && !SERVED(me) && !forgot ->
+            if :: ended[me] = 0 :: skip fi;              /* the key-value store is lost, too, or is not */
             store[me].asked = bag[me].asked; store[me].done = bag[me].done;
+            store[me].begun = 0; store[me].again = 0; sure[me] = 0;
             forgot = 1; due[me] = 1;
             printf("%d: loses its local store\n", me);
             goto end
 #endif
         fi;
         BUSY(1);
+        runs[me] = 1;
         leads[me] = (leader == me);
 #ifdef SILENT
         led[me] = leads[me];
 #endif
+        turn = (!aside && OPEN(store[me]) && store[me].begun);       /* rule 11: whatever the ledger says */
+#ifndef LOSE
         if
-        :: leads[me] || OPEN(store[me]) || forgot
+        :: leads[me] || (OPEN(store[me]) && !turn && !aside) || forgot
         :: else -> BUSY(0); goto handlers
         fi
+#endif
     };
     atomic {
-        mine = ledger;
-        out = mine;
+        read();
         adopt()
     };
 
-give:                    /* what the leader owes: rules 2, 6 and 7 */
+give:                    /* what the leader owes: rules 2, 6, 7 and 13 */
     atomic {
         if
         :: leads[me] && !known[PEER] -> hear(PEER); goto give
@@ -382,75 +729,144 @@ give:                    /* what the leader owes: rules 2, 6 and 7 */
         :: else ->
             decide(out);
             if
-            :: plan == 0 -> goto look
-            :: else -> plan = 0; is_leader()
+            :: owes -> owes = 0; plan = 0
+            :: else -> goto look
             fi
         fi
     };
+#if JUJU == 3
+write:
     atomic {
+#if BREAK != 7           /* decides from what the hook read at its start */
+        read();
+#endif
+        decide(out);
         if
-        :: leads[me] -> decide(NOW); writes[me] = 1
+        :: owes -> owes = 0; writes[me] = (may == CLAIMS -> CLAIM : LEDGER)
         :: else -> goto look
         fi
     };
-    atomic { is_leader() };
-    atomic {
-        writes[me] = 0;
+    atomic {             /* is-leader, and the controller's own check */
+        is_leader();
         if
-        :: !leads[me] || plan == 0
-        :: leads[me] && plan != 0 && leader != me ->
-            leads[me] = 0; printf("%d: the ledger's write is refused\n", me)
-        :: leads[me] && plan != 0 && leader == me ->
-#if JUJU == 3
-            promise_at_write(plan); ledger = plan; wake(0);
+        :: leads[me]
+        :: else -> writes[me] = 0; plan = 0; goto look
+        fi
+    };
+    atomic {             /* the write lands, whoever leads now */
+        if
+        :: writes[me] == CLAIM ->
+            land_claim(); wake(0);
+            writes[me] = 0; claimed = 1;
+#if BREAK == 131         /* does not read again after its claim */
+            may = OPENS;
+            decide(out); owes = 0; writes[me] = LEDGER
 #else
-            out = plan; dirty[me] = 1;
+            goto write
 #endif
-            story(plan)
+        :: else -> land_ledger(plan); wake(0); writes[me] = 0; plan = 0; goto back
         fi
     };
-    atomic {
-        plan = 0;
-#if JUJU == 3
-        mine = ledger;   /* read back: what it wrote stands, whichever unit leads now */
-        out = mine
+#if BREAK == 131
+    atomic { land_ledger(plan); wake(0); writes[me] = 0; plan = 0 };
 #endif
-    };
-
-look:                    /* rules 3 and 5: from the durable ledger and the claims of those ahead */
+back:
+    atomic { read() };   /* what it wrote stands, whichever unit leads now */
+#else
     atomic {
-        survey(TRUSTED);
+        is_leader();
         if
-        :: IN(PEER, unheard) -> hear(PEER); unheard = 0; goto look
-#if N > 2
-        :: IN(PEER2, unheard) -> hear(PEER2); unheard = 0; goto look
+        :: leads[me] && may == CLAIMS ->
+            writes[me] = CLAIM; may = NOTHING;
+#if BREAK == 131         /* opens in the hook that claims */
+            may = OPENS; decide(out); out = plan; writes[me] = BOTH; may = APPENDS; owes = 0; plan = 0
 #endif
-        :: unheard == 0 -> BUSY(0)
+        :: leads[me] && may != CLAIMS ->
+            decide(out); out = plan; writes[me] = LEDGER; may = APPENDS; owes = 0; plan = 0
+        :: else
         fi
+    };
+#endif
+
+look:                    /* rules 3, 5 and 13: from the durable ledger and the claims of those ahead */
+    atomic {
+        if
+        :: turn || aside || !OPEN(store[me]) -> BUSY(0)
+        :: else ->
+            survey(TRUSTED);
+            if
+            :: IN(PEER, unheard) -> hear(PEER); unheard = 0; goto look
+#if N > 2
+            :: IN(PEER2, unheard) -> hear(PEER2); unheard = 0; goto look
+#endif
+            :: unheard == 0 -> BUSY(0)
+            fi
+        fi;
+        if  /* what no later step of this hook reads */
+#if JUJU == 4
+        :: leads[me] && store[me].asked < R
+        :: (!leads[me] || store[me].asked == R) && writes[me] ->
+            mine = 0; none = 0; contested = 0; may = NOTHING; owes = 0
+#endif
+        :: JUJU == 3 || ((!leads[me] || store[me].asked == R) && !writes[me]) ->
+            mine = 0; out = 0; none = 0; contested = 0; may = NOTHING; claimed = 0; top[me] = 0;
+            fresh = 0
+        fi;
+        close_gaps()
     };
 
 handlers:
     atomic {
         if
         :: FREE && !calm && !OPEN(store[me]) && store[me].asked < R ->
-            store[me].asked++;                           /* remembered at once */
+            store[me].asked++; sure[me] = 0;             /* remembered at once */
             printf("%d: asks\n", me);
-            if :: leads[me] -> BUSY(1); goto give :: else -> goto handlers fi
+            if
+            :: leads[me] ->
+                BUSY(1);
+#if JUJU == 3            /* what the hook has cached tells only whether to read afresh */
+                read();
+#endif
+                goto give
+            :: else -> goto handlers
+            fi
         :: FREE && !calm && turn && works[me] != store[me].asked ->
             works[me] = store[me].asked;
+#if BREAK != 11          /* what has begun is not written down */
+            store[me].begun = 1;                         /* at once */
+#endif
             printf("%d: WORKS\n", me);
             promise_at_work();
             goto handlers
+#if R > 1 || BREAK == 12
         :: FREE && !calm && turn ->
-            store[me].done = store[me].asked; turn = 0;  /* release_lock in a handler */
+#if BREAK == 12          /* what a handler releases is over at once */
+            store[me].done = store[me].asked; store[me].begun = 0;
+#else
+            over = 1;
+#endif
+            turn = 0;
             printf("%d: releases early\n", me);
             goto handlers
+#endif
+#if R > 1
+        :: FREE && !calm && over && !store[me].again && store[me].asked < R ->
+            store[me].again = 1;
+            printf("%d: asks for one more turn\n", me);
+            goto handlers
+#endif
         :: FREE && FAULTY ->
-            FAULT; due[me] = 1;                          /* rule 9: nothing is released */
+            FAULT; due[me] = 1;                          /* rule 9: nothing is released, and rule 12 */
             printf("%d: the hook fails\n", me)
         :: FREE ->                                       /* all handlers have succeeded */
+#ifdef KEEP
             if
-            :: turn -> store[me].done = store[me].asked
+            :: turn && works[me] == store[me].asked -> kept = 1; due[me] = 1
+            :: true
+            fi;
+#endif
+            if
+            :: !kept -> end_turn()
             :: else
             fi;
             if
@@ -459,18 +875,23 @@ handlers:
             :: FAULTY -> FAULT; due[me] = 1; printf("%d: the handlers succeed, the commit is lost\n", me)
             fi
         fi;
-        leads[me] = 0; led[me] = 0; dirty[me] = 0;
-        mine = 0; out = 0; turn = 0                      /* a hook's own view ends with it */
+        leads[me] = 0; writes[me] = 0; top[me] = 0;      /* a hook's own view ends with it */
+#ifdef SILENT
+        led[me] = 0;
+#endif
+        mine = 0; out = 0; none = 0; contested = 0; fresh = 0; may = NOTHING; claimed = 0;
+        turn = 0; over = 0; aside = 0; kept = 0; runs[me] = 0;
+        close_gaps();
+        promise_at_rest()
     };
     goto end
 }
 
-/* Juju has no compare-and-swap, so leadership must not leave and come back while a hook counts on
- * having it. With ABA it does, except on Juju 3 between the read and the write of the ledger. */
-#ifndef ABA
-#define MAY_LEAD(unit) (!leads[unit] && !dirty[unit])
+/* Leadership moves at any time, and may leave and come back while a hook counts on having it. */
+#ifdef LOSE               /* the number of terms must end somewhere */
+#define TERMS_LEFT (highest < LOSE && store[0].term < LOSE && store[1].term < LOSE)
 #else
-#define MAY_LEAD(unit) (!writes[unit] || JUJU == 4)
+#define TERMS_LEFT true
 #endif
 #ifdef SILENT             /* no leader-elected where it comes back before the hook ends in which it left (R17) */
 #define ELECTED(unit) !led[unit]
@@ -478,37 +899,52 @@ handlers:
 #define ELECTED(unit) 1
 #endif
 #define ELECT(unit) \
-    atomic { FREE && FAULTY && leader != unit && MAY_LEAD(unit) -> \
-             FAULT; leader = unit; due[unit] = (due[unit] || ELECTED(unit)); printf("leadership moves to %d\n", unit) }
+    atomic { FREE && !calm && MAY_MOVE && leader != unit && TERMS_LEFT -> \
+             MOVE; leader = unit; due[unit] = (due[unit] || ELECTED(unit)); printf("leadership moves to %d\n", unit) }
+
+#ifdef STALE
+#define UNWRITTEN true
+#elif JUJU == 3
+#define UNWRITTEN (!writes[0] && !writes[1])
+#else
+#define UNWRITTEN (!leads[0] && !leads[1])
+#endif
 
 init
 {
     atomic {
         run unit(0); run unit(1);
 #if N > 2
-        run unit(2)
+        run unit(2);
 #endif
+#ifdef OPENED
+        highest = 1; opened = 1; atop[0] = 1;        /* unit 0's, and empty; keeper is 0 */
+#ifdef LOSE
+        store[0].term = 1; store[0].from = 1; tried[0] = 1;
+#endif
+#endif
+        due[0] = 1
     };
+endless:
     do
     :: ELECT(0)
     :: ELECT(1)
 #if N > 2
     :: ELECT(2)
 #endif
-    :: calm = 1; printf("calm weather from here on\n"); break
-    od;
-    /* Everything that was owed has run. A unit that still waits now would wait for ever. */
-    atomic {
-        timeout ->
-        for (who : 0 .. N - 1) {
-            if
-            :: !SERVED(who) -> printf("%d is not served: asked %d, done %d\n", who, store[who].asked, store[who].done)
-            :: else
-            fi;
-            assert(SERVED(who))
-        }
-        who = 0
-    }
+#ifdef LOSE
+    :: atomic {
+        !lost && opened > 0 && UNWRITTEN ->
+            lost = 1; highest = 0; opened = 0; keeper = 0; ledger = 0;
+            for (who : 0 .. N - 1) { atop[who] = 0; due[who] = 1 }
+            who = 0;
+            printf("the ledger is lost\n")
+       }
+#endif
+#ifdef LIVE
+    :: calm = 1; printf("calm weather from here on\n")
+#endif
+    od
 }
 
 #ifdef LIVE

@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 from charms.layer.coordinator import rules, wire
 from charms.layer.coordinator.compat import choice
-from charms.layer.coordinator.rules import Claim, Ledger, Ticket
 from charms.layer.coordinator.store import Store
+from charms.layer.coordinator.values import MAX_COUNT, MAX_TOKEN, Claim, Ledger, Record, Said, Ticket
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.garbage import cases, claims_or_worse, ledgers_or_worse, randoms, states_or_worse, values
-from tests.threeunits import MEMORY, UNITS, everybody_is_served, first_world, settle
+from tests.garbage import NONCES, cases, claims_or_worse, ledgers_or_worse, randoms, states_or_worse, values
+from tests.threeunits import MARK, MEMORY, UNITS, everybody_is_served, first_world, settle
 
 pytestmark = pytest.mark.every_python
 both = pytest.mark.parametrize('version', [3, 4])
@@ -30,52 +30,88 @@ both = pytest.mark.parametrize('version', [3, 4])
 # The reading alone
 
 
-def readable_again(own):
-    return wire.claims(wire.claims_text(own), 'here') == (own, ())
+NAME = '7-2-0a1b2c3d'
+
+
+def read_ledger(text):
+    record, problems = wire.record(NAME, text, 'here')
+    return record.ledger, problems
+
+
+def text_of(ledger):
+    return wire.record_text(Record('0a1b2c3d', 7, 2, ledger))
 
 
 @cases(5)
 @given(claims_or_worse)
 def test_any_text_as_a_claim_is_read_or_reported_and_what_is_read_can_be_written(text):
-    own, problems = wire.claims(text, 'here')
+    said, problems = wire.said(text, 'here')
 
-    assert readable_again(own)
     assert all(told.isprintable() and told.startswith('here') and len(told) < 600 for told in problems)
-    assert own or problems or not text or json.loads(text)['queues'] == {}
-    for queue, claim in own.items():
-        more = rules.asked_for(rules.released(claim, 7), 'z', 'now')
-        assert readable_again({queue: more})
+    assert (said is None) == (not text)
+    if said is None or problems:
+        return
+    assert wire.said(wire.said_text(said), 'here') == (said, ())
+    for queue, claim in said.queues:
+        more = rules.asked_for(rules.released(claim), 'z', 'now')
+        again = Said(said.nonce, said.about, ((queue, more),))
+        assert wire.said(wire.said_text(again), 'here')[0].queues == again.queues
         assert (more.asked, more.done) >= (claim.asked, claim.done)
 
 
 @cases(5)
 @given(ledgers_or_worse)
 def test_any_text_as_a_ledger_is_read_or_reported_and_what_cannot_be_read_is_written_back(text):
-    ledger, problems = wire.ledger(text, 'here')
+    ledger, problems = read_ledger(text)
 
     assert all(told.isprintable() and told.startswith('here') and len(told) < 600 for told in problems)
-    assert (ledger is None) == (not text)
-    if ledger is not None and ledger.readable:
-        written = wire.ledger_text(ledger)
-        assert wire.ledger(written, 'here') == (ledger, problems)
-        assert strict_json(written)['tickets'] == json.loads(text)['tickets']
+    assert ledger.readable or problems
+    if ledger.readable:
+        written = text_of(ledger)
+        assert read_ledger(written) == (ledger, problems)
+        assert strict_json(written)['tickets'] == list(map(short, json.loads(text)['tickets']))
+
+
+def short(entry):
+    """Return a ticket as the layer writes it: without the fields that say nothing."""
+    return entry[:6] if isinstance(entry, list) and entry[6:] == [None, ''] else entry
+
+
+@cases(2)
+@given(ledgers_or_worse, st.from_regex(r'[0-9]{1,17}-[0-9]{1,17}-[0-9a-f]{8}', fullmatch=True))
+def test_any_text_under_any_key_of_a_record_is_read_as_one_or_reported_or_the_key_is_of_none(text, name):
+    record, problems = wire.record(name, text, 'here')
+
+    if record:
+        assert wire.record_name(record) == name
+        assert record.version or not record.ledger
+    else:
+        assert not problems
+
+
+@cases(2)
+@given(claims_or_worse)
+def test_any_value_as_the_end_of_a_turn_is_read_as_one_or_ends_nothing(text):
+    ends = wire.ends(wire.parsed(text))
+
+    assert wire.ends(json.loads(json.dumps(wire.ends_value(ends)))) == ends
 
 
 @cases(3)
 @given(ledgers_or_worse, st.booleans())
 def test_a_leader_writes_no_ledger_that_cannot_be_read(text, lost):
-    ledger, _ = wire.ledger(text, 'here')
-    if ledger is None or not ledger.readable:
+    ledger, _ = read_ledger(text)
+    if not ledger.readable:
         return
     asking = {('app/{}'.format(n), ''): Claim(n, n - 1, (('a', ''),)) for n in (1, 7, 10**9)}
-    asking['app/5', ''] = Claim(10**9, 10**9 - 1, (('a', ''),), token=2**53)
+    asking['app/5', ''] = Claim(10**9, 10**9 - 1, (('a', ''),), begun=True, token=2**53)
 
-    start = rules.rebuilt(asking) if lost else ledger
+    start = rules.rebuilt(asking, 1) if lost else ledger
     grown = rules.appended(start, asking, asking, 1, frozenset(['app/2']))
 
     if grown != start:
-        assert wire.ledger(wire.ledger_text(grown), 'here')[0] == grown
-        assert len(wire.ledger_text(grown)) < 131072
+        assert read_ledger(text_of(grown))[0] == grown
+        assert len(text_of(grown)) < 131072
         unreadable = [ticket for ticket in start.tickets if ticket.raw and ticket.unit != 'app/2']
         assert [ticket for ticket in grown.tickets if ticket.raw] == unreadable
 
@@ -91,8 +127,8 @@ def test_anything_as_what_a_unit_remembers_is_read_or_reported_and_never_raises(
     if state:
         assert wire.state(json.loads(json.dumps(wire.state_value(state))), 'here') == (state, ())
         for (unit, _), claim in state.peers:
-            ticket = Ticket(1, '', unit, max(1, claim.asked))
-            assert wire.ledger(wire.ledger_text(Ledger(1, (ticket,))), 'here')[0].tickets == (ticket,)
+            ticket = Ticket(1, '', unit, max(1, claim.asked), nonce=claim.nonce)
+            assert read_ledger(text_of(Ledger(1, (ticket,))))[0].tickets == (ticket,)
 
 
 def deeply(depth):
@@ -189,34 +225,44 @@ def fault_of(world, *allowed):
 
 
 def says(text):
-    """Return what a tolerant reader makes of a text, {} if it is no version 1 of ours."""
+    """Return what a tolerant reader makes of a text, {} if it is of no version of ours."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) and found.get('v') == 1 else {}
+    return found if isinstance(found, dict) and found.get('v') in (1, 2) else {}
 
 
-def may_be_done(text):
-    """Whether a text may say of some queue that an ask is done which is not."""
+def given_to(world, text):
+    """Return a text as Juju gives it, with the incarnations of the units of this world."""
+    for unit, nonce in NONCES.items():
+        text = text.replace(nonce, world.nonce(unit))
+    return text.encode('utf-8', 'replace').decode().replace('\x00', '')
+
+
+def may_be_done(text, nonce):
+    """Whether a text may say of some queue that an ask is done which is not, or that it is another unit's."""
     queues = says(text).get('queues')
     entries = queues.values() if isinstance(queues, dict) else []
-    return any(isinstance(entry, dict) and entry.get('done') not in (0, 1) for entry in entries)
+    told = [entry for entry in entries if isinstance(entry, dict)]
+    over = any(entry.get('done') not in (0, 1) or entry.get('over') for entry in told)
+    return over or says(text).get('unit', '') not in ('', nonce)
 
 
 @both
 @cases(0.5)
 @given(st.sampled_from(HOLDERS), st.sampled_from(UNITS), claims_or_worse, st.booleans())
 def test_any_claim_in_a_databag_fails_no_hook_and_frees_nothing(worlds, version, holder, unit, text, upgrade):
-    text = text.encode('utf-8', 'replace').decode().replace('\x00', '')  # as Juju gives it
     world = worlds(version, holder)
+    text = given_to(world, text)
+    nonce = world.nonce(unit)
     world.write_claims(unit, text)
     if upgrade:
         world.upgrade(unit)
 
     settle(world)
 
-    if may_be_done(text):
+    if may_be_done(text, nonce):
         return
     assert not world.faults
     if not says(text):
@@ -225,7 +271,7 @@ def test_any_claim_in_a_databag_fails_no_hook_and_frees_nothing(worlds, version,
 
 
 def entries_of(text):
-    """Return the tickets of a ledger that has a head of ours, None where nobody may hold by it."""
+    """Return the tickets of a ledger that has a head of ours, None where nobody may begin by it."""
     found = says(text)
     token, tickets = found.get('token'), found.get('tickets')
     whole = isinstance(token, int) and not isinstance(token, bool) and 0 <= token <= 2**53
@@ -233,7 +279,9 @@ def entries_of(text):
 
 
 def is_ticket(entry):
-    return isinstance(entry, list) and [type(field) for field in entry] == [int, str, str, int, int]
+    if not isinstance(entry, list) or len(entry) not in (6, 8):
+        return False
+    return [type(field) for field in entry[:6]] == [int, str, str, int, int, str]
 
 
 def may_be_gone(entry):
@@ -241,33 +289,37 @@ def may_be_gone(entry):
     return isinstance(entry, list) and isinstance((entry + [0] * 3)[2], str) and entry[2] not in UNITS
 
 
-def keeps_the_holder_in_front(entries, holder):
+def keeps_the_holder_in_front(entries, holder, nonce):
     """Whether nobody but the holder may hold by these tickets."""
-    if not all(entry[4] == 1 for entry in entries if is_ticket(entry)):
+    if not all(entry[4] == 1 and len(entry) == 6 for entry in entries if is_ticket(entry)):
         return False
     first = entries[0] if entries else None
     if is_ticket(first):
-        return first[2] == holder and first[3] == 2 and first[1] == ''
+        return first[1:4] == ['', holder, 2] and first[5] == nonce
     return bool(entries) and not set(UNITS) & set(map(str, first if isinstance(first, list) else []))
 
 
 def numbers_are_used_up(world):
     """Return whether a spoilt ledger led to the last token, or to the last ask of a unit: docs/limits.md."""
-    claims = [wire.claims(world.claims_text(unit), '')[0] for unit in UNITS]
-    last = [claim for own in claims for claim in own.values()]
-    return any(claim.token > rules.MAX_TOKEN - 100 or claim.asked >= rules.MAX_COUNT for claim in last)
+    said = [wire.said(world.claims_text(unit), '')[0] for unit in UNITS]
+    last = [claim for each in said if each for _, claim in each.queues]
+    return any(claim.token > MAX_TOKEN - 100 or claim.asked >= MAX_COUNT for claim in last)
 
 
-LAST_ASK = '{"v":1,"token":3,"tickets":[[1,"","app/0",1000000000,1],[2,"","app/1",2,1],[3,"",1.01]]}'
+LAST_ASK = (
+    '{"v":2,"token":3,"tickets":[[1,"","app/0",1000000000,1,"0a1b2c30"],'
+    '[2,"","app/1",2,1,"0a1b2c31"],[3,"",1.01]]}'
+)
 
 
 @both
 @cases(0.5)
 @given(st.sampled_from(HOLDERS), ledgers_or_worse)
 @example(None, LAST_ASK)
-def test_any_ledger_fails_no_hook_and_gives_no_lock_twice(worlds, version, holder, text):
-    text = text.encode('utf-8', 'replace').decode().replace('\x00', '')
+def test_any_ledger_fails_no_hook_ends_no_turn_and_gives_no_lock_twice(worlds, version, holder, text):
     world = worlds(version, holder)
+    text = given_to(world, text)
+    nonce = holder and world.nonce(holder)
     before = dict(world.served)
     world.write_ledger(text)
 
@@ -275,19 +327,34 @@ def test_any_ledger_fails_no_hook_and_gives_no_lock_twice(worlds, version, holde
 
     entries = entries_of(text) if text else []
     now = world.ledger_text
+    assert not [fault for fault in world.faults if fault == '{} holds no more'.format(holder)]
     if entries is None:
+        before.update({holder: before[holder] + 1} if holder else {})  # its turn had begun, and goes on
         assert world.served == before
         assert now == text
-        assert not fault_of(world, 'holds no more')
-    elif keeps_the_holder_in_front(entries, holder):
+        assert not world.faults
+    elif keeps_the_holder_in_front(entries, holder, nonce):
         assert not fault_of(world, 'holds no more')
     if says(text) and entries and now != text:
         kept = strict_json(now)['tickets']
         assert all(entry in kept for entry in entries if not is_ticket(entry) and not may_be_gone(entry))
-    if entries is None or not all(map(is_ticket, entries)):  # the operator empties it, see docs/operating.md
-        world.at_work.clear()
-        world.write_ledger('')
+    if entries is None or not all(map(is_ticket, entries)):
+        world.reset_ledger()  # by the operator, see docs/operating.md
         assert everybody_is_served(world) or numbers_are_used_up(world)
+
+
+@both
+@cases(0.5)
+@given(st.sampled_from(HOLDERS), st.sampled_from(UNITS), st.integers(1, 9), ledgers_or_worse)
+def test_any_text_as_the_claim_of_a_term_fails_no_hook_frees_nothing_and_is_overcome(
+    worlds, version, holder, unit, term, text
+):
+    world = worlds(version, holder)
+    text = given_to(world, text)
+    world.write_shared({'{}-{}-0-{}'.format(MARK, term, world.nonce(unit)): text})
+
+    assert everybody_is_served(world)
+    assert not world.faults
 
 
 SHAPES = (
@@ -311,7 +378,9 @@ def spoil(path, rng, text):
     whole, kind = path.read_bytes(), rng.random()
     if kind < 0.25:
         found = json.loads(whole.decode())
-        found['values'][rng.choice(['state', 'state', 'state', 'relation', 'reported'])] = text
+        found['values'][
+            rng.choice(['state', 'state', 'state', 'relation', 'reported', 'whose', 'unflushed'])
+        ] = text
         whole = json.dumps(found).encode()
         if rng.random() < 0.5:  # as JSON, not as a text in it
             whole = whole.replace(json.dumps(text).encode(), text.encode('utf-8', 'replace'))
@@ -336,6 +405,7 @@ def spoil(path, rng, text):
 @given(st.sampled_from(HOLDERS), st.sampled_from(UNITS), states_or_worse)
 def test_anything_that_the_local_store_believes_it_wrote_fails_no_hook(worlds, version, holder, unit, text):
     world = worlds(version, holder)
+    text = given_to(world, text)
     found = wire.parsed(text)
     Store(str(world.store(unit)), pytest.fail).set('state', text if found is None else found)
 
@@ -348,7 +418,7 @@ def test_anything_that_the_local_store_believes_it_wrote_fails_no_hook(worlds, v
 def test_any_local_store_fails_no_hook_and_frees_and_loses_nothing(worlds, version, holder, unit, rng, text):
     world = worlds(version, holder)
     unheard = '"asked":1' in world.claims_text(unit)  # its hook asked, and failed
-    spoil(world.store(unit), rng, text)
+    spoil(world.store(unit), rng, given_to(world, text))
 
     settle(world)
 

@@ -13,33 +13,49 @@ LAYER = ROOT / 'lib' / 'charms' / 'layer' / 'coordinator'
 OURS = 'charms.layer.coordinator'
 
 MAY_IMPORT = {
-    'rules.py': set(),
-    'wire.py': {'rules'},
+    'values.py': set(),
+    'rules.py': {'values'},
+    'terms.py': {'values'},
+    'wire.py': {'rules', 'values'},
     'policy.py': {'rules', 'wire'},
     'context.py': set(),
-    'view.py': {'context', 'policy', 'rules'},
-    'session.py': {'context', 'rules', 'view'},
+    'view.py': {'context', 'policy', 'rules', 'terms', 'values'},
+    'leading.py': {'context', 'rules', 'terms', 'values', 'view'},
+    'session.py': {'context', 'leading', 'rules', 'terms', 'values'},
     'store.py': {'wire'},
-    'juju.py': {'context', 'rules', 'store', 'wire'},
+    'environment.py': {'context', 'wire'},
+    'callbacks.py': set(),
+    'juju.py': {'callbacks', 'context', 'environment', 'rules', 'store', 'values', 'wire'},
     'flags.py': set(),
     '__init__.py': {'compat.choice', 'compat.classes', 'flags', 'session', 'wire'},
     'compat/__init__.py': set(),
     'compat/deciding.py': {'policy', 'rules', 'session'},
-    'compat/predecessor.py': {'juju', 'rules', 'wire'},
+    'compat/predecessor.py': {'environment', 'juju', 'values', 'wire'},
     'compat/classes.py': {
         'compat.deciding',
         'compat.predecessor',
         'context',
+        'environment',
         'juju',
         'policy',
         'view',
         'wire',
     },
-    'compat/choice.py': {'compat.classes', 'compat.predecessor', 'juju', 'policy', 'session', 'wire'},
+    'compat/choice.py': {
+        'compat.classes',
+        'compat.predecessor',
+        'environment',
+        'policy',
+        'session',
+        'wire',
+    },
 }
 """What each module of the layer may import of the others."""
 
-PURE = ('rules.py', 'wire.py', 'policy.py', 'context.py', 'view.py', 'session.py', 'compat/deciding.py')
+PURE = (
+    *('values.py', 'rules.py', 'terms.py', 'wire.py', 'policy.py', 'context.py'),
+    *('view.py', 'leading.py', 'session.py', 'compat/deciding.py'),
+)
 OUTSIDE_OF_PURE = {'typing', 'json', 're', 'enum', 'math'}
 
 PAGES = sorted(

@@ -6,9 +6,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from charms.layer.coordinator import juju
+from charms.layer.coordinator import juju, terms
 from charms.layer.coordinator.context import LedgerClosed
-from charms.layer.coordinator.rules import Ledger
+from charms.layer.coordinator.values import Ledger, Record
 
 from jujusim.agent import Operation
 from jujusim.tools import Unanswered
@@ -37,21 +37,21 @@ def test_a_ledger_that_another_wrote_within_the_hook_is_read_before_a_decision(f
     world = first_world(3, None, folder)
     with world.in_hook('app/0'):
         port = juju.Juju()
-        before = port.ledger()
-        world.write_ledger('{"v":1,"token":9,"tickets":[]}')
+        before = port.terms()
+        world.write_ledger('{"v":2,"token":9,"tickets":[]}')
 
-        assert port.ledger() == before
-        assert port.fresh_ledger() == Ledger(9)
+        assert port.terms() == before
+        assert terms.newest_record(port.fresh_terms()).ledger == Ledger(9)
 
 
 @both
 def test_a_write_that_is_refused_closes_the_ledger_and_fails_no_hook(folder, version):
     world = first_world(version, None, folder)
-    before = world.ledger_text
+    before = dict(world.shared)
     with world.in_hook('app/1'), pytest.raises(LedgerClosed):
-        juju.Juju().write_ledger(Ledger(9))
+        juju.Juju().write(Record('0a1b2c3d', 9, 1, Ledger(9)), (), unmark=False)
 
-    assert world.ledger_text == before
+    assert world.shared == before
 
 
 @both

@@ -4,7 +4,7 @@ import pytest
 from charms.layer.coordinator import rules, wire
 from charms.layer.coordinator.compat import deciding
 from charms.layer.coordinator.policy import from_options
-from charms.layer.coordinator.rules import Claim, Ledger, Ticket
+from charms.layer.coordinator.values import MAX_COUNT, UNREADABLE, Claim, End, Ledger, Record, Ticket
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,6 +29,10 @@ both_claims = st.builds(
     counts,
     st.integers(0, 9),
 )
+
+
+def text_of(ledger):
+    return wire.record_text(Record('0a1b2c3d', 1, 1, ledger))
 
 
 def grown(*turns, slots=1):
@@ -139,20 +143,20 @@ def test_a_ledger_never_outgrows_a_command_line():
     said = {('app/{}'.format(n), ''): Claim(1, 0, LOCKS) for n in range(3000)}
 
     assert 1000 < len(grown(said).tickets) < 3000
-    assert len(wire.ledger_text(grown(said))) < 131072
+    assert len(text_of(grown(said))) < 131072
 
 
 def test_long_names_in_other_alphabets_do_not_outgrow_it_either():
     said = {('app/{}'.format(n), 'ß' * 99 + str(n)): Claim(1, 0, (('ß' * 99, ''),)) for n in range(400)}
 
-    assert len(wire.ledger_text(grown(said))) < 131072
+    assert len(text_of(grown(said))) < 131072
 
 
 def test_a_thousand_waiting_units_are_all_in_one_ledger():
     said = {('a-rather-long-application/{}'.format(n), ''): Claim(1, 0, LOCKS) for n in range(1000)}
 
     assert len(grown(said).tickets) == 1000
-    assert len(wire.ledger_text(grown(said))) < 131072  # one argument of a command line on Linux
+    assert len(text_of(grown(said))) < 131072  # one argument of a command line on Linux
 
 
 @given(claims, claims)
@@ -205,16 +209,24 @@ def test_versions_of_a_claim_merge_the_same_in_any_order(one, two, three):
 def test_a_rebuilt_ledger_gives_no_token_again(said):
     told = {key: claim._replace(token=claim.done) for key, claim in said.items()}
 
-    assert rules.rebuilt(told).token >= max(claim.token for claim in told.values())
+    assert rules.rebuilt(told, 1).token >= max(claim.token for claim in told.values())
 
 
-def test_who_kept_a_lock_comes_first_in_a_rebuilt_ledger():
+def test_turns_that_have_begun_come_first_in_a_rebuilt_ledger_whatever_their_queue():
     said = {
         ('app/0', ''): Claim(1, 0, (('a', '1'),)),
-        ('app/1', ''): Claim(1, 0, (('a', '2'),), kept=True),
+        ('app/1', ''): Claim(1, 0, (('a', '2'),), begun=True, nonce='b1'),
+        ('app/2', 'c'): Claim(4, 3, (('c', '3'),), begun=True, token=9, nonce='c2'),
     }
 
-    assert rules.appended(rules.rebuilt(said), said, said, 1).tickets[0].unit == 'app/1'
+    ledger = rules.appended(rules.rebuilt(said, 1), said, said, 1)
+
+    assert [(each.unit, each.queue, each.ask, each.nonce) for each in ledger.tickets] == [
+        ('app/1', '', 1, 'b1'),
+        ('app/2', 'c', 4, 'c2'),
+        ('app/0', '', 1, ''),
+    ]
+    assert min(each.token for each in ledger.tickets) > 9
 
 
 def test_a_refusal_says_who_holds_it_and_how_many_are_ahead():
@@ -223,6 +235,199 @@ def test_a_refusal_says_who_holds_it_and_how_many_are_ahead():
 
     assert rules.refusal(ledger, ledger.tickets[2], said) == 'app/0 holds it, 2 ahead of this unit'
     assert rules.refusal(None, None, said) == 'asked, and the leader has given no ticket yet'
+
+
+# Begun turns, ends of turns, incarnations
+
+
+some_locks = st.lists(st.sampled_from('abc'), max_size=3, unique=True).map(
+    lambda found: tuple((lock, '2026') for lock in sorted(found))
+)
+
+
+def one_claim(done, rises, locks, begun, token, again, nonce):
+    if not (rises and locks):
+        return Claim(done, done, token=token, nonce=nonce)
+    return Claim(done + 1, done, locks, begun, token, again if begun else (), nonce)
+
+
+any_claim = st.builds(
+    one_claim,
+    st.integers(0, 3),
+    st.booleans(),
+    some_locks,
+    st.booleans(),
+    st.integers(0, 9),
+    some_locks,
+    st.sampled_from(['n1', 'n2']),
+)
+owns = st.dictionaries(st.sampled_from(['', 'a', 'b']), any_claim, max_size=3)
+any_end = st.builds(
+    End,
+    st.integers(0, 4),
+    st.lists(st.sampled_from('abc'), max_size=3, unique=True).map(tuple),
+    st.sampled_from(['n1', 'n2']),
+)
+ends_by_queue = st.dictionaries(st.sampled_from(['', 'a', 'b']), any_end, max_size=3)
+
+
+@given(owns, ends_by_queue)
+def test_an_end_counts_only_for_the_ask_and_the_incarnation_that_it_names(own, ends):
+    after = rules.after_ends(own, ends)
+
+    for queue, claim in own.items():
+        end = ends.get(queue)
+        if end is None or not claim.outstanding or (end.ask, end.nonce) != (claim.asked, claim.nonce):
+            assert after[queue] == claim
+        elif claim.names - set(end.locks):
+            assert after[queue] == claim._replace(
+                locks=tuple(each for each in claim.locks if each[0] not in end.locks)
+            )
+        else:
+            assert after[queue].done == claim.asked
+            assert not after[queue].begun
+            assert after[queue].locks == claim.again
+            assert after[queue].outstanding == bool(claim.again)
+    assert set(after) == set(own)
+
+
+@given(owns, ends_by_queue)
+def test_ends_that_are_applied_again_change_nothing_and_no_count_falls(own, ends):
+    """The charm's key-value store has them until the next turn ends, and each hook applies them."""
+    once = rules.after_ends(own, ends)
+
+    assert rules.after_ends(once, ends) == once
+    for queue, claim in own.items():
+        assert once[queue][:2] >= claim[:2]
+        assert once[queue].done >= claim.done
+
+
+@given(owns, owns)
+def test_beside_a_turn_a_unit_says_neither_that_it_has_begun_nor_that_it_is_over(own, committed):
+    said = rules.beside_a_turn(own, committed)
+
+    for queue, claim in said.items():
+        juju_has = committed.get(queue, Claim())
+        assert claim.done == juju_has.done
+        assert claim.asked >= juju_has.asked or claim.done == claim.asked == juju_has.done
+        assert claim.begun <= juju_has.begun
+
+
+@given(owns)
+def test_beside_a_turn_a_unit_says_its_new_requests(own):
+    fresh = {queue: claim for queue, claim in own.items() if not claim.outstanding}
+    asked = {queue: rules.asked_for(claim, 'z', '2026') for queue, claim in fresh.items()}
+
+    assert {queue: claim for queue, claim in asked.items() if claim != Claim()} == rules.beside_a_turn(
+        asked, {queue: claim for queue, claim in fresh.items() if claim != Claim()}
+    )
+
+
+@given(any_claim, any_claim)
+def test_a_version_of_another_incarnation_changes_nothing(one, two):
+    if one.nonce != two.nonce:
+        assert rules.merged(one, two) == one
+    else:
+        assert rules.merged(one, two)[:2] == rules.merged(two, one)[:2]
+
+
+@given(any_claim, any_claim, any_claim)
+def test_whether_a_turn_has_begun_merges_the_same_in_any_order(one, two, three):
+    one, two, three = (claim._replace(nonce='') for claim in (one, two, three))
+
+    def bare(claim):
+        return claim.asked, claim.done, claim.token, claim.begun
+
+    assert bare(rules.merged(one, two)) == bare(rules.merged(two, one))
+    assert bare(rules.merged(rules.merged(one, two), three)) == bare(
+        rules.merged(one, rules.merged(two, three))
+    )
+    assert rules.merged(one, one) == one
+
+
+@given(any_claim)
+def test_a_turn_that_is_over_is_followed_by_a_request_for_what_was_asked_for_again(claim):
+    over = rules.released(claim)
+
+    assert over.done == claim.asked
+    assert over.outstanding == bool(claim.again)
+    assert over.locks == claim.again
+    assert (over.begun, over.again) == (False, ())
+    assert rules.released(rules.released(over)) == rules.released(over)
+
+
+def test_at_the_greatest_count_nothing_is_asked_for_again():
+    last = Claim(MAX_COUNT, MAX_COUNT - 1, (('a', ''),), True, 7, (('a', ''),))
+
+    assert not rules.released(last).outstanding
+
+
+@given(owns, owns)
+def test_a_turn_whose_end_juju_does_not_have_goes_on_for_the_others(own, committed):
+    shown = rules.not_said(own, committed)
+
+    for queue, claim in own.items():
+        done = committed.get(queue, Claim()).done
+        if claim.done > done:
+            assert shown[queue].outstanding
+            assert shown[queue].begun
+            assert (shown[queue].asked, shown[queue].done) == (claim.done, done)
+        else:
+            assert shown[queue] == claim
+
+
+@pytest.mark.parametrize(
+    'claim, is_over',
+    [
+        pytest.param(Claim(2, 1, LOCKS, nonce='new'), False, id='its unit works'),
+        pytest.param(Claim(2, 2, nonce='new'), True, id='its unit is done'),
+        pytest.param(Claim(9, 9, nonce='other'), False, id='a namesake is done'),
+        pytest.param(Claim(1, 0, LOCKS, nonce='other', over=('new',)), True, id='a namesake says it is over'),
+    ],
+)
+def test_a_ticket_is_finished_by_its_own_incarnation_or_by_a_later_one_that_says_so(claim, is_over):
+    ticket = Ticket(5, '', 'app/0', 2, nonce='new')
+
+    assert rules.finished(ticket, {('app/0', ''): claim}) == is_over
+
+
+def test_a_request_of_a_new_incarnation_gets_a_ticket_although_a_former_one_had_the_same_number():
+    old = {('app/0', ''): Claim(1, 0, LOCKS, nonce='old')}
+    new = {('app/0', ''): Claim(1, 0, LOCKS, nonce='new', over=('old',))}
+
+    ledger = rules.appended(grown(old), new, new, 1)
+
+    assert [ticket.nonce for ticket in ledger.tickets] == ['new']
+    assert rules.ticket_of(ledger, 'app/0', '', new['app/0', '']) == ledger.tickets[0]
+    assert rules.ticket_of(grown(old), 'app/0', '', new['app/0', '']) is None
+
+
+def test_a_unit_says_that_tickets_of_a_former_unit_of_its_name_are_over():
+    ledger = grown({('app/0', ''): Claim(7, 6, LOCKS, nonce='old'), ('app/1', ''): Claim(1, 0, LOCKS)})
+
+    own = rules.adopted(ledger, 'app/0', 'new', {})
+
+    assert own == {'': Claim(nonce='new', over=('old',))}
+    assert rules.adopted(ledger, 'app/0', 'new', own) == own
+    assert rules.finished(ledger.tickets[0], {('app/0', ''): own['']})
+
+
+def test_a_unit_that_forgot_an_ask_of_its_own_finds_it_in_the_ledger():
+    ledger = grown({('app/0', ''): Claim(7, 6, LOCKS, nonce='me')})
+
+    assert rules.adopted(ledger, 'app/0', 'me', {})[''].asked == 7
+    assert rules.adopted(ledger, 'app/0', 'me', {'': Claim(8, 8, nonce='me')}) == {
+        '': Claim(8, 8, nonce='me')
+    }
+
+
+def test_requests_of_turns_that_had_begun_are_served_before_earlier_ones():
+    said = {
+        ('app/0', ''): Claim(1, 0, (('a', '1'),)),
+        ('app/1', ''): Claim(1, 0, (('a', '2'),), begun=True),
+    }
+
+    assert [ticket.unit for ticket in grown(said).tickets] == ['app/1', 'app/0']
 
 
 # Queues
@@ -299,7 +504,8 @@ def test_a_ticket_of_a_policy_waits_for_what_the_leader_releases_in_that_hook_wh
 def test_a_ticket_of_a_policy_waits_for_all_that_no_policy_gave():
     """A charm upgrade from one queue to a policy; and a ticket that cannot be read."""
     fifo = asking((1, 0), (1, 0))
-    spoilt, _ = wire.ledger('{"v": 1, "token": 7, "tickets": ["?", [7, "", "app/1", 1, 1]]}', 'here')
+    text = '{"v": 2, "token": 7, "tickets": ["?", [7, "", "app/1", 1, 1, ""]]}'
+    spoilt = wire.record('1-1-0a1b2c3d', text, 'here')[0].ledger
     for ledger in (grown(fifo), spoilt):
         said = {**fifo, **per_lock(('app/2', 'a', 1, 0))}
 
@@ -324,7 +530,7 @@ def test_a_policy_gives_nothing_where_the_ledger_cannot_be_read_or_is_full():
     said = per_lock(('app/0', 'a', 1, 0))
     full = Ledger(1, (Ticket(1, 'x', 'y' * rules.MAX_BYTES, 1),))
 
-    for ledger in (rules.UNREADABLE, full):
+    for ledger in (UNREADABLE, full):
         assert decided(ledger, said, said, lambda question: True) == ledger
 
 

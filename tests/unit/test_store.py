@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from charms.layer.coordinator import juju, rules, wire
+from charms.layer.coordinator import environment, juju, rules, wire
 from charms.layer.coordinator.policy import Policy
 from charms.layer.coordinator.rules import Claim, UnitState
 from charms.layer.coordinator.session import Session
@@ -104,7 +104,7 @@ def test_two_processes_of_one_unit_lose_neither_request(folder, first, second):
         theirs.save(asking(known, first))
         merged = ours.save(asking(known, second))
 
-        assert dict(merged.own)[''].names == ('a', 'b')
+        assert dict(merged.own)[''].names == {'a', 'b'}
         assert juju.Juju().load() == merged
 
 
@@ -154,8 +154,35 @@ def test_a_release_that_another_process_wrote_is_not_forgotten():
     assert rules.merged_states(released, asked).own == released.own
 
 
+def test_a_turn_that_began_in_one_process_has_begun_in_the_other():
+    asked = UnitState(own=(('', Claim(2, 1, (('a', ''),))),))
+    begun = UnitState(own=(('', Claim(2, 1, (('a', ''),), True, 7)),))
+
+    assert dict(rules.merged_states(asked, begun).own)[''].holds
+    assert dict(rules.merged_states(begun, asked).own)[''].holds
+
+
+def test_what_one_process_published_is_not_known_to_be_what_juju_has():
+    known = UnitState(known=True)
+
+    assert not rules.merged_states(known, UnitState(known=False)).known
+    assert not rules.merged_states(UnitState(known=False), known).known
+
+
+def test_a_store_of_another_unit_or_another_model_is_not_believed(folder):
+    world = first_world(3, None, folder)
+    for whose in (['elsewhere', 'app/1'], [world.controller.model_uuid, 'app/2']):
+        with world.in_hook('app/1'):
+            port = juju.Juju()
+            assert port.load() is not None
+            port.store.set('whose', whose)
+
+            assert juju.Juju().load() is None
+            port.save(UnitState())
+
+
 def session_of(port):
-    session = Session(port, Snapshot(juju.context()), Policy(), port.log)
+    session = Session(port, Snapshot(environment.context()), Policy(), port.log)
     session.look()
     session.begin()
     return session

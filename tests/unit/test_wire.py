@@ -4,33 +4,61 @@ import json
 
 import pytest
 from charms.layer.coordinator import rules, wire
-from charms.layer.coordinator.rules import Claim, Ledger, Ticket, UnitState
+from charms.layer.coordinator.values import (
+    UNREADABLE,
+    About,
+    Claim,
+    End,
+    Ledger,
+    Record,
+    Said,
+    Ticket,
+    UnitState,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from tests.garbage import cases
 
 pytestmark = pytest.mark.every_python
 
 names = st.text(alphabet='abzAZ019-._/\'"\\ßé漢😀', min_size=1, max_size=12)
+units = names.map('app/{}'.format)
 queues = st.just('') | names
 counts = st.integers(0, 10**9)
+tokens = st.integers(0, 2**53)
+nonces = st.text(alphabet='0123456789abcdef', min_size=8, max_size=8)
+locks = st.dictionaries(names, st.text(max_size=27), max_size=3).map(lambda each: tuple(sorted(each.items())))
 claim_values = st.builds(
-    lambda pair, locks, kept, token: Claim(max(pair), min(pair), tuple(sorted(locks.items())), kept, token),
+    lambda pair, *rest: Claim(max(pair), min(pair), *rest),
     st.tuples(counts, counts),
-    st.dictionaries(names, st.text(max_size=27), max_size=3),
+    locks,
     st.booleans(),
-    st.integers(0, 2**53),
+    tokens,
+    locks,
+    st.just(''),
+    st.lists(nonces, max_size=3).map(tuple),
 )
 owns = st.dictionaries(queues, claim_values, max_size=3)
+
+
+def said_of(nonce, term, heard, principal, own):
+    queues = tuple((queue, claim._replace(nonce=nonce)) for queue, claim in sorted(own.items()))
+    return Said(nonce, About(term, heard, principal, bool(own or term)), queues)
+
+
+saids = st.builds(said_of, st.just('') | nonces, tokens, st.just('') | nonces, st.just('') | units, owns)
 tickets = st.builds(
     Ticket,
     st.integers(1, 2**53),
     queues,
-    names.map('app/{}'.format),
+    units,
     st.integers(1, 10**9),
     st.integers(1, 99),
     st.just(''),
-    st.none() | st.lists(st.integers(0, 2**53), max_size=3).map(tuple),
+    st.none() | st.lists(tokens, max_size=3).map(tuple),
     st.text(max_size=40),
+    st.just('') | nonces,
 )
 
 
@@ -40,6 +68,13 @@ def ledger_of(given_tickets):
 
 ledgers = st.lists(tickets, max_size=5).map(ledger_of)
 some_tickets = st.lists(tickets, min_size=1, max_size=5).map(ledger_of)
+terms = st.integers(1, 2**40)
+opened = st.tuples(nonces, terms, terms, ledgers).map(lambda fields: Record(*fields))
+claiming = st.tuples(nonces, terms, st.booleans()).map(lambda each: Record(*each[:2], anew=each[2]))
+places = st.dictionaries(queues, counts, max_size=3).map(lambda each: tuple(sorted(each.items())))
+abouts = st.dictionaries(
+    units, st.builds(About, tokens, st.just('') | nonces, st.just('') | units, st.booleans()), max_size=3
+)
 anything = st.recursive(
     st.none()
     | st.booleans()
@@ -50,33 +85,102 @@ anything = st.recursive(
     max_leaves=8,
 )
 rubbish = st.text(max_size=60) | anything.map(json.dumps)
+NAME = '7-2-0a1b2c3d'
 
 
-@given(owns)
-def test_claims_are_read_back_as_they_were_written(own):
-    assert wire.claims(wire.claims_text(own), 'here') == (own, ())
+def read_ledger(text, where='here'):
+    """Return the ledger that a text is read as, and the problems."""
+    record, problems = wire.record(NAME, text, where)
+    return record.ledger, problems
 
 
-@given(ledgers)
-def test_a_ledger_is_read_back_as_it_was_written(ledger):
-    assert wire.ledger(wire.ledger_text(ledger), 'here') == (ledger, ())
+def text_of(ledger):
+    return wire.record_text(Record('0a1b2c3d', 7, 2, ledger))
 
 
-@given(owns, owns, st.booleans())
-def test_what_a_unit_remembers_is_read_back_as_it_was_written(own, theirs, led):
-    peers = tuple(sorted((('app/1', queue), claim) for queue, claim in theirs.items()))
-    state = UnitState(tuple(sorted(own.items())), (), peers, led, not led)
+@given(saids)
+def test_what_a_unit_says_is_read_back_as_it_was_written(said):
+    assert wire.said(wire.said_text(said), 'here') == (said, ())
+
+
+@given(opened | claiming)
+def test_what_a_leader_wrote_is_read_back_as_it_was_written(record):
+    name, text = wire.record_name(record), wire.record_text(record)
+
+    assert wire.record(name, text, 'here') == (record, ())
+
+
+@given(opened | claiming, opened | claiming)
+def test_two_records_of_leaders_have_one_key_only_if_their_place_and_writer_are_the_same(one, two):
+    same = (one.place, one.nonce) == (two.place, two.nonce)
+
+    assert (wire.record_name(one) == wire.record_name(two)) == same
+
+
+@given(st.dictionaries(queues, st.builds(End, counts, st.lists(names).map(tuple), nonces), max_size=3))
+def test_ends_of_turns_are_read_back_as_they_were_written(ends):
+    assert wire.ends(json.loads(json.dumps(wire.ends_value(ends)))) == ends
+
+
+@cases(1)
+@given(saids, saids, abouts, places, places, tokens, tokens, st.booleans())
+def test_what_a_unit_remembers_is_read_back_as_it_was_written(
+    own, theirs, about, seen, put_off, term, told, led
+):
+    peers = tuple((('app/1', queue), claim) for queue, claim in theirs.queues)
+    state = UnitState(
+        own.queues,
+        own.queues,
+        peers,
+        led,
+        not led,
+        led,
+        own.nonce,
+        term,
+        own.about.heard,
+        rules.frozen(about),
+        seen,
+        'app/0-start-1',
+        told,
+        put_off,
+    )
 
     assert wire.state(json.loads(json.dumps(wire.state_value(state))), 'here') == (state, ())
+
+
+def test_a_state_of_the_test_above_has_every_field():
+    """Add a new field there, too."""
+    assert len(UnitState._fields) == 14
 
 
 @settings(max_examples=5 * settings().max_examples)
 @given(rubbish)
 def test_any_text_is_read_as_something_or_reported_and_never_raises(text):
-    for read in (wire.claims, wire.ledger):
-        found, problems = read(text, 'databag of app/3')
-        assert found or problems or not text or found in ({}, None) or found == Ledger()
-        assert all('databag of app/3' in told and 'expected' in told and 'found' in told for told in problems)
+    said, problems_of_said = wire.said(text, 'databag of app/3')
+    record, problems_of_record = wire.record(NAME, text, 'databag of app/3')
+
+    assert problems_of_said or not text or said == Said()
+    assert problems_of_record or record.ledger == Ledger()
+    for told in problems_of_said + problems_of_record:
+        assert 'databag of app/3' in told
+        assert 'expected' in told
+        assert 'found' in told
+
+
+@given(rubbish)
+def test_a_claim_of_a_term_that_cannot_be_read_counts_as_one_made_because_the_ledger_is_lost(text):
+    """Units answer it and wait; the other way round they would go by a ledger that is lost."""
+    record, problems = wire.record('7-0-0a1b2c3d', text, 'here')
+
+    assert record == Record('0a1b2c3d', 7, anew=True)
+    assert problems
+
+
+@pytest.mark.parametrize(
+    'name', ['', 'refresh', '0-0-0a1b2c3d', '7-2', '7-2-', '7-2-0A1B2C3D', '7-02-0a1b2c3d', '7-2-0a1b2c3d-1']
+)
+def test_a_key_that_no_leader_writes_is_no_record(name):
+    assert wire.record(name, 'whatever is there', 'here') == (None, ())
 
 
 @given(anything)
@@ -87,49 +191,86 @@ def test_any_value_in_place_of_what_a_unit_remembers_is_reported(found):
     assert problems or found is None
 
 
+@given(anything)
+def test_any_value_in_place_of_the_ends_of_turns_is_read_as_something(found):
+    ends = wire.ends({'': found, 'a': [3, ['a'], '0a1b2c3d']})
+
+    assert ends['a'] == End(3, ('a',), '0a1b2c3d')
+    assert isinstance(wire.ends(found), dict)
+
+
 @settings(max_examples=3 * settings().max_examples)
 @given(some_tickets, st.data(), anything)
 def test_a_bad_ticket_stays_where_it_is_and_frees_nobody(ledger, data, bad):
     place = data.draw(st.integers(0, len(ledger.tickets) - 1))
-    entries = json.loads(wire.ledger_text(ledger))
+    entries = json.loads(text_of(ledger))
     entries['tickets'][place] = bad
 
-    found, _ = wire.ledger(json.dumps(entries), 'here')
+    found, _ = read_ledger(json.dumps(entries))
 
     assert found is not None
     assert len(found.tickets) == len(ledger.tickets)
-    assert json.loads(wire.ledger_text(found))['tickets'][place] == json.loads(json.dumps(bad))
+    assert json.loads(text_of(found))['tickets'][place] == json.loads(json.dumps(bad))
     spoilt = found.tickets[place]
     if spoilt.raw:
-        everybody_is_done = {(unit, queue): Claim(10**9, 10**9) for _, queue, unit, *_ in found.tickets}
+        done = Claim(10**9, 10**9, over=tuple({ticket.nonce for ticket in found.tickets}))
+        everybody_is_done = {(unit, queue): done for _, queue, unit, *_ in found.tickets}
         assert not rules.finished(spoilt, everybody_is_done)
 
 
 def test_a_bad_entry_of_a_claim_costs_that_entry_alone():
-    text = json.dumps({'v': 1, 'queues': {'a': {'asked': 1, 'done': 0}, 'b': {'asked': -1, 'done': 0}}})
+    text = json.dumps({'v': 2, 'queues': {'a': {'asked': 1, 'done': 0}, 'b': {'asked': -1, 'done': 0}}})
 
-    own, problems = wire.claims(text, 'databag of app/3, key "coordinator-claims"')
+    said, problems = wire.said(text, 'databag of app/3, key "coordinator-claims"')
 
-    assert own == {'a': Claim(1, 0)}
+    assert dict(said.queues) == {'a': Claim(1, 0)}
     assert len(problems) == 1
     for part in ('databag of app/3', "queue 'b'", 'expected {"asked": A', 'found', 'stays held'):
         assert part in problems[0]
 
 
+@pytest.mark.parametrize('text', ['x', '{}', '{"v": 3, "queues": {}}', '{"v": 2, "queues": {}, "term": -1}'])
+def test_a_unit_whose_databag_cannot_be_read_has_spoken(text):
+    """It may be in its turn, so a lost ledger is not made anew without it."""
+    said, problems = wire.said(text, 'here')
+
+    assert said == Said(about=About(spoke=True))
+    assert problems
+
+
 @pytest.mark.parametrize(
-    'text', ['{"v": 2, "token": 1, "tickets": []}', 'x', '[]', '{"v": true, "token": 1, "tickets": []}']
+    'queues, term, spoke', [({}, 0, False), ({}, 3, True), ({'': {'asked': 0, 'done': 0}}, 0, True)]
+)
+def test_a_unit_has_spoken_if_it_ever_asked_or_knew_of_a_term(queues, term, spoke):
+    said, _ = wire.said(json.dumps({'v': 2, 'term': term, 'queues': queues}), 'here')
+
+    assert said.about.spoke == spoke
+
+
+def test_claims_of_version_0_1_0_are_read_and_a_kept_turn_has_begun():
+    kept = {'asked': 3, 'done': 2, 'kept': True, 'locks': {'a': '2026'}, 'token': 4}
+
+    said, problems = wire.said(json.dumps({'v': 1, 'queues': {'': kept}}), 'here')
+
+    assert not problems
+    assert dict(said.queues)[''] == Claim(3, 2, (('a', '2026'),), True, 4)
+    assert dict(said.queues)[''].holds
+
+
+@pytest.mark.parametrize(
+    'text', ['{"v": 3, "token": 1, "tickets": []}', 'x', '[]', '{"v": true, "token": 1, "tickets": []}']
 )
 def test_a_ledger_that_cannot_be_read_is_not_read_as_an_empty_one(text):
-    ledger, problems = wire.ledger(text, 'here')
+    ledger, problems = read_ledger(text)
 
-    assert ledger == rules.UNREADABLE
+    assert ledger == UNREADABLE
     assert problems
     claims = {('app/0', ''): Claim(1, 0, (('a', ''),))}
     assert rules.appended(ledger, claims, claims, 1) is ledger
 
 
 def test_a_long_value_is_cut_in_an_error():
-    _, problems = wire.claims('x' * 5000, 'here')
+    _, problems = wire.said('x' * 5000, 'here')
 
     assert len(problems[0]) < 400
 

@@ -32,7 +32,8 @@ KEY = 'coordinator'
 
 Read = TypeVar('Read')
 REFUSED = '{}: refused with exit code {}: this unit leads no more; the next leader gives the tickets'
-_LAST_HOOKS = ('stop', 'remove', '-relation-broken')
+# In these hooks the relation may not exist yet, or no longer; a store that knows one may be a former unit's.
+_WITHOUT = ('install', 'stop', 'remove', '-relation-broken')
 _SEVERITY = (hookenv.DEBUG, hookenv.INFO, hookenv.WARNING, hookenv.ERROR, hookenv.CRITICAL)
 
 
@@ -66,19 +67,19 @@ class Juju:
         """The peer relation's id, None before it exists.
 
         It hardly ever changes, so it is kept in the local store. A hook of the relation says
-        it. In a unit's last hooks it is read from Juju, which may have closed the
+        it. In a unit's first and last hooks it is read from Juju, which may have closed the
         relation (juju/juju#20713).
         """
         if self._relation is None and hookenv.relation_type() == self.peers:
             self._note_relation(hookenv.relation_id())
-        if self._relation is None and not hookenv.hook_name().endswith(_LAST_HOOKS):
+        if self._relation is None and not (self._looked_up or hookenv.hook_name().endswith(_WITHOUT)):
             self._relation = self.store.get('relation')
         if self._relation is None:
             self._look_up()
         return self._relation
 
     def _note_relation(self, found: Optional[str]) -> None:
-        self._relation = found
+        self._relation = found or None
         if found and found != self.store.get('relation'):
             self.store.set('relation', found)
 
@@ -94,14 +95,20 @@ class Juju:
                 self._note_relation(next(iter(known), None))
         return before is not None and self._relation not in (None, before)
 
-    def _about_relation(self, tool: Callable[[Optional[str]], Read]) -> Read:
-        """Call a tool with the relation's id. If Juju does not know the id, look it up and call again."""
+    def _about_relation(self, tool: Callable[[Optional[str]], Read], nothing: Read) -> Read:
+        """Call a tool with the relation's id; return `nothing` where there is no relation.
+
+        If Juju does not know the id, look it up and call again.
+        """
         try:
-            return tool(self.relation)
+            return nothing if self.relation is None else tool(self.relation)
         except CalledProcessError as refused:
-            if refused.returncode != 2 or not self._look_up():
+            before = self._relation
+            if refused.returncode == 2:
+                self._look_up()
+            if self._relation == before:
                 raise
-            return tool(self.relation)
+        return nothing if self.relation is None else tool(self.relation)
 
     def now(self) -> str:
         """Return the time by this unit's clock, in UTC, as text that sorts."""
@@ -135,7 +142,7 @@ class Juju:
 
         def merged(found: Any) -> Any:
             other = wire.state(found, '')[0]  # `load` has reported it; a report here would wait for this lock
-            known = other is None or other == self._stored
+            known = other is None or other == self._stored or other.nonce != state.nonce
             self._stored = state if other is None or known else rules.merged_states(state, other)
             return wire.state_value(self._stored)
 
@@ -191,7 +198,7 @@ class Juju:
             # not notice a repair that restores the text exactly, so a blank makes it a different text.
             text = wire.said_text(said) + (' ' if self._spoilt else '')
             settings = {self.claims_key: text, **self.beside(dict(said.queues))}
-            self._about_relation(lambda relation: hookenv.relation_set(relation, settings))
+            self._about_relation(lambda relation: hookenv.relation_set(relation, settings), None)
 
     def beside(self, own: Mapping[str, Claim]) -> Dict[str, str]:
         """Return what to publish in addition to the claims: nothing, unless a subclass overrides it."""
@@ -208,13 +215,11 @@ class Juju:
         if self.relation is None:
             return None
         try:
-            text = hookenv.relation_get(self.claims_key, unit, self.relation)
-            return self.believed(self._read(unit, text))
+            return self.believed(self._read(unit, self.said(unit, self.claims_key)))
         except CalledProcessError:
             # A unit that has not entered the relation's scope has no databag (R22); its first claim comes
-            # with its relation-joined. If the unit is in relation-list, its databag must be readable.
-            if unit in self.related_units():
-                raise
+            # with its relation-joined. If Juju does not answer at all, the hook fails with this read.
+            self.said(self.unit, self.claims_key)
             return None
 
     def _read(self, unit: str, text: Optional[str]) -> Tuple[Optional[Said], wire.Problems]:
@@ -244,9 +249,7 @@ class Juju:
 
     def related_units(self) -> FrozenSet[str]:
         """Return the peers that this unit's agent has seen join, and not depart."""
-        if self.relation is None:
-            return frozenset()
-        return frozenset(self._about_relation(hookenv.related_units))
+        return frozenset(self._about_relation(hookenv.related_units, []))
 
     def goal_state(self) -> Dict[str, Any]:
         """Return Juju's goal-state (R23), {} if there is no such tool or it fails.
@@ -284,8 +287,11 @@ class Juju:
 
     def alone(self) -> bool:
         """Return whether this is the application's only unit, as far as Juju tells."""
-        living = self.living() or frozenset()
-        return living == {self.unit} if self.unit in living else not self.related_units()
+        return self.living() == frozenset([self.unit])
+
+    def hears(self) -> bool:
+        """Return whether this unit can read what others say: not before the peer relation exists."""
+        return self.relation is not None
 
     def unit_count(self) -> int:
         """Return how many units the application has that can run: those that have joined, and live."""
@@ -378,7 +384,7 @@ class Juju:
                 hookenv.leader_set(settings)
             else:
                 texts = {key: text or '' for key, text in settings.items()}
-                self._about_relation(lambda relation: hookenv.relation_set(relation, texts, app=True))
+                self._about_relation(lambda relation: hookenv.relation_set(relation, texts, app=True), None)
                 hookenv.flush('"app": ')  # charmhelpers caches what it has read of the application
         except CalledProcessError as refused:
             if self.is_leader():

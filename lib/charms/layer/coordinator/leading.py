@@ -4,7 +4,7 @@ What lives here: in which order a leader reads and writes the ledger. What must 
 a rule about whose turn it is, an answer to the charm.
 """
 
-from typing import FrozenSet, Tuple
+from typing import FrozenSet, Optional, Tuple
 
 from charms.layer.coordinator import rules, terms
 from charms.layer.coordinator.context import LedgerClosed, Phase
@@ -18,6 +18,8 @@ NOT_READ_BACK = (
 
 class Leading(View):
     """The part of a hook in which a unit acts as the leader; arguments as for View."""
+
+    _answer: Optional[Tuple[Ledger, Ledger]] = None  # what follows a ledger, as the policy has just said
 
     def _lead(self) -> None:
         """Give tickets for the known requests, and drop the tickets of units that are gone."""
@@ -54,8 +56,22 @@ class Leading(View):
         return frozenset(units - self.port.everybody() - {self.context.unit})
 
     def _is_due(self, gone: Units = NOBODY) -> bool:
-        ledger = self.ledger
-        return ledger is None or ledger.contested or self._grown(ledger, gone) != ledger
+        ledger, self._answer = self.ledger, None
+        if ledger is None or ledger.contested:
+            return True
+        grown = self._grown(ledger, gone)
+        self._answer = (ledger, grown) if grown != ledger else None
+        return grown != ledger
+
+    def _next(self, base: Ledger, gone: Units, reported: Tuple[Ticket, ...]) -> Ledger:
+        """Return the ledger that follows this one.
+
+        It may ask the charm's own class, which may answer each question only once. So what `_is_due`
+        has just been told about the same ledger counts.
+        """
+        answer, self._answer = self._answer, None
+        same = answer is not None and answer[0][:2] == base[:2]
+        return rules.pruned(answer[1] if answer and same else self._grown(base, gone), reported)
 
     def _grown(self, ledger: Ledger, gone: Units) -> Ledger:
         """Return the ledger with the tickets that this leader would give, and without those it would drop."""
@@ -98,7 +114,8 @@ class Leading(View):
         """Write the ledger if anything is owed, under the term that this unit has claimed (rule 13)."""
         me, known = self.state.nonce, self._known_term
         base = terms.newest(found, known)
-        if base and not base.contested and rules.pruned(self._grown(base, gone), reported) == base:
+        grown = self._next(base, gone, reported) if base else None
+        if base and not base.contested and grown == base:
             return
         if not terms.may_write(found, me, known):
             self._must_lead()
@@ -110,11 +127,14 @@ class Leading(View):
             found = self.port.fresh_terms()
             if not terms.may_write(found, me, known):
                 raise LedgerClosed(NOT_READ_BACK)
-            base = terms.newest(found, known)
+            before, base = base, terms.newest(found, known)
+            grown = grown if base and before and base[:2] == before[:2] else None
         if self.claimed:
             return  # Juju has the claim only when this hook has succeeded; until then nothing is opened
         own = terms.last_record(found, me)
         if base is None:
+            if not (self.port.hears() or self.port.alone()):
+                return  # it cannot read what others say yet, and they may be at work under a lost ledger
             silent, self.silent = (
                 self.silent,
                 terms.silent(dict(self.state.about), self._everyone(), own.answer),
@@ -125,7 +145,7 @@ class Leading(View):
                 return
             base = rules.rebuilt(self._unfinished_claims(), self._slots())
         self._must_lead()
-        grown = rules.pruned(self._grown(base, gone), reported)
+        grown = grown or self._next(base, gone, reported)
         record = terms.opened(own, grown)
         if record.version == 1:
             self._remember(told=base.token if base.term else 0)  # what it copies, another leader gave
@@ -156,7 +176,8 @@ class Leading(View):
         if terms.newest(found, self._known_term) is not None:
             self.awaited = self.silent = frozenset()
             return found
-        awaited, self.awaited = self.awaited, self._awaited_units()
+        claimed = terms.last_record(found, self.state.nonce).term > 0
+        awaited, self.awaited = self.awaited, self._awaited_units(claimed)
         if self.awaited:
             if self.awaited != awaited:
                 self.log(self.port.awaiting(self.awaited))

@@ -394,9 +394,11 @@ def refusal(ledger: Optional[Ledger], ticket: Optional[Ticket], claims: Claims) 
     """
     if ledger is not None and not ledger.readable:
         return "the leader's ledger cannot be read, so nobody is given the lock; see the log"
-    if ledger is None or ticket is None or ticket.raw:
-        holders = who_holds(ledger, ticket, claims)
-        return 'asked, and the leader has given no ticket yet{}'.format(holders and '; ' + holders)
+    if ledger is None or ticket is None:
+        return 'asked, and the leader has given no ticket yet'
+    if ticket.raw:
+        reason = who_holds(ledger, ticket, claims) or 'it gives none while a hook of its own is in error'
+        return 'asked, and the leader has given no ticket yet; ' + reason
     if is_turn(ledger, ticket, claims):
         if ledger.contested:
             return 'a new leader takes over; its turn begins after that'

@@ -56,7 +56,8 @@ class Session(Leading):
         return next((turn for turn in self._usable() if turn.queue == queue), None)
 
     def _usable(self) -> Tuple[Ticket, ...]:
-        return tuple(turn for turn in self.turns if (turn.queue, turn.ask) not in self.inherited)
+        """Return the turns that this hook may use: none beside a turn that waits for a hook of its own."""
+        return () if self.inherited else self.turns
 
     def explain(self, lock: str, look: bool = True) -> str:
         """Return why the lock is not held yet, as a sentence.

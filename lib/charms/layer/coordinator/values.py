@@ -17,6 +17,9 @@ MAX_COUNT = 10**9
 # No token goes above this: not every JSON reader can represent a greater whole number.
 MAX_TOKEN = 2**53
 
+# No term goes above this. Only a databag that somebody spoilt says so.
+MAX_TERM = 10**15
+
 # The longest ledger a leader writes. A ledger is one argument of a command line, which Linux limits to
 # 128 KiB; a request for which there is no room waits in its claim.
 MAX_BYTES = 120000

@@ -144,7 +144,8 @@ class View:
 
     def _say(self, own: Optional[Mapping[str, Claim]] = None) -> None:
         """Save own claims at once, and publish them as they will be: Juju sends them if the hook succeeds."""
-        self._save(known=False, own=self.state.own if own is None else rules.frozen(own))
+        claims = self.state.own if own is None else rules.frozen(own)
+        self._save(known=False, own=claims, context=self.context.id)
         said = self._to_say()
         if said != self._published and not self.context.restricted:
             self.port.publish(said)
@@ -200,13 +201,15 @@ class View:
         """
         everybody = self.port.everybody()
         self._read_claims(sorted(everybody))
-        heard = everybody.union(rules.unfinished_units(self.ledger, self.claims)) - self._gone_among(
-            everybody
-        )
+        holders = frozenset(rules.unfinished_units(self.ledger, self.claims))
+        heard = everybody.union(holders) - self._gone_among(everybody)
         self._read_claims(sorted(heard - everybody - {self.context.unit, UNNAMED}))
         self._remember(
             peers=tuple(peer for peer in self.state.peers if peer[0][0] in heard),
-            about=tuple(each for each in self.state.about if each[0] in heard | {self.context.unit}),
+            # That of a holder that is gone says beside which principal it ran: see `_gone_among`.
+            about=tuple(
+                each for each in self.state.about if each[0] in {*heard, *holders, self.context.unit}
+            ),
         )
 
     def _gone(self) -> FrozenSet[str]:
@@ -242,14 +245,15 @@ class View:
         matter |= {key for key, claim in self.state.peers if claim.outstanding and key[0] not in leavers}
         self._remember(peers=tuple(peer for peer in self.state.peers if peer[0] in matter))
 
-    def _awaited_units(self) -> FrozenSet[str]:
+    def _awaited_units(self, claimed: bool) -> FrozenSet[str]:
         """Return the units that still run a predecessor, as far as a leader without a ledger can see.
 
         goal-state does not list a subordinate's units. So a new subordinate unit
-        that leads before it has met the others waits until its first update-status.
+        that leads before it has met the others waits until its first update-status. Then it
+        claims a term.
         """
         old = self.port.awaited_units()
-        return old - self._gone_among(old) - ({UNNAMED} if self.context.full_check else set())
+        return old - self._gone_among(old) - ({UNNAMED} if claimed or self.context.full_check else set())
 
     # The ledger
 

@@ -127,7 +127,7 @@ def said_in(found: Any, where: str, text: Any) -> Tuple[Said, Problems]:
 def _about(found: Dict[str, Any]) -> Optional[About]:
     term, nonce = found.get('term', 0), found.get('unit', '')
     words = [found.get(key, '') for key in ('heard', 'principal')]
-    if _is_token(term) and all(word == '' or is_unit(word) for word in [nonce, *words]):
+    if _is_count(term, values.MAX_TERM) and all(word == '' or is_unit(word) for word in [nonce, *words]):
         return About(term, *words)
     return None
 
@@ -209,7 +209,7 @@ def record(name: str, text: str, where: str) -> Tuple[Optional[Record], Problems
     return Record(nonce, term, version, Ledger(last, tickets)), problems
 
 
-_RECORD = re.compile(r'([1-9][0-9]{0,14})-(0|[1-9][0-9]{0,14})-([0-9a-f]{8})\Z')
+_RECORD = re.compile(r'([1-9][0-9]{0,15})-(0|[1-9][0-9]{0,14})-([0-9a-f]{8})\Z')
 
 
 def _ticket(entry: Any) -> Ticket:

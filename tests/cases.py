@@ -1,0 +1,152 @@
+"""What tests/hooks/test_cases_*.py share: a strict watch, plans of charms, and short words."""
+
+import json
+from typing import Any, Callable, Dict, List, Optional, Set, Tuple
+
+import pytest
+
+from jujusim.juju import Event, Juju
+from tests.deploy import machine as programs
+from tests.watch import Turn, Watch
+
+both = pytest.mark.parametrize('juju', [3, 4])
+
+ASK = """
+@when('config.changed.go')
+def ask():
+    if hookenv.config('go'):
+        coordinator.request_lock('a')
+"""
+
+ASK_FIRST = """
+@when('config.changed.go')
+def ask():
+    if hookenv.config('go') > (hookenv.local_unit() != 'app/1'):
+        coordinator.request_lock('a')
+"""
+"""app/1 asks in the first configuration, and everybody in each later one."""
+
+WORK = """
+@when('coordinator.granted.a')
+def work():
+    check_call(['work', '60'])
+"""
+
+KEEP = """
+from subprocess import call
+
+@when('coordinator.granted.a')
+def work():
+    if not reactive.is_flag_set('restarted'):
+        check_call(['work', '10'])
+        reactive.set_flag('restarted')
+    if call(['healthy']):
+        coordinator.keep_lock('a')
+    else:
+        reactive.clear_flag('restarted')
+"""
+"""Restarts the service once, and keeps the lock until the program `healthy` says so."""
+
+
+class StrictWatch(Watch):
+    """A watch for which a unit is at work until a hook of its own, no action, has succeeded.
+
+    Args:
+        juju: the model.
+        slots: how many units may be at work together.
+        until: a program; if it is named, that hook must also have run it with success.
+    """
+
+    def __init__(self, juju: Juju, slots: int = 1, until: str = '') -> None:
+        super().__init__(juju, slots)
+        self.until = until
+        self._over: Set[str] = set()
+
+    def _see(self, event: Event) -> None:
+        unit, action = event.unit, event.text.startswith(('action ', 'exec '))
+        if event.what == 'begins' and not action:
+            self._over.discard(unit)
+        if event.what == 'worked' and event.text == self.until:
+            self._over.add(unit)
+        only = self.until and event.what == 'worked' and event.text != self.until
+        early = self.until and event.what in ('ends', 'restarts') and unit not in self._over
+        if event.what != 'ran' and not only and not early:
+            super()._see(event)
+
+
+def health(from_s: Callable[[str], float], juju: Callable[[], Juju]) -> Any:
+    """Return a machine on which `healthy` fails until a time that each unit has."""
+
+    def answer(unit: str, argv: List[str]) -> Optional[Tuple[float, int]]:
+        if argv == ['healthy']:
+            return 0.0, int(juju().now < from_s(unit))
+        return programs(unit, argv)
+
+    return answer
+
+
+def until(juju: Juju, happened: Callable[[], bool], within_s: float = 900.0) -> None:
+    """Let time pass until something has happened, and fail if it does not happen in that time."""
+    deadline = juju.now + within_s
+    juju.run(until=lambda: happened() or juju.now > deadline)
+    assert happened(), juju.story(40)
+
+
+def failures(juju: Juju) -> List[Event]:
+    return [event for event in juju.history if event.what == 'fails']
+
+
+def in_error(juju: Juju, unit: str) -> bool:
+    return bool(juju.agents[unit].local.in_error)
+
+
+def ledger_keys(juju: Juju) -> List[str]:
+    """Return the keys under which leaders keep ledgers."""
+    kept = juju.controller.leader_settings if juju.controller.juju == 3 else juju.controller.app_settings
+    return [key for key in kept if key.startswith('coordinator-ledger')]
+
+
+def write_shared(juju: Juju, settings: Dict[str, Optional[str]]) -> None:
+    """Write leader settings, or the application's databag, as an operator on the leader may; None removes."""
+    controller = juju.controller
+    assert controller.leader is not None
+    if controller.juju == 3:
+        controller.write_leader_settings(controller.leader, settings)
+    else:
+        after = {**controller.app_settings, **{key: text for key, text in settings.items() if text}}
+        left = {key: text for key, text in after.items() if settings.get(key, text)}
+        controller.commit(controller.leader, None, left)
+
+
+def lose_ledger(juju: Juju, how: str) -> None:
+    """Lose what leaders have written: 'removed'; 'one removed', the key written last; or 'marked' as lost."""
+    keys = ledger_keys(juju)
+    assert keys
+    if how == 'one removed':
+        keys = [max(keys, key=lambda key: last_written(juju, key))]
+    write_shared(juju, {'coordinator-ledger': 'lost'} if how == 'marked' else dict.fromkeys(keys))
+    juju.note('the ledger is', how)
+
+
+def last_written(juju: Juju, key: str) -> int:
+    """Return the number of the last write by a leader in which a key has changed."""
+    before, number = '', 0
+    for count, (_, text) in enumerate(juju.controller.leader_writes):
+        found = json.loads(text).get(key, before if juju.controller.juju == 3 else '')
+        number = number if found == before else count
+        before = found
+    return number
+
+
+__all__ = [
+    'ASK',
+    'KEEP',
+    'WORK',
+    'StrictWatch',
+    'Turn',
+    'both',
+    'failures',
+    'health',
+    'in_error',
+    'lose_ledger',
+]

@@ -1,0 +1,172 @@
+"""A lost ledger: nobody begins before all have spoken, and turns that have begun come first (rule 14)."""
+
+import pytest
+
+from tests.cases import ASK, ASK_FIRST, KEEP, WORK, StrictWatch, both, health, in_error, lose_ledger, until
+from tests.deploy import begun
+
+losses = pytest.mark.parametrize('how', ['removed', 'marked'])
+leaders = pytest.mark.parametrize('leader', ['app/0', 'app/1', 'app/2'])
+
+WORK_AND_SAY = """
+@when('coordinator.granted.a')
+def work():
+    check_call(['work', '60'])
+    hookenv.log('token {}'.format(coordinator.token('a')))
+"""
+
+
+def settled(model, charm, juju, leader, skew_s=0.0, **options):
+    made = begun(model, charm, units=3, juju=juju, **options)
+    made.elect(leader)
+    made.run()
+    made.clock_skew_s['app/1'] = skew_s
+    return made
+
+
+@both
+@losses
+@leaders
+def test_a_unit_that_failed_in_its_turn_comes_first_after_the_ledger_is_lost(
+    model, charm_with, juju, how, leader
+):
+    """Its clock is fast, so that by the times of the requests it would come last."""
+    made = settled(model, charm_with(ASK_FIRST + WORK), juju, leader, skew_s=500.0)
+    watch = StrictWatch(made, until='work 60')
+    made.fail_command('app/1', 'work 60', times=3)
+    made.configure(go=1)
+    until(made, lambda: in_error(made, 'app/1'))
+    made.configure(go=2)
+    made.run(seconds=3)
+
+    lose_ledger(made, how)
+    made.run(seconds=2000)
+
+    watch.check()
+    assert all(watch.served(unit) >= 1 for unit in made.units), made.story(60)
+
+
+@both
+@losses
+@leaders
+def test_nobody_begins_beside_a_unit_at_work_when_the_ledger_is_lost(model, charm_with, juju, how, leader):
+    made = settled(model, charm_with(ASK_FIRST + WORK), juju, leader, skew_s=500.0)
+    watch = StrictWatch(made)
+    made.configure(go=1)
+    until(made, lambda: 'app/1' in watch.at_work)
+    made.configure(go=2)
+    made.run(seconds=10)
+
+    lose_ledger(made, how)
+    made.run(seconds=1500)
+
+    watch.check()
+    assert all(watch.served(unit) >= 1 for unit in made.units), made.story(60)
+
+
+@both
+@losses
+@pytest.mark.parametrize('leader', ['app/0', 'app/1'])
+def test_a_kept_turn_goes_on_when_the_ledger_is_lost(model, charm_with, juju, how, leader):
+    machine = health(lambda unit: 400.0 if unit == 'app/1' else 0.0, lambda: made)
+    made = settled(model, charm_with(ASK_FIRST + KEEP), juju, leader, machine=machine, update_status_s=60.0)
+    watch = StrictWatch(made, until='healthy')
+    made.configure(go=1)
+    until(made, lambda: 'app/1' in watch.at_work)
+    made.run(seconds=30)
+    made.configure(go=2)
+
+    lose_ledger(made, how)
+    made.run(seconds=900)
+
+    watch.check()
+    assert all(watch.served(unit) >= 1 for unit in made.units), made.story(60)
+
+
+@both
+@leaders
+def test_the_newest_ledger_lost_while_others_are_there_lets_nobody_in_beside_a_unit_at_work(
+    model, charm_with, juju, leader
+):
+    """Each unit has led, and has given tickets; then one key is lost, the newest, while app/1 works."""
+    made = settled(model, charm_with(ASK_FIRST + WORK), juju, 'app/1')
+    for turn, unit in enumerate(sorted(made.units, key=lambda unit: unit == leader)):
+        made.elect(unit)
+        made.configure(go=2 + turn)
+        made.run()
+    ask_alone = made.controller.config['go']
+    watch = StrictWatch(made, until='work 60')
+    made.fail_command('app/1', 'work 60', times=2)
+    made.configure(go=int(ask_alone) + 1)
+    until(made, lambda: in_error(made, 'app/1'))
+
+    lose_ledger(made, 'one removed')
+    made.configure(go=int(ask_alone) + 2)
+    made.run(seconds=1500)
+
+    watch.check()
+    assert all(watch.served(unit) >= 1 for unit in made.units), made.story(60)
+
+
+@both
+@losses
+@leaders
+def test_tokens_grow_over_a_lost_ledger_and_everybody_is_served_again(model, charm_with, juju, how, leader):
+    made = settled(model, charm_with(ASK + WORK_AND_SAY), juju, leader)
+    watch = StrictWatch(made)
+    for go in (1, 2):
+        made.configure(go=go)
+        made.run()
+    lose_ledger(made, how)
+    made.run()
+    made.configure(go=3)
+    made.run(seconds=1500)
+
+    watch.check()
+    assert [watch.served(unit) for unit in made.units] == [3, 3, 3], made.story(60)
+    tokens = [int(text[6:]) for _, _, _, text in made.logs if text.startswith('token ')]
+    assert tokens == sorted(set(tokens))
+
+
+@both
+@losses
+@pytest.mark.parametrize('silent', ['app/0', 'app/2'], ids=['the leader is silent', 'a bystander is silent'])
+def test_a_ledger_that_was_lost_is_not_made_again_before_a_unit_in_error_has_spoken(
+    model, charm_with, juju, how, silent
+):
+    """A unit in error may be in its turn: nobody can tell before it has spoken."""
+    fails = "\n@hook('update-status')\ndef check():\n    check_call(['systemctl', 'start', 'check'])\n"
+    made = settled(model, charm_with(ASK_FIRST + WORK + fails), juju, 'app/0')
+    made.elect('app/0')
+    made.configure(go=2)
+    made.run()
+    watch = StrictWatch(made, until='work 60')
+    made.fail_command(silent, 'systemctl start check', times=8)
+    until(made, lambda: in_error(made, silent))
+
+    lose_ledger(made, how)
+    made.configure(go=3)
+    made.run(seconds=120)
+    assert not watch.turns, made.story(40)
+    made.run(seconds=4000)
+
+    watch.check()
+    assert all(watch.served(unit) == 1 for unit in made.units), made.story(60)
+
+
+@both
+@losses
+def test_a_ledger_lost_while_a_unit_leaves_at_work_lets_nobody_in_beside_it(model, charm_with, juju, how):
+    made = settled(model, charm_with(ASK_FIRST + WORK), juju, 'app/0')
+    watch = StrictWatch(made)
+    made.configure(go=1)
+    until(made, lambda: 'app/1' in watch.at_work)
+    made.remove_unit('app/1')
+    made.configure(go=2)
+    made.run(seconds=5)
+
+    lose_ledger(made, how)
+    made.run(seconds=1500)
+
+    watch.check()
+    assert all(watch.served(unit) == 1 for unit in ('app/0', 'app/2')), made.story(60)
