@@ -28,13 +28,11 @@ class World(NamedTuple):
         kind: what may happen in it.
         about: what is in it, as the tables show it.
         quick: `make test` visits it too.
-        limit: the words of the fault that it is known to have, '' for none.
     """
 
     kind: Kind
     about: str
     quick: bool = False
-    limit: str = ''
 
 
 def visited(
@@ -53,11 +51,11 @@ def visited(
     return Search(kind, tell).run(most, only)
 
 
-def _on(name: str, about: str, quick: str = '', juju: str = '34', limit: str = '', **kind: Any) -> None:
+def _on(name: str, about: str, quick: str = '', juju: str = '34', **kind: Any) -> None:
     """Add a world on each ledger: 3 for leader settings, 4 for the application databag."""
     for version in juju:
         WORLDS['{}-{}'.format(name, version)] = World(
-            Kind(juju=int(version), **kind), about, version in quick, limit
+            Kind(juju=int(version), **kind), about, version in quick
         )
 
 
