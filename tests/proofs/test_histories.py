@@ -108,7 +108,7 @@ def test_of_worlds_that_differ_in_who_is_who_one_is_visited_and_none_is_missed()
 
 def test_a_world_is_searched_in_a_process_of_its_own_and_what_it_found_comes_back():
     prove = pytest.importorskip('tests.proofs.prove', reason='it shows its tables with rich')
-    found = prove.searched_apart('refreshed-3')
+    found = prove.searched_apart('once-3')
 
     assert prove.verdict(found) == 'none'
     assert found.worlds > 10000
