@@ -91,7 +91,7 @@ def test_worlds_move_on_by_table_exactly_as_they_do_one_by_one(kind):
 def test_of_worlds_that_differ_in_who_is_who_one_is_visited_and_none_is_missed():
     from tests.proofs.search import distinct
 
-    kind = Kind(anytime=True, stale=True, symmetric=True, terms=1)
+    kind = Kind(asks=0, anytime=True, stale=True, symmetric=True, blank=True, terms=1)
     reduced, whole = search(kind), search(kind)
     names, whole.names = whole.names, whole.names[:1]
 
