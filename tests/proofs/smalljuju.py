@@ -414,6 +414,11 @@ class SmallPort:
     def alone(self) -> bool:
         return not self.kind.subordinate and self.living() == {name(self.unit)}
 
+    def related_units(self) -> FrozenSet[str]:
+        return (
+            frozenset(map(name, set(self._peers()) - self.me.strangers)) if self.me.related else frozenset()
+        )
+
     def hears(self) -> bool:
         return self.me.related
 

@@ -119,7 +119,9 @@ class Leading(View):
             return
         if not terms.may_write(found, me, known):
             self._must_lead()
-            self.port.write(terms.claiming(found, me, known), (), unmark=found.reset)
+            claim = terms.claiming(found, me, known, self.state.claimed)
+            self._save(claimed=claim.term)
+            self.port.write(claim, (), unmark=found.reset)
             self.claimed = not self.port.durable_at_once
             if self.claimed:
                 return
@@ -135,10 +137,8 @@ class Leading(View):
         if base is None:
             if not (self.port.hears() or self.port.alone()):
                 return  # it cannot read what others say yet, and they may be at work under a lost ledger
-            silent, self.silent = (
-                self.silent,
-                terms.silent(dict(self.state.about), self._everyone(), own.answer),
-            )
+            silent, members = self.silent, self.port.related_units()
+            self.silent = terms.silent(dict(self.state.about), self._everyone(), members, own.answer)
             if self.silent and self.silent != silent:
                 self.log('the ledger is lost; {}'.format(terms.awaiting(self.silent)))
             if self.silent:

@@ -117,8 +117,7 @@ class Session(Leading):
         if self.leading:
             self._lead()
         self._remember(led=self.leading)
-        spoken = self.state.spoken and (self.state.own or self.state.term)
-        self._take_turns(reread or bool(spoken and self.context.shared_news))
+        self._take_turns(reread or (self.state.spoken and self.context.shared_news))
         if self.context.aside:
             self.inherited = frozenset((turn.queue, turn.ask) for turn in self.turns)
         if self._has_more_to_say():

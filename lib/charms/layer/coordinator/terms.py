@@ -68,9 +68,13 @@ def may_write(terms: Terms, nonce: str, known: int) -> bool:
     return first and (own.anew or not is_lost(terms, known))
 
 
-def claiming(terms: Terms, nonce: str, known: int) -> Record:
-    """Return a claim of a term above every one that is known."""
-    return Record(nonce, max(highest(terms), known) + 1, anew=is_lost(terms, known))
+def claiming(terms: Terms, nonce: str, known: int, claimed: int = 0) -> Record:
+    """Return a claim of a term above every one that is known, or that this incarnation has claimed before.
+
+    A claim may be lost before anybody but those who answered it has seen it. A second one
+    of the same name would have their answers.
+    """
+    return Record(nonce, max(highest(terms), known, claimed) + 1, anew=is_lost(terms, known))
 
 
 def opened(own: Record, ledger: Ledger) -> Record:
@@ -93,10 +97,16 @@ def claim_to_answer(terms: Terms) -> str:
     return max(claims, key=lambda record: record.term).answer if claims else ''
 
 
-def silent(about: Mapping[str, About], units: Units, answer: str) -> FrozenSet[str]:
-    """Return those of the units that have spoken, but have not yet answered this claim."""
-    spoke = (unit for unit in units if about.get(unit, About()).spoke)
-    return frozenset(unit for unit in spoke if about[unit].heard != answer)
+def silent(about: Mapping[str, About], units: Units, members: Units, answer: str) -> FrozenSet[str]:
+    """Return those of the units that must still answer this claim.
+
+    What is known of a member of the relation may be old: Juju keeps a member's databag in a cache
+    (R6). So every member must answer. Of the others only those must that have spoken.
+    """
+    said = {unit: about.get(unit, About()) for unit in units}
+    return frozenset(
+        unit for unit in units if said[unit].heard != answer and (unit in members or said[unit].spoke)
+    )
 
 
 def awaiting(units: Units) -> str:

@@ -237,6 +237,7 @@ class UnitState(NamedTuple):
         seen: own tickets, as (queue, ask), seen in a ledger that was not contested.
         context: the hook that saved this; Juju gives each hook an id of its own.
         told: the last token that this unit, as the leader, has logged.
+        claimed: the highest term that this unit has claimed; no two of its claims have the same.
         put_off: the ask, as (queue, ask), whose turn came in update-status and was left for another hook.
     """
 
@@ -253,6 +254,7 @@ class UnitState(NamedTuple):
     seen: Tuple[Tuple[str, int], ...] = ()
     context: str = ''
     told: int = 0
+    claimed: int = 0
     put_off: Tuple[Tuple[str, int], ...] = ()
 
 

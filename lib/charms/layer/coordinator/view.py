@@ -153,14 +153,14 @@ class View:
 
     def _to_say(self) -> Said:
         """Return what this unit has to say: outside a hook of its own, nothing of a turn that came before."""
-        own, heard = self.own, self.state.heard
+        own, heard, term = self.own, self.state.heard, self.state.term
         if self.context.aside:
             own = rules.beside_a_turn(dict(self.state.own), dict(self.state.committed))
             own = rules.after_ends(
                 own, dict(self.ends)
             )  # of requests that it made, or whose turn had not come
-            heard = self.about(self.context.unit).heard
-        about = About(self.state.term, heard, self.port.principal)
+            heard, term = self.about(self.context.unit).heard, self.about(self.context.unit).term
+        about = About(term, heard, self.port.principal)
         return Said(self.state.nonce, about, rules.frozen(own))
 
     def _has_more_to_say(self) -> bool:

@@ -278,9 +278,9 @@ def state(found: Any, where: str) -> Tuple[Optional[UnitState], Problems]:
 def _rest(entry: Mapping[str, Any]) -> Optional[UnitState]:
     """Return the parts of a state that are no claims, None if one of them has another form."""
     forms = {'led': bool, 'known': bool, 'spoken': bool, 'nonce': str, 'heard': str, 'context': str}
-    found: Dict[str, Any] = {key: entry.get(key) for key in (*forms, 'about', 'term', 'told')}
+    found: Dict[str, Any] = {key: entry.get(key) for key in (*forms, 'about', 'term', 'told', 'claimed')}
     formed = all(isinstance(found[key], form) for key, form in forms.items())
-    counted = _is_token(found['term']) and _is_token(found['told'])
+    counted = all(_is_token(found[key]) for key in ('term', 'told', 'claimed'))
     seen, put_off, about = _places(entry.get('seen')), _places(entry.get('put_off')), found['about']
     if not (formed and counted and isinstance(about, dict)) or seen is None or put_off is None:
         return None
