@@ -11,7 +11,7 @@
 What must not be here: how the layer keeps these promises.
 """
 
-from typing import Mapping, Optional, Tuple
+from typing import Mapping, Optional, Set, Tuple
 
 from charms.layer.coordinator import rules
 from charms.layer.coordinator.values import Claim, Said
@@ -83,6 +83,20 @@ def has_no_ticket(unit: int, me: U, scene: Scene) -> str:
         # What the charm's flags know to be over is only said once more.
         if said.done >= ask or not (seated or begun or turn in me.rested):
             return '{} works without an unfinished ticket'.format(name(unit))
+    return ''
+
+
+def begins_without(who: str, new: Set[Tuple[str, int]], before: U, scene: Scene) -> str:
+    """Return what is wrong with turns that a unit begins to work in, '' for nothing.
+
+    Each has a ticket that Juju has, or had begun before this step.
+    """
+    own = dict(before.store.own) if before.store else {}
+    for queue, ask in new:
+        seated = any(ticket[1:4] == (queue, who, ask) for ticket in standing(scene))
+        claims = own.get(queue, rules.NO_CLAIM), claim_in(before.bag, queue)
+        if not (seated or any(claim.begun and claim.asked == ask for claim in claims)):
+            return '{} works without an unfinished ticket'.format(who)
     return ''
 
 

@@ -108,6 +108,7 @@ class U(NamedTuple):
     shared: bool = False  # the hook is due that what leaders keep has changed
     due: bool = True  # any other hook is due: leadership, a failed hook's retry
     left: bool = False  # a hook of its own leaving has succeeded
+    stops: bool = False  # one has begun
     asks: int = 0  # how often this unit will still ask
     works: Tuple[Turn, ...] = ()  # turns worked in, and no hook of its own has told the end of them
     flying: Any = None  # Juju 3: a write that was checked, and whose sender was killed
@@ -265,6 +266,7 @@ class SmallPort:
         self.durable_at_once = on_juju_3(kind, around)
         self.principal = 'db/{}'.format(unit) if kind.subordinate else ''
         self._given, self.answers = list(answers), list(answers)
+        self.before = me
         self._shared = False
 
     def _step(self, does: Callable[[], Any], shared: bool = False) -> Any:

@@ -154,6 +154,9 @@ def _after(port: SmallPort, session: Session, works: bool = True) -> U:
     if hook.phase is Phase.HANDLERS and works:
         turns = [session.turn(lock) for lock in port.kind.locks]
         now = {(turn.queue, turn.ask) for turn in turns if turn}
+        new = now - {*port.me.works}
+        scene = port.scene or port.around.scene if new else Scene()
+        port.broken = port.broken or promises.begins_without(name(port.unit), new, port.before, scene)
         me = me._replace(
             works=tuple(sorted({*me.works, *now})), used=tuple(sorted({*me.used, *now})),
         )  # fmt: skip
@@ -458,9 +461,9 @@ def _reborn(kind: Kind, unit: int, me: U, who: str) -> Option:
 def _last_hooks(kind: Kind, unit: int, me: U, around: Around, who: str) -> Iterator[Option]:
     """A dying unit retries a hook that failed, then runs departed in its own name, stop and remove (R21)."""
     owed, calm = me.due or me.shared, me._replace(due=False, shared=False)
-    if owed or (kind.anytime and not me.left):
+    if owed or (kind.anytime and not me.stops):
         yield from _begun(kind, unit, calm, around, 'begin ' + who, '', -1, CALM)
-    leaving = calm._replace(why=('leaving', -1))
+    leaving = calm._replace(why=('leaving', -1), stops=True)
     said = 'begin stop of ' + who
     yield from _begun(kind, unit, leaving, around, said, 'leaving', -1, NOT_CALM if me.left else CALM)
     if me.left and not owed:

@@ -28,13 +28,11 @@ class World(NamedTuple):
         kind: what may happen in it.
         about: what is in it, as the tables show it.
         quick: `make test` visits it too.
-        limit: the words of the fault that it is known to have, '' for none.
     """
 
     kind: Kind
     about: str
     quick: bool = False
-    limit: str = ''
 
 
 def visited(
@@ -53,11 +51,11 @@ def visited(
     return Search(kind, tell).run(most, only)
 
 
-def _on(name: str, about: str, quick: str = '', juju: str = '34', limit: str = '', **kind: Any) -> None:
+def _on(name: str, about: str, quick: str = '', juju: str = '34', **kind: Any) -> None:
     """Add a world on each ledger: 3 for leader settings, 4 for the application databag."""
     for version in juju:
         WORLDS['{}-{}'.format(name, version)] = World(
-            Kind(juju=int(version), **kind), about, version in quick, limit
+            Kind(juju=int(version), **kind), about, version in quick
         )
 
 
@@ -78,7 +76,7 @@ _on('classic', '2 units × 1, a charm without charms.reactive', classic=True, te
 _on('forgets', '2 units × 1, local stores are lost', forgets=1, terms=1)
 _on('spoils', '2 units × 1, databags are lost', spoils=True, looks=True, terms=1)
 _on('loses', '2 units × 1, the ledger is lost, or marked as lost', loses=1, looks=True, terms=2)
-_on('moves', '2 units × 1, the model moves to Juju 4', '3', '3', moves=True, looks=True, terms=2)
+_on('moves', '2 units × 1, the model moves to Juju 4', '', '3', moves=True, looks=True, terms=2)
 _on('removed', '2 units × 1, one is removed or lost', removals=1, terms=2)
 _on('reborn', '2 units × 1, its name comes back', removals=1, reborn='anew', looks=True, terms=1)
 _on('newcomer', '2 units × 1, the second is added on the way', newcomer=True, terms=2)
@@ -86,7 +84,8 @@ _on('subordinate', '2 subordinates × 1, one leaves or is lost', subordinate=Tru
 
 # Two units, hooks of any kind at any time: no two hold, no ticket and no turn is lost.
 _on('twice', '2 units × 2', asks=2, terms=2, **ANY_TIME)
-_on('locks', '2 units × 1, two locks in one queue', locks=TWO_LOCKS, terms=2, **ANY_TIME)
+_on('locks', '2 units × 1, two locks in one queue', quick='34', locks=TWO_LOCKS, terms=1, **ANY_TIME)
+_on('forgets-once', '2 units × 1, local stores are lost', quick='3', forgets=1, terms=1, **ANY_TIME)
 _on('queues', '2 units × 1, two queues', locks=TWO_LOCKS, policy=PER_LOCK, terms=2, **ANY_TIME)
 _on('again', '2 units × 2, kept, and asked for again', releases=True, keeps=True, asks=2, terms=1, **ANY_TIME)
 _on('tokens', '2 units × 1, tokens up to 6', tokens=6, terms=3, **ANY_TIME)
@@ -115,7 +114,7 @@ _on('reborn-disk', '2 units × 1, on its disk', removals=1, reborn='on its disk'
 
 # A refresh of the charm changes `queues`, in one unit after the other.
 REFRESHED: Dict[str, Any] = {'keeps': True, 'exclusive': True, 'terms': 1, 'anytime': True}
-_on('refreshed', '2 units × 1, queues becomes per-lock', quick='34', refreshed=PER_LOCK, **REFRESHED)
+_on('refreshed', '2 units × 1, queues becomes per-lock', quick='3', refreshed=PER_LOCK, **REFRESHED)
 _on('refreshed-back', '2 units × 1, queues becomes one', policy=PER_LOCK, refreshed=Policy(), **REFRESHED)
 
 # Three units: of a peer's databag any version may be read that there ever was.
