@@ -116,9 +116,7 @@ REFUTED = [
     _case('rule 9: the release of a hook that fails counts', FAILED + 'JUJU=3 BREAK=9', TWO_AT_WORK),
     _case('rule 11: not written down', LOST + 'JUJU=3 FAULTS=1 MOVES=1 COARSE BREAK=11', NOT_REPEATED),
     _case('rule 12: a release is over at once', FAILED + 'JUJU=3 BREAK=12', NOT_REPEATED, True),
-    _case(
-        'rule 12: an action says that a turn is over', FAILED + 'JUJU=3 ACTIONS BREAK=121', TWO_AT_WORK, True
-    ),
+    _case('rule 12: an action says that a turn is over', FAILED + 'JUJU=3 ACTIONS BREAK=121', TWO_AT_WORK),
     _case('rule 13: one ledger, leader settings', MOVED + 'JUJU=3 MOVES=2 BREAK=13', TWO_AT_WORK, True),
     _case('rule 13: one ledger, application databag', MOVED + 'JUJU=4 MOVES=2 BREAK=13', TWO_AT_WORK),
     _case('rule 13: not read again', MOVED + 'JUJU=3 MOVES=2 BREAK=131', TWO_AT_WORK, True),

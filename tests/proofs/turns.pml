@@ -942,7 +942,7 @@ endless:
        }
 #endif
 #ifdef LIVE
-    :: calm = 1; printf("calm weather from here on\n")
+    :: atomic { !calm -> calm = 1; printf("calm weather from here on\n") }
 #endif
     od
 }
