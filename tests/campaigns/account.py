@@ -351,8 +351,9 @@ class Account:
         doing, pair = self._now(unit), (unit, lock)
         owed = self.owed.get(pair, Owed())
         under_way = held or lock in doing.worked or (self._holds(unit, lock) and pair not in self.over)
-        if not under_way:
-            self.owed[pair] = Owed('yes' if sure == 'yes' else owed.turn or sure, owed.more)
+        if not under_way:  # an action cannot see whether the turn has come: it may ask for one after that
+            more = 'maybe' if doing.aside and way == 'again' and owed.turn else ''
+            self.owed[pair] = Owed('yes' if sure == 'yes' else owed.turn or sure, owed.more or more)
         elif way == 'again' or lock in doing.released:
             self.owed[pair] = Owed(owed.turn, 'yes' if sure == 'yes' else owed.more or sure)
         self.unsaid.add(pair)
