@@ -6,7 +6,7 @@ export PYTHONPATH := $(CURDIR)/lib:$(CURDIR)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-here test-everywhere prove chaos mutants check lint types format bench clean
+.PHONY: help demo test test-here test-everywhere prove cases chaos mutants check lint types format bench clean
 
 help: ## List what make can do here; this is what a plain `make` does.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
