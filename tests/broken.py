@@ -500,7 +500,6 @@ def finished_by_any_incarnation(ticket, claims):
 @broken(
     'rule 15', 'nobody says that the tickets of a former unit are over', 'rules.adopted',
     'unit/test_rules.py::test_a_unit_says_that_tickets_of_a_former_unit_of_its_name_are_over',
-    history(FOR_EVER, 3000000, world='reborn-3', terms=1),
 )  # fmt: skip
 def adopted_of_this_life(ledger, unit, nonce, own):
     if not ledger:
@@ -511,7 +510,7 @@ def adopted_of_this_life(ledger, unit, nonce, own):
 
 @broken(
     'rule 16', 'no subordinate is ever found gone', 'view.View._gone_among',
-    history(FOR_EVER, 3000000, world='subordinate-3', terms=1),
+    'hooks/test_cases_subordinates.py::test_a_subordinate_removed_by_force_while_it_works_delays_the_roll_and_no_more',
 )  # fmt: skip
 def gone_among_principals_only(self, units):
     living = self.port.living() if units else None
@@ -533,7 +532,6 @@ def request_again_and_release(self, lock):
 @broken(
     'gone', 'a unit is gone once its relation-departed has run', 'view.View._gone',
     history(NOTHING_RELEASED, removals=1),  # it is still in its hook
-    history(FOR_EVER, most=1000000, removals=1, juju=4),  # on Juju 4 relation-departed never runs
 )  # fmt: skip
 def gone_where_departed(self):
     return frozenset(rules.blocking_units(self.ledger, self.claims)) & {self.context.departed} - {UNNAMED}
