@@ -448,8 +448,8 @@ def may_use_any(self, ticket):
     'rule 13', 'all go by an older ledger', 'terms.newest_record',
     history(TWO, whole=True, aba=True, juju=4),
 )  # fmt: skip
-def newest_record_by_version(found):
-    opened = [record for record in found.records if record.version]
+def newest_record_by_version(terms):
+    opened = [record for record in terms.records if record.version]
     return max(opened, key=lambda record: (record.version, record.term), default=None)
 
 
@@ -467,7 +467,7 @@ def opened_in_place(own, ledger):
     history(TWO, world='moves-3', terms=2),
     history(TWO, world='loses-3', terms=2),
 )  # fmt: skip
-def silent_is_nobody(about, units, answer):
+def silent_is_nobody(about, units, members, answer):
     return frozenset()
 
 
@@ -484,8 +484,9 @@ def rebuilt_without_turns(claims, slots):
     'rule 14', 'an answer to an earlier claim counts', 'terms.silent',
     'unit/test_terms.py::test_a_unit_is_silent_until_it_gives_exactly_the_answer_to_this_claim',
 )  # fmt: skip
-def silent_if_it_never_answered(about, units, answer):
-    return frozenset(unit for unit in units if about.get(unit, About()).spoke and not about[unit].heard)
+def silent_if_it_never_answered(about, units, members, answer):
+    said = {unit: about.get(unit, About()) for unit in units}
+    return frozenset(unit for unit in units if not said[unit].heard and (unit in members or said[unit].spoke))
 
 
 @broken(
@@ -692,11 +693,11 @@ def parsed_or_raised(text):
     'bad data', 'a count that cannot be is believed', 'wire._claim',
     'hooks/test_charm.py::test_a_holders_poisoned_claim_frees_nothing_and_fails_no_hook',
 )  # fmt: skip
-def claim_with_any_done(found):
+def claim_with_any_done(found, nonce):
     counts = [found.get(name) for name in ('asked', 'done')] if isinstance(found, dict) else [None]
     if not all(map(_is_count, counts)):
-        return unbroken(found)
-    claim = unbroken({**found, 'done': min(counts)})
+        return unbroken(found, nonce)
+    claim = unbroken({**found, 'done': min(counts)}, nonce)
     return claim and claim._replace(done=found['done'])
 
 
