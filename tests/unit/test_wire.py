@@ -147,6 +147,7 @@ def test_what_a_unit_remembers_is_read_back_as_it_was_written(
         'app/0-start-1',
         told,
         term,
+        told,
         put_off,
     )
 
@@ -155,7 +156,7 @@ def test_what_a_unit_remembers_is_read_back_as_it_was_written(
 
 def test_a_state_of_the_test_above_has_every_field():
     """Add a new field there, too."""
-    assert len(UnitState._fields) == 15
+    assert len(UnitState._fields) == 16
 
 
 @settings(max_examples=5 * settings().max_examples)

@@ -28,7 +28,10 @@ class Leading(View):
             self._read_ledger()
             self._read_all_claims()
         asked = any(claim.outstanding for claim in self.claims.values())
-        if self.state.term and not (asked or self.policy.reports_releases):
+        settled = (
+            self.state.opened == self.state.term > 0
+        )  # otherwise there is no ledger, or a claim in its way
+        if settled and not (asked or self.policy.reports_releases):
             return
         if not self.ledger_read:
             self._read_ledger()

@@ -238,6 +238,7 @@ class UnitState(NamedTuple):
         context: the hook that saved this; Juju gives each hook an id of its own.
         told: the last token that this unit, as the leader, has logged.
         claimed: the highest term that this unit has claimed; no two of its claims have the same.
+        opened: the term of the ledger that counted when this unit last read it, 0 if it was lost.
         put_off: the ask, as (queue, ask), whose turn came in update-status and was left for another hook.
     """
 
@@ -255,6 +256,7 @@ class UnitState(NamedTuple):
     context: str = ''
     told: int = 0
     claimed: int = 0
+    opened: int = 0
     put_off: Tuple[Tuple[str, int], ...] = ()
 
 

@@ -278,7 +278,10 @@ class View:
             whose = self.context.unit, self.state.nonce
             mine = (each for each in self.ledger.tickets if (each.unit, each.nonce) == whose)
             seen = tuple(sorted((ticket.queue, ticket.ask) for ticket in mine))
-        self._remember(term=max(self.state.term, terms.highest(found)), heard=heard, seen=seen)
+        self._remember(
+            term=max(self.state.term, terms.highest(found)), heard=heard, seen=seen,
+            opened=self.ledger.term if self.ledger else 0,
+        )  # fmt: skip
         self._tell(terms.newest_record(found))
 
     def _tell(self, newest: Optional[Record]) -> None:

@@ -278,9 +278,9 @@ def state(found: Any, where: str) -> Tuple[Optional[UnitState], Problems]:
 def _rest(entry: Mapping[str, Any]) -> Optional[UnitState]:
     """Return the parts of a state that are no claims, None if one of them has another form."""
     forms = {'led': bool, 'known': bool, 'spoken': bool, 'nonce': str, 'heard': str, 'context': str}
-    found: Dict[str, Any] = {key: entry.get(key) for key in (*forms, 'about', 'term', 'told', 'claimed')}
+    found: Dict[str, Any] = {key: entry.get(key) for key in (*forms, 'about', *_TERMS)}
     formed = all(isinstance(found[key], form) for key, form in forms.items())
-    counted = all(_is_token(found[key]) for key in ('term', 'told', 'claimed'))
+    counted = all(_is_token(found[key]) for key in _TERMS)
     seen, put_off, about = _places(entry.get('seen')), _places(entry.get('put_off')), found['about']
     if not (formed and counted and isinstance(about, dict)) or seen is None or put_off is None:
         return None
@@ -288,6 +288,9 @@ def _rest(entry: Mapping[str, Any]) -> Optional[UnitState]:
     if not (all(said.values()) and len(said) == len(about)):
         return None
     return UnitState(**{**found, 'about': rules.frozen(said), 'seen': seen, 'put_off': put_off})
+
+
+_TERMS = ('term', 'told', 'claimed', 'opened')
 
 
 def _places(found: Any) -> Optional[Tuple[Tuple[str, int], ...]]:
