@@ -114,7 +114,7 @@ _on('reborn-disk', '2 units × 1, on its disk', removals=1, reborn='on its disk'
 
 # A refresh of the charm changes `queues`, in one unit after the other.
 REFRESHED: Dict[str, Any] = {'keeps': True, 'exclusive': True, 'terms': 1, 'anytime': True}
-_on('refreshed', '2 units × 1, queues becomes per-lock', quick='3', refreshed=PER_LOCK, **REFRESHED)
+_on('refreshed', '2 units × 1, queues becomes per-lock', refreshed=PER_LOCK, **REFRESHED)
 _on('refreshed-back', '2 units × 1, queues becomes one', policy=PER_LOCK, refreshed=Policy(), **REFRESHED)
 
 # Three units: of a peer's databag any version may be read that there ever was.
