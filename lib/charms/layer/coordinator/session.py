@@ -117,7 +117,8 @@ class Session(Leading):
         if self.leading:
             self._lead()
         self._remember(led=self.leading)
-        self._take_turns(reread or (self.state.spoken and self.context.shared_news))
+        news = self.context.shared_news or self.state.opened < self.state.term  # or no ledger counted
+        self._take_turns(reread or (self.state.spoken and news))
         if self.context.aside:
             self.inherited = frozenset((turn.queue, turn.ask) for turn in self.turns)
         if self._has_more_to_say():
