@@ -311,7 +311,7 @@ def write_or_fail(self, settings):
 
 @broken(
     'rule 8', 'a ticket above the own claim is not adopted', 'rules.adopted',
-    history(FOR_EVER, 2000000, forgets=1),
+    'unit/test_rules.py::test_a_unit_that_forgot_an_ask_of_its_own_finds_it_in_the_ledger',
 )  # fmt: skip
 def adopted_nothing(ledger, unit, nonce, own):
     return dict(own)
