@@ -85,7 +85,7 @@ _on('subordinate', '2 subordinates × 1, one leaves or is lost', subordinate=Tru
 # Two units, hooks of any kind at any time: no two hold, no ticket and no turn is lost.
 _on('twice', '2 units × 2', asks=2, terms=2, **ANY_TIME)
 _on('locks', '2 units × 1, two locks in one queue', quick='34', locks=TWO_LOCKS, terms=1, **ANY_TIME)
-_on('forgets-once', '2 units × 1, local stores are lost', quick='3', forgets=1, terms=1, **ANY_TIME)
+_on('forgets-once', '2 units × 1, local stores are lost', forgets=1, terms=1, **ANY_TIME)
 _on('queues', '2 units × 1, two queues', locks=TWO_LOCKS, policy=PER_LOCK, terms=2, **ANY_TIME)
 _on('again', '2 units × 2, kept, and asked for again', releases=True, keeps=True, asks=2, terms=1, **ANY_TIME)
 _on('tokens', '2 units × 1, tokens up to 6', tokens=6, terms=3, **ANY_TIME)
