@@ -107,6 +107,15 @@ def test_what_a_unit_says_is_read_back_as_it_was_written(said):
     assert wire.said(wire.said_text(said), 'here') == (said, ())
 
 
+@pytest.mark.parametrize('nonce', ['x', '0a1b2c3', '0A1B2C3D', '\u6f22', 7, None])
+def test_a_nonce_that_no_key_could_be_named_after_is_not_believed(nonce):
+    """A unit takes its nonce from its databag. With such a one, a leader would never read its own records."""
+    said, problems = wire.said(json.dumps({'v': 2, 'unit': nonce, 'queues': {}}), 'here')
+
+    assert said == Said(about=About(spoke=True))
+    assert len(problems) == 1
+
+
 @given(opened | claiming)
 def test_what_a_leader_wrote_is_read_back_as_it_was_written(record):
     name, text = wire.record_name(record), wire.record_text(record)

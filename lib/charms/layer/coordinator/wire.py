@@ -127,9 +127,8 @@ def said_in(found: Any, where: str, text: Any) -> Tuple[Said, Problems]:
 def _about(found: Dict[str, Any]) -> Optional[About]:
     term, nonce = found.get('term', 0), found.get('unit', '')
     words = [found.get(key, '') for key in ('heard', 'principal')]
-    if _is_count(term, values.MAX_TERM) and all(word == '' or is_unit(word) for word in [nonce, *words]):
-        return About(term, *words)
-    return None
+    named = _is_nonce(nonce) and all(word == '' or is_unit(word) for word in words)
+    return About(term, *words) if named and _is_count(term, values.MAX_TERM) else None
 
 
 def _claim(found: Any, nonce: str) -> Optional[Claim]:
@@ -209,7 +208,13 @@ def record(name: str, text: str, where: str) -> Tuple[Optional[Record], Problems
     return Record(nonce, term, version, Ledger(last, tickets)), problems
 
 
-_RECORD = re.compile(r'([1-9][0-9]{0,15})-(0|[1-9][0-9]{0,14})-([0-9a-f]{8})\Z')
+_NONCE = '[0-9a-f]{8}'
+_RECORD = re.compile(r'([1-9][0-9]{{0,15}})-(0|[1-9][0-9]{{0,14}})-({})\Z'.format(_NONCE))
+
+
+def _is_nonce(found: Any) -> bool:
+    # A unit takes its nonce from its databag, and writes it into the names of keys, which it must read again.
+    return isinstance(found, str) and bool(re.match('({})?\\Z'.format(_NONCE), found))
 
 
 def _ticket(entry: Any) -> Ticket:
@@ -219,8 +224,16 @@ def _ticket(entry: Any) -> Ticket:
     counts = len(fields) in (6, 8) and all(map(_is_count, (ask, slots))) and _is_token(token)
     decided = after is None or (isinstance(after, list) and all(map(_is_token, after)))
     named = _is_queue(queue), is_unit(unit)
-    whose = nonce == '' or is_unit(nonce)
-    if counts and decided and _is_time(asked_at) and token and ask and slots and all(named) and whose:
+    if (
+        counts
+        and decided
+        and _is_time(asked_at)
+        and token
+        and ask
+        and slots
+        and all(named)
+        and _is_nonce(nonce)
+    ):
         return Ticket(
             token, queue, unit, ask, slots, '', None if after is None else tuple(after), asked_at, nonce
         )
