@@ -49,7 +49,7 @@ def work():
 
 
 class StrictWatch(Watch):
-    """A watch for which a unit is at work until a hook of its own, no action, has succeeded.
+    """A watch for which a unit's work goes on until a program that proves its health has succeeded.
 
     Args:
         juju: the model.
@@ -70,7 +70,7 @@ class StrictWatch(Watch):
             self._over.add(unit)
         only = self.until and event.what == 'worked' and event.text != self.until
         early = self.until and event.what in ('ends', 'restarts') and unit not in self._over
-        if event.what != 'ran' and not only and not early:
+        if not only and not early:
             super()._see(event)
 
 

@@ -125,14 +125,15 @@ class Juju:
 
         A store of another model, or of another unit, is not believed.
         """
-        model, whose = os.environ.get('JUJU_MODEL_UUID', ''), self.store.get('whose')
+        values = self.store.values()
+        model, whose = os.environ.get('JUJU_MODEL_UUID', ''), values.get('whose')
         if model and whose != [model, self.unit]:  # collect-metrics names no model
             if whose is not None:
                 self.store.clear()
+                values = {}
             self.store.set('whose', [model, self.unit])
-        found = self.store.get('state')
-        self._stored = self.believed(wire.state(found, 'local store ' + self.store.name))
-        before = self.store.get('relation')
+        self._stored = self.believed(wire.state(values.get('state'), 'local store ' + self.store.name))
+        before = values.get('relation')
         if self._stored and before and self.relation != before:
             self._stored = self._stored._replace(known=False)  # the new relation's databag may be empty
         return self._stored

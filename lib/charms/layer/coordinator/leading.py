@@ -28,9 +28,8 @@ class Leading(View):
             self._read_ledger()
             self._read_all_claims()
         asked = any(claim.outstanding for claim in self.claims.values())
-        settled = (
-            self.state.opened == self.state.term > 0
-        )  # otherwise there is no ledger, or a claim in its way
+        # Otherwise there is no ledger, or a claim is in its way.
+        settled = self.state.opened == self.state.term > 0
         if settled and not (asked or self.policy.reports_releases):
             return
         if not self.ledger_read:

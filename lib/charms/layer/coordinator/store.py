@@ -42,6 +42,10 @@ class Store:
         """Return the value of that name, or None."""
         return self._read().get(name)
 
+    def values(self) -> Dict[str, Any]:
+        """Return all values by name, from one read of the file."""
+        return self._read()
+
     def set(self, name: str, value: Any) -> None:
         """Write a value that JSON can express."""
         self.update(name, lambda found: value)

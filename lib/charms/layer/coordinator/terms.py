@@ -33,6 +33,13 @@ def newest_record(terms: Terms) -> Optional[Record]:
     return max(opened, key=lambda record: record.place, default=None)
 
 
+def _made_anew(terms: Terms) -> Tuple[Record, ...]:
+    """Return the claims, above the newest ledger, that were made because the ledger is lost."""
+    newest = newest_record(terms)
+    opened = newest.term if newest else 0
+    return tuple(record for record in terms.records if record.anew and record.term > opened)
+
+
 def is_lost(terms: Terms, known: int) -> bool:
     """Return whether there is no ledger that units may go by, though there may have been one.
 
@@ -40,10 +47,8 @@ def is_lost(terms: Terms, known: int) -> bool:
         terms: what leaders keep.
         known: the highest term that anybody is known to have seen.
     """
-    newest = newest_record(terms)
-    opened = newest.term if newest else 0
-    anew = any(record.anew and record.term > opened for record in terms.records)
-    return terms.reset or anew or not opened or highest(terms) < known
+    none_counts = terms.reset or newest_record(terms) is None or bool(_made_anew(terms))
+    return none_counts or highest(terms) < known
 
 
 def newest(terms: Terms, known: int) -> Optional[Ledger]:
@@ -90,11 +95,8 @@ def superseded(terms: Terms, by: Record) -> Tuple[Record, ...]:
 
 def claim_to_answer(terms: Terms) -> str:
     """Return the answer to the highest claim that was made because the ledger is lost, '' for none."""
-    newest = newest_record(terms)
-    claims = [
-        record for record in terms.records if record.anew and record.term > (newest.term if newest else 0)
-    ]
-    return max(claims, key=lambda record: record.term).answer if claims else ''
+    claim = max(_made_anew(terms), key=lambda record: record.term, default=None)
+    return claim.answer if claim else ''
 
 
 def silent(about: Mapping[str, About], units: Units, members: Units, answer: str) -> FrozenSet[str]:

@@ -156,9 +156,8 @@ class View:
         own, heard, term = self.own, self.state.heard, self.state.term
         if self.context.aside:
             own = rules.beside_a_turn(dict(self.state.own), dict(self.state.committed))
-            own = rules.after_ends(
-                own, dict(self.ends)
-            )  # of requests that it made, or whose turn had not come
+            # What ends here are requests that it made itself, or whose turn had not come.
+            own = rules.after_ends(own, dict(self.ends))
             heard, term = self.about(self.context.unit).heard, self.about(self.context.unit).term
         about = About(term, heard, self.port.principal)
         return Said(self.state.nonce, about, rules.frozen(own))
@@ -183,9 +182,8 @@ class View:
             said = self.port.said_by(unit)
             if said is None:
                 continue
-            spoke = (
-                said.about.spoke or about.get(unit, About()).spoke
-            )  # a databag that is lost unsays nothing
+            # A databag that is lost unsays nothing.
+            spoke = said.about.spoke or about.get(unit, About()).spoke
             about[unit] = said.about._replace(spoke=spoke)
             if said.nonce:  # a former unit of this name has nothing to say any more
                 peers = {key: old for key, old in peers.items() if key[0] != unit or old.nonce == said.nonce}
