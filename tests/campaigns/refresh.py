@@ -18,6 +18,7 @@ from jujusim.juju import Juju, Restless
 from tests.campaigns import chaos, luck, plans
 from tests.campaigns.account import Account
 from tests.deploy import COUNTED
+from tests.ledger import newest_key
 
 SPREAD_S = 300.0
 
@@ -187,7 +188,7 @@ def _calm(model: Juju, account: Account, kinds: Kinds, bad: BadLuck) -> None:
     for sentence in lost if bad.waits else stalled:
         account.broken(sentence + (' for ever' if sentence in lost else ' until an update-status'))
     settings = model.controller.leader_settings
-    if account.turns and 'coordinator-ledger' in settings and 'coordinator' in settings:
+    if account.turns and newest_key(settings) and 'coordinator' in settings:
         account.broken('the old key of leader settings is left: {}'.format(settings['coordinator']))
     for unit in model.units:
         left = model.controller.units[unit].settings.get('coordinator', '{}')
