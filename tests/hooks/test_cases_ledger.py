@@ -1,6 +1,9 @@
 """A lost ledger: nobody begins before all have spoken, and turns that have begun come first (rule 14)."""
 
+import json
+
 import pytest
+from charms.layer.coordinator.values import MAX_TERM
 
 from tests.cases import ASK, ASK_FIRST, KEEP, WORK, StrictWatch, both, health, in_error, lose_ledger, until
 from tests.deploy import begun
@@ -170,3 +173,22 @@ def test_a_ledger_lost_while_a_unit_leaves_at_work_lets_nobody_in_beside_it(mode
 
     watch.check()
     assert all(watch.served(unit) == 1 for unit in ('app/0', 'app/2')), made.story(60)
+
+
+@both
+def test_a_databag_that_says_the_highest_term_stops_no_later_roll(model, charm_with, juju):
+    """The next leader claims a term above it, and what the units then say can still be read."""
+    made = settled(model, charm_with(ASK + WORK), juju, 'app/0')
+    said = json.loads(made.controller.units['app/2'].settings['coordinator-claims'])
+    made.poison('app/2', 'coordinator-claims', json.dumps({**said, 'term': MAX_TERM}))
+    made.run(seconds=400)
+    watch = StrictWatch(made)
+
+    for go, leader in enumerate(('app/1', 'app/2'), 1):
+        made.elect(leader)
+        made.configure(go=go)
+        made.run(seconds=1500)
+
+    watch.check()
+    assert [watch.served(unit) for unit in made.units] == [2, 2, 2], made.story(60)
+    assert not any('expected' in log for _, _, _, log in made.logs), made.story(60)

@@ -10,6 +10,7 @@ from charms.layer.coordinator import rules, terms
 from charms.layer.coordinator.context import HookContext, Log, Phase
 from charms.layer.coordinator.policy import Policy
 from charms.layer.coordinator.values import (
+    MAX_TERM,
     NO_CLAIM,
     NOBODY,
     UNNAMED,
@@ -159,7 +160,7 @@ class View:
             # What ends here are requests that it made itself, or whose turn had not come.
             own = rules.after_ends(own, dict(self.ends))
             heard, term = self.about(self.context.unit).heard, self.about(self.context.unit).term
-        about = About(term, heard, self.port.principal)
+        about = About(min(term, MAX_TERM), heard, self.port.principal)
         return Said(self.state.nonce, about, rules.frozen(own))
 
     def _has_more_to_say(self) -> bool:
