@@ -12,11 +12,24 @@ from charms.layer.coordinator import BaseCoordinator
 class Mine(BaseCoordinator):
     def default_grant(self, lock, unit, granted, queue):
         return not granted and queue[0] == unit
+
+
+class Late(Mine):
+    began = False
+
+    def initialize(self):
+        super().initialize()
+        self.began = True
+
+    def default_grant(self, lock, unit, granted, queue):
+        return self.began and super().default_grant(lock, unit, granted, queue)
 """
 ONE, PER_LOCK = {}, {'queues': 'per-lock'}
 SERIAL = {'class': 'charmhelpers.coordinator.Serial'}
 SIMPLE = {'class': 'charms.layer.coordinator.SimpleCoordinator'}
 MINE = {'class': 'charms.mine.Mine'}
+LATE = {'class': 'charms.mine.Late'}
+"""It gives a leader its own ticket when handlers may run already."""
 OTHERS = {
     'one, then per-lock': (ONE, PER_LOCK),
     'per-lock, then one': (PER_LOCK, ONE),
@@ -26,8 +39,30 @@ OTHERS = {
     'a class of its own, then one': (MINE, ONE),
 }
 leaders = pytest.mark.parametrize('leader', ['app/0', 'app/1'], ids=['another leads', 'the holder leads'])
-of_two_leaders = [(options, 'app/0') for options in OTHERS.values()] + [((ONE, PER_LOCK), 'app/1')]
-refreshed = pytest.mark.parametrize('options, leader', of_two_leaders, ids=[*OTHERS, 'the holder leads'])
+of_two_leaders = [(options, 'app/0') for options in OTHERS.values()]
+of_two_leaders += [((ONE, PER_LOCK), 'app/1'), ((MINE, ONE), 'app/1')]
+ids = [*OTHERS, 'the holder leads', 'a class of its own, and the holder leads']
+refreshed = pytest.mark.parametrize('options, leader', of_two_leaders, ids=ids)
+
+
+ASK_LATE = """
+@when('config.changed.go')
+def ask():
+    if hookenv.config('go') > (hookenv.local_unit() != 'app/1'):
+        hookenv.atexit(coordinator.request_lock, 'a')
+"""
+"""A leader of Juju 2.9 - 3.x does not give itself the ticket before its next hook."""
+
+
+KEEP_AND_ASK_AGAIN = """
+@when('coordinator.granted.a')
+def work():
+    check_call(['work', '10'])
+    if not reactive.is_flag_set('kept'):
+        reactive.set_flag('kept')
+        coordinator.request_again('a')
+        coordinator.keep_lock('a')
+"""
 
 
 @pytest.fixture
@@ -112,6 +147,25 @@ def test_a_failed_turn_keeps_its_place_when_a_refresh_changes_the_queues(
     made.run(seconds=900)
 
     everybody_was_served(made, watch)
+
+
+@both
+def test_a_turn_that_a_leader_gives_itself_among_its_handlers_has_begun(model, charm_of, juju):
+    """The refresh is its next hook, so no other hook can note that the turn has begun."""
+    late, one = (charm_of(ASK_LATE + KEEP_AND_ASK_AGAIN, chosen) for chosen in (LATE, ONE))
+    made = begun(model, late, units=2, juju=juju, update_status_s=60.0)
+    made.elect('app/1')
+    made.run()
+    watch = StrictWatch(made)
+    made.configure(go=1)
+    until(made, lambda: 'app/1' in watch.at_work)
+    for unit in made.units:
+        made.upgrade(unit, one)
+    made.run(seconds=900)
+
+    watch.check()
+    worked = [event for event in made.history if (event.unit, event.what) == ('app/1', 'worked')]
+    assert len(worked) == 3, made.story(60)  # twice in the turn that it keeps, and in the one after it
 
 
 @both

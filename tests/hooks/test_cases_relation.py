@@ -42,6 +42,30 @@ def test_a_peer_relation_that_gets_another_id_fails_no_hook_and_costs_no_turn(
 
 @both
 @bags
+@pytest.mark.parametrize('leader', ['app/0', 'app/1'])
+def test_a_subordinate_at_work_is_heard_before_a_new_ledger_when_the_relation_gets_another_id(
+    model, charm_with, juju, keep_databags, leader
+):
+    """No list of units that a leader can see then has it: goal-state lists principals."""
+    made = begun(model, charm_with(ASK + WORK), units=2, juju=juju, subordinate=True)
+    watch = StrictWatch(made)
+    made.configure(go=1)
+    until(made, lambda: 'app/0' in watch.at_work)
+    made.elect('app/1')
+    made.run(seconds=10)
+
+    made.change_relation_id(keep_databags)
+    made.elect(leader)
+    made.run(seconds=5)
+    made.elect('app/1')
+    made.run(seconds=1500)
+
+    watch.check()
+    assert all(watch.served(unit) >= 1 for unit in made.units), made.story(60)
+
+
+@both
+@bags
 def test_a_kept_turn_goes_on_when_the_relation_gets_another_id(model, charm_with, juju, keep_databags):
     machine = health(lambda unit: 400.0 if unit == 'app/0' else 0.0, lambda: made)
     made = begun(model, charm_with(ASK + KEEP), units=3, juju=juju, machine=machine, update_status_s=60.0)

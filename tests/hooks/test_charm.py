@@ -294,6 +294,10 @@ def test_a_lock_asked_for_in_an_action_is_given(model, charm_with, juju, main):
     watch.check()
     assert [watch.served(unit) for unit in made.units] == [1, 1], made.story(40)
     assert sum(event.what == 'ran' for event in made.history) == 2
+    running = {}
+    for event in made.history:
+        running.update({event.unit: event.text} if event.what == 'begins' else {})
+        assert event.what != 'works' or not running[event.unit].startswith('action'), made.story(40)
 
 
 @both

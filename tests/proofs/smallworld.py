@@ -252,9 +252,10 @@ def _beside(port: SmallPort, kind: Kind, me: U, unit: int, where: str, lock: str
     session = Unheard(port, Snapshot(context), _policy(kind, me))
     session.look()
     session.begin()
-    if session.granted:
-        port.broken = '{} is told beside its hooks that it holds a lock'.format(name(unit))
+    held = session.granted
     _say(session, lock, does)
+    if held or session.granted:
+        port.broken = '{} is told beside its hooks that it holds a lock'.format(name(unit))
     session.end()
     return port.me
 

@@ -45,7 +45,7 @@ class HookContext(NamedTuple):
             look for units that are gone (update-status).
         aside: whether this is not a hook of its own: an action, juju exec, or a program
             that a hook runs. It may run between a failed hook and its retry, so it
-            uses and ends no turn that came before it.
+            uses and ends no turn.
         child: whether it is a program that a hook runs.
         shared_news: whether the leader's data have changed.
         restricted: whether Juju answers next to nothing here (collect-metrics).

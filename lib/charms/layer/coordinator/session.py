@@ -56,8 +56,8 @@ class Session(Leading):
         return next((turn for turn in self._usable() if turn.queue == queue), None)
 
     def _usable(self) -> Tuple[Ticket, ...]:
-        """Return the turns that this hook may use: none beside a turn that waits for a hook of its own."""
-        return () if self.inherited else self.turns
+        """Return the turns that may be used here: none, if this is not a hook of its own (rule 12)."""
+        return () if self.context.aside else self.turns
 
     def explain(self, lock: str, look: bool = True) -> str:
         """Return why the lock is not held yet, as a sentence.
@@ -119,8 +119,6 @@ class Session(Leading):
         self._remember(led=self.leading)
         news = self.context.shared_news or self.state.opened < self.state.term  # or no ledger counted
         self._take_turns(reread or (self.state.spoken and news))
-        if self.context.aside:
-            self.inherited = frozenset((turn.queue, turn.ask) for turn in self.turns)
         if self._has_more_to_say():
             self._say()
         self._save()
@@ -140,6 +138,11 @@ class Session(Leading):
             self._serve_own()
         self._begin_turns()
         self._show_locks()
+
+    def _take_turns(self, reread: bool = False) -> None:
+        super()._take_turns(reread)
+        if self.phase is Phase.HANDLERS:
+            self._begin_turns()
 
     def _begin_turns(self) -> None:
         """Note, before any handler runs in them, that these turns have begun (rule 11)."""
@@ -245,11 +248,10 @@ class Session(Leading):
         in this hook, and a write to leader settings wakes every unit but the
         leader. The start of the leader's next hook gives the ticket anyway.
         """
-        if self.leading and not (self.port.durable_at_once and self.phase is not Phase.HANDLERS):
+        handlers = self.phase is Phase.HANDLERS and not self.context.aside
+        if self.leading and (handlers or not self.port.durable_at_once):
             self._append()
             self._take_turns()
-            if self.phase is Phase.HANDLERS:
-                self._begin_turns()
 
     # What the charm says
 
