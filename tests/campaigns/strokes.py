@@ -23,8 +23,8 @@ _MARK_4 = """#!/usr/bin/env python3
 import json
 from subprocess import check_call, check_output
 
-relation = json.loads(check_output(['relation-ids', '--format=json', 'coordinator']).decode())[0]
-check_call(['relation-set', '-r', relation, '--app', 'coordinator-ledger=lost'])
+for relation in json.loads(check_output(['relation-ids', '--format=json', 'coordinator']).decode()):
+    check_call(['relation-set', '-r', relation, '--app', 'coordinator-ledger=lost'])
 """
 
 

@@ -46,7 +46,6 @@ class Snapshot(NamedTuple):
         awaited: units that still run a predecessor; until they are upgraded, no
             ledger is made.
         ends: turns and requests that are over if this hook succeeds, by queue.
-        inherited: outside a hook of its own, the turns that came before, as (queue, ask).
         claimed: whether a term was claimed in this hook, and Juju does not have the claim yet.
         silent: units that have not answered since the ledger was lost; until then none is made.
     """
@@ -63,7 +62,6 @@ class Snapshot(NamedTuple):
     finished: Tuple[Ticket, ...] = ()
     awaited: FrozenSet[str] = frozenset()
     ends: Tuple[Tuple[str, End], ...] = ()
-    inherited: FrozenSet[Tuple[str, int]] = frozenset()
     claimed: bool = False
     silent: FrozenSet[str] = frozenset()
 
@@ -83,7 +81,7 @@ class View:
         self.context, self.phase, self.state, self.leading = start[:4]
         self.ledger, self.ledger_read, self.turns, self.given = start[4:8]
         self.dropped, self.finished, self.awaited, self.ends = start[8:12]
-        self.inherited, self.claimed, self.silent = start[12:]
+        self.claimed, self.silent = start[12:]
         self._saved: Optional[UnitState] = None
         self._published: Optional[Said] = None
 
@@ -153,7 +151,7 @@ class View:
             self._published = said
 
     def _to_say(self) -> Said:
-        """Return what this unit has to say: outside a hook of its own, nothing of a turn that came before."""
+        """Return what this unit has to say: outside a hook of its own, nothing of a turn."""
         own, heard, term = self.own, self.state.heard, self.state.term
         if self.context.aside:
             own = rules.beside_a_turn(dict(self.state.own), dict(self.state.committed))
@@ -201,6 +199,8 @@ class View:
         everybody = self.port.everybody()
         self._read_claims(sorted(everybody))
         holders = frozenset(rules.unfinished_units(self.ledger, self.claims))
+        if not self.ledger:  # then any unit that has ever spoken may be at work
+            holders |= {unit for unit, about in self.state.about if about.spoke}
         heard = everybody.union(holders) - self._gone_among(everybody)
         self._read_claims(sorted(heard - everybody - {self.context.unit, UNNAMED}))
         self._remember(
