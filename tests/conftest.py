@@ -22,17 +22,19 @@ MEASURED = (
     'tests/hooks/test_charm.py',
     'tests/hooks/test_found.py',
     'tests/hooks/test_cases_again.py',
-    'tests/hooks/test_cases_between.py',
-    'tests/hooks/test_cases_stalls.py',
     'tests/hooks/test_cases_subordinates.py',
-    'tests/hooks/test_cases_tools.py',
     'tests/compat/test_old_layer.py',
     'tests/compat/test_seed_api.py',
     'tests/compat/test_upgrade.py',
 )
 """They run under the tracer, which makes a test three times as long; they reach nearly all."""
 
-SLOW = tuple('tests/compat/test_upgrade.py::test_' + name for name in ('three_', 'four_', 'no_promise_'))
+SLOW = (
+    *('tests/compat/test_upgrade.py::test_' + name for name in (
+        'three_', 'four_', 'no_promise_', 'a_subordinates_', 'a_new_unit_', 'garbage_', 'what_others_',
+    )),
+    'tests/compat/test_seed_api.py::test_a_policy_may_grant_several_',
+)  # fmt: skip
 """Of those, the ones that reach no further line and take longest."""
 
 settings.register_profile('share', max_examples=20)

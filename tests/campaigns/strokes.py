@@ -352,6 +352,7 @@ class Strokes:
         self.model.lose_store(unit, STORE)
         self.model.lose_databag(unit)
         self.spoilt.add(unit)
+        self.account.loses_store(unit)
         self._excuse(unit)
         return 'store and databag lost together'
 
