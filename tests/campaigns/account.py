@@ -141,7 +141,7 @@ class Account:
 
     def loses_store(self, unit: str) -> None:
         """Note that the layer's own store of a unit is lost: what no hook has said yet may be forgotten."""
-        self.forgetful.add(self._now(unit).execution)
+        self.forgetful |= {self._now(unit).execution} - {None}
         for pair in [pair for pair in self.unsaid if pair[0] == unit]:
             owed = self.owed.get(pair, Owed())
             self.owed[pair] = Owed(owed.turn and 'maybe', owed.more and 'maybe')
