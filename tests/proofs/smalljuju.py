@@ -19,6 +19,7 @@ from charms.layer.coordinator.context import LedgerClosed
 from charms.layer.coordinator.policy import Policy
 from charms.layer.coordinator.values import End, Ledger, Record, Said, Terms, UnitState
 from charms.layer.coordinator.view import Snapshot
+from charms.layer.coordinator.wake import Wake
 
 Picks = Tuple[Tuple[int, int], ...]
 """Which was picked, among how many, at each choice of a run."""
@@ -73,6 +74,15 @@ class Kind(NamedTuple):
     symmetric: bool = False  # units are interchangeable: see search.py
     whole: bool = False  # records that are superseded are kept
     blank: bool = False  # it begins before any unit has ever run a hook; otherwise there is a ledger
+    wakes: bool = False  # hooks whose news cannot matter do not run; one unit watches as few as it may
+
+
+class Asleep(NamedTuple):
+    """What the wake file of a unit says: see wake.py of the layer."""
+
+    needed: Optional[Wake]
+    event: Tuple[str, int]
+    unheard: FrozenSet[str]
 
 
 class Face(NamedTuple):
@@ -93,6 +103,7 @@ class U(NamedTuple):
     bag: Optional[Said] = None
     past: Tuple[Optional[Said], ...] = ()  # what it published before, where an old reading may be any
     over: Tuple[Turn, ...] = ()  # what it released in a hook that succeeded; only where databags are lost
+    wake: Optional['Asleep'] = None  # the file that says whose news can matter, None where it is missing
     flags: Tuple[Tuple[str, End], ...] = ()  # the ends that the charm's key-value store has, on disk
     rested: Tuple[Turn, ...] = ()  # turns whose handlers have run, as the charm's flags on disk know
     life: str = THERE
@@ -326,6 +337,10 @@ class SmallPort:
 
         return self._step(does)
 
+    @property
+    def wake(self) -> 'SmallFile':
+        return SmallFile(self)
+
     def new_nonce(self) -> Any:
         def does() -> Tuple[int]:
             if self.me.lives > self.kind.forgets + bool(self.kind.reborn):
@@ -533,6 +548,48 @@ class SmallPort:
         if ledger.token > self.kind.tokens:
             raise Beyond
         return ledger
+
+
+class SmallFile:
+    """The wake file of one unit, on its disk."""
+
+    def __init__(self, port: SmallPort) -> None:
+        self._port = port
+
+    def withdraw(self) -> Optional[FrozenSet[str]]:
+        def does() -> Tuple[Optional[FrozenSet[str]]]:
+            there = self._port.me.wake
+            if there is None:
+                return (None,)
+            self.put(None, there.unheard)
+            return (there.unheard,)
+
+        return self._port._step(does)[0] if self._port.kind.wakes else frozenset()
+
+    def write(self, needed: Optional[Wake], unheard: FrozenSet[str]) -> None:
+        if self._port.kind.wakes:
+            self._port._step(lambda: self.put(needed, unheard))
+
+    def put(self, needed: Optional[Wake], unheard: FrozenSet[str]) -> None:
+        event = self._port.me.why if needed else ('', -1)
+        self._port._now(wake=Asleep(needed, event, unheard))
+
+
+def runs(me: U, unit: int, why: str, peer: int, terms: Terms) -> bool:
+    """Return whether this hook of a peer's news, or of the leader's data, runs: what the script decides."""
+    if me.wake is None or me.wake.needed is None or me.wake.event == (why, peer):
+        return True
+    units, tickets, data = me.wake.needed
+    if why == 'news':
+        return name(peer) in units
+    ledgers = [record.ledger.tickets for record in terms.records if record.ledger]
+    if data or len(terms.records) > len(ledgers) or len(ledgers) > 1:
+        return True
+    there = ledgers[0] if ledgers else ()
+    starts = range(len(there) - len(tickets) + 1)
+    if tickets and any(there[start : start + len(tickets)] == tickets for start in starts):
+        return False
+    return any(ticket.unit == name(unit) for ticket in there)
 
 
 def _numbered_anew(ledger: Ledger) -> Ledger:

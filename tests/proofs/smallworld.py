@@ -16,9 +16,10 @@ and on what others see of each peer, and on nothing else; search.py works that o
 once for each such case.
 """
 
+from contextlib import contextmanager
 from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
-from charms.layer.coordinator import rules
+from charms.layer.coordinator import rules, wake
 from charms.layer.coordinator.context import HookContext, Phase
 from charms.layer.coordinator.policy import Policy
 from charms.layer.coordinator.session import Session
@@ -51,7 +52,9 @@ from tests.proofs.smalljuju import (
     current,
     hook_over,
     name,
+    on_juju_3,
     put,
+    runs,
     unheard,
     with_terms,
 )
@@ -101,6 +104,17 @@ class Unheard(Session):
         return ''
 
 
+@contextmanager
+def few_watched(kind: Kind) -> Iterator[None]:
+    """Let units watch as few others as is safe, so that two or three units show what may go wrong."""
+    before = wake.NEAREST, wake.SPARE
+    wake.NEAREST, wake.SPARE = (1, 0) if kind.wakes else before
+    try:
+        yield
+    finally:
+        wake.NEAREST, wake.SPARE = before
+
+
 # What one unit may do
 
 
@@ -112,7 +126,8 @@ def _call(
     while picks is not None:
         port = SmallPort(kind, unit, me, around, answers, picks)
         try:
-            after = _TASKS[task[0]](port, kind, me, unit, *task[1:])
+            with few_watched(kind):
+                after = _TASKS[task[0]](port, kind, me, unit, *task[1:])
         except Stopped:
             after = port.me._replace(stopped=(task, tuple(port.answers)))
         except Beyond:
@@ -236,6 +251,7 @@ def _end(port: SmallPort, kind: Kind, me: U, unit: int, does: Tuple[str, ...]) -
     for lock in sorted(session.granted):
         _say(session, lock, does)
     session.end()
+    session.sleep()
     port.broken = promises.not_done(name(unit), does, held, session.own)
     return _after(port, session)
 
@@ -481,7 +497,9 @@ def _begun(
 def _beginnings(kind: Kind, unit: int, me: U, around: Around, who: str) -> Iterator[Option]:
     if me.due or not _idle(me, around):
         yield from _begun(kind, unit, me._replace(due=False), around, 'begin ' + who, '', -1, int(me.due))
-    if me.shared or (kind.anytime and not _idle(me, around)):
+    if me.shared and _sleeps(kind, unit, me, around, 'shared', -1):
+        yield Option('leaders wrote, not heard by ' + who, me._replace(shared=False), calm=int(not me.due))
+    elif me.shared or (kind.anytime and not _idle(me, around)):
         heard = me._replace(shared=False, why=('shared', -1))
         said = 'begin {}, leaders wrote'.format(who)
         yield from _begun(kind, unit, heard, around, said, 'shared', -1, int(not me.due))
@@ -496,6 +514,11 @@ def _beginnings(kind: Kind, unit: int, me: U, around: Around, who: str) -> Itera
         departed = _reread(kind, me, peer, 'departed')
         yield from _begun(kind, unit, departed, around, said, 'departed', peer, int(calm))
     for peer in news:
+        if _sleeps(kind, unit, me, around, 'news', peer):
+            noted = me.wake._replace(unheard=me.wake.unheard | {name(peer)})
+            skipped = _reread(kind, me, peer, 'news')._replace(why=('', -1), wake=noted)
+            yield Option('news of {}, not heard by {}'.format(name(peer), who), skipped, calm=int(calm))
+            continue
         said = 'begin {} with news of {}'.format(who, name(peer))
         heard = _reread(kind, me, peer, 'news')
         yield from _begun(kind, unit, heard, around, said, 'news', peer, int(calm))
@@ -510,6 +533,14 @@ def _beginnings(kind: Kind, unit: int, me: U, around: Around, who: str) -> Itera
         yield Option('forget ' + who, me._replace(store=None, due=not kind.anytime))
     if kind.spoils and me.bag is not None:
         yield Option('empty the databag of ' + who, me._replace(bag=None), effect=TOLD)
+
+
+def _sleeps(kind: Kind, unit: int, me: U, around: Around, why: str, peer: int) -> bool:
+    """Whether the script leaves in this hook: rule 19. On Juju 3, leader-settings-changed always runs."""
+    if not kind.wakes or (why == 'shared' and on_juju_3(kind, around)):
+        return False
+    terms = around.scene.terms if why == 'shared' else Terms()
+    return not runs(me, unit, why, peer, terms)
 
 
 def _reread(kind: Kind, me: U, peer: int, why: str) -> U:

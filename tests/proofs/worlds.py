@@ -82,6 +82,20 @@ _on('reborn', '2 units × 1, its name comes back', removals=1, reborn='anew', lo
 _on('newcomer', '2 units × 1, the second is added on the way', newcomer=True, terms=2)
 _on('subordinate', '2 subordinates × 1, one leaves or is lost', subordinate=True, removals=1, terms=2)
 
+# Hooks for news that cannot matter do not run (rule 19).
+WAKES: Dict[str, Any] = {'wakes': True, 'terms': 1}
+_on('wakes', '2 units × 1, only hooks that must', quick='34', **WAKES)
+_on('wakes-twice', '2 units × 2, the same', asks=2, **WAKES)
+_on('wakes-three', '3 units × 1, the same', units=3, **WAKES)
+_on('wakes-elected', '2 units × 1, the same, leadership moves', wakes=True, terms=2)
+_on(
+    'wakes-early',
+    '2 units × 1, the same, released early, withdrawn, kept',
+    releases=True,
+    keeps=True,
+    **WAKES,
+)
+
 # Two units, hooks of any kind at any time: no two hold, no ticket and no turn is lost.
 _on('twice', '2 units × 2', asks=2, terms=2, **ANY_TIME)
 _on('locks', '2 units × 1, two locks in one queue', quick='34', locks=TWO_LOCKS, terms=1, **ANY_TIME)

@@ -24,7 +24,7 @@ from charms.layer.coordinator.environment import (
     restricted,
     utc,
 )
-from charms.layer.coordinator.store import Store
+from charms.layer.coordinator.store import Store, WakeFile
 from charms.layer.coordinator.values import Claim, End, Record, Said, Terms, UnitState
 
 # The beginning of the layer's own keys in databags and leader settings. Frozen, too.
@@ -55,6 +55,10 @@ class Juju:
         self.ends_key = key + '.ended'
         place = os.path.join(hookenv.charm_dir() or '', '.{}.json'.format(quote(key, safe='')))
         self.store = Store(place, lambda sentence: self.log(sentence, hookenv.WARNING))
+        event = '{}:{}'.format(hookenv.hook_name(), hookenv.remote_unit() or '')
+        self.wake = WakeFile(
+            os.path.join(hookenv.charm_dir() or '', '.{}.wake'.format(quote(key, safe=''))), event
+        )
         self._stored: Optional[UnitState] = None  # as this process last read or wrote it
         self._relation: Optional[str] = None
         self._looked_up = False  # whether Juju was asked for the relation's id in this hook

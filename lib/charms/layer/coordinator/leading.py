@@ -27,6 +27,9 @@ class Leading(View):
         if full_check:
             self._read_ledger()
             self._read_all_claims()
+            self.unheard = frozenset()
+        else:
+            self._read_claims(sorted(self.unheard))
         asked = any(claim.outstanding for claim in self.claims.values())
         # Otherwise there is no ledger, or a claim is in its way.
         settled = self.state.opened == self.state.term > 0

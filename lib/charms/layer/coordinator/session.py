@@ -8,9 +8,9 @@ flag, a rule about whose turn it is. tests/proofs runs this file, too.
       │ own claim, a peer's news, what the leader owes the others, whose turn it is
 """
 
-from typing import Callable, Dict, FrozenSet, Mapping, Optional, Tuple
+from typing import Callable, Dict, FrozenSet, List, Mapping, Optional, Tuple
 
-from charms.layer.coordinator import rules, terms
+from charms.layer.coordinator import rules, terms, wake
 from charms.layer.coordinator.context import Phase
 from charms.layer.coordinator.leading import Leading
 from charms.layer.coordinator.values import (
@@ -112,8 +112,8 @@ class Session(Leading):
         self.leading = not self.context.child and self.port.is_leader()
         reread = stored is None or self.context.reread
         self._compare_own_claims(stored is None, reread or (self.context.full_check and bool(self.state.own)))
-        if self.context.news and self.leading:
-            self._read_claims([self.context.news])
+        if not self.context.aside:
+            self._find_unheard()
         if self.leading:
             self._lead()
         self._remember(led=self.leading)
@@ -123,6 +123,14 @@ class Session(Leading):
             self._say()
         self._save()
         self._own_at_look = self.state.own
+
+    def _find_unheard(self) -> None:
+        """Find out of which units there has been news since this unit read their claims."""
+        skipped = self.port.wake.withdraw()
+        if skipped is None:
+            skipped = frozenset(unit for (unit, _), _ in self.state.peers)
+            self._remember(led=False)  # so a leader reads all claims
+        self.unheard = (skipped | {self.context.news}) - {'', self.context.departed}
 
     def begin(self) -> None:
         """Let handlers use turns from now on. If it was called before in this hook, do nothing.
@@ -362,6 +370,39 @@ class Session(Leading):
         self._show_locks()
         for lock in sorted(before - self.granted):
             self.log('{}: released{}'.format(lock, ', and asked for again' if lock in again else ''))
+
+    def sleep(self) -> None:
+        """Say whose news matters to this unit until its next hook that runs (rule 19)."""
+        if not (self.context.aside or self.context.restricted):
+            self.port.wake.write(self._needed(), self.unheard)
+            self.asleep = True
+
+    def _needed(self) -> Optional[wake.Wake]:
+        """Return what this unit must hear; None for everything, also until Juju has all that it has said."""
+        state, policy = self.state, self.policy
+        said = state.known and state.spoken and state.own == state.committed and not self.ends
+        wrote = self.given or self.dropped or self.claimed
+        waits = self.awaited or self.silent or state.opened < state.term or self.context.leaving
+        if not said or wrote or waits or self.turns or policy.grow or policy.reports_releases:
+            return None
+        parts: List[Optional[wake.Wake]] = []
+        for queue, claim in state.own:
+            if claim.outstanding:
+                parts.append(self._needed_to_wait(queue, claim))
+        if self.leading:
+            told = self.ledger if self.ledger_read and not policy.per_lock else None
+            parts.append(wake.leading(told, self.claims) if told else None)
+        return wake.both(parts)
+
+    def _needed_to_wait(self, queue: str, claim: Claim) -> Optional[wake.Wake]:
+        ticket = rules.ticket_of(self.ledger, self.context.unit, queue, claim)
+        if claim.holds or not self.ledger:
+            return None
+        if ticket is None:
+            return wake.Wake(frozenset())  # the ledger will name this unit
+        if (queue, claim.asked) not in self.state.seen:
+            return None
+        return wake.waiting(self.ledger, ticket, self.claims, self.heard)
 
     def _policy_must_decide(self) -> bool:
         """Return whether this unit leads, has a policy of its own, and has changed its claims.

@@ -1,6 +1,6 @@
-"""The local store: a few values by name in one JSON file on this unit's disk.
+"""The local store: a few values by name in one JSON file on this unit's disk; and the file of wake.py.
 
-What lives here: the file. What must not: a hook tool, a rule, what the values mean.
+What lives here: the files. What must not: a hook tool, a rule, what the values mean.
 
     {"checksum": "9a0b1c2d", "values": {NAME: VALUE, …}}
 
@@ -13,8 +13,10 @@ import fcntl
 import json
 import os
 import zlib
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, FrozenSet, Optional
 
+from charms.layer.coordinator import wake
+from charms.layer.coordinator.values import Units
 from charms.layer.coordinator.wire import parsed, problem
 
 PUT_ASIDE = 'put aside under its name and .unreadable; this unit starts again from what Juju has of it'
@@ -89,3 +91,38 @@ class Store:
 
 def _checksum(values: Any) -> str:
     return '{:08x}'.format(zlib.crc32(json.dumps(values, sort_keys=True).encode()))
+
+
+class WakeFile:
+    """The file that says whose news can matter; hooks/coordinator-relation-changed reads it.
+
+    It is replaced atomically, and not synchronised with the disk: a file that is missing or cut short
+    lets every hook run.
+
+    Args:
+        path: the file.
+        event: the hook that runs and its remote unit, as NAME:UNIT.
+    """
+
+    def __init__(self, path: str, event: str) -> None:
+        self._path, self._event = path, event
+
+    def withdraw(self) -> Optional[FrozenSet[str]]:
+        """Let every hook run; return the units whose news no hook has heard, None if that is not known."""
+        try:
+            with open(self._path, encoding='utf-8') as file:
+                unheard = wake.skipped(file.read())
+        except (OSError, ValueError):
+            unheard = None
+        if unheard is not None:
+            self.write(None, unheard)
+        elif os.path.exists(self._path):
+            os.remove(self._path)
+        return unheard
+
+    def write(self, needed: 'Optional[wake.Wake]', unheard: Units) -> None:
+        """Say what this unit must hear, None for everything, and of which units it has not heard all."""
+        new = '{}.{}'.format(self._path, os.getpid())
+        with open(new, 'w', encoding='utf-8') as file:
+            file.write(wake.text(needed, self._event, unheard))
+        os.replace(new, self._path)

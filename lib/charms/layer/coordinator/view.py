@@ -4,9 +4,9 @@ What lives here: the values that are read, and in which order. What must
 not: a decision of the leader, an answer to the charm, a hook tool.
 """
 
-from typing import TYPE_CHECKING, Any, Dict, FrozenSet, Iterable, Mapping, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Collection, Dict, FrozenSet, Mapping, NamedTuple, Optional, Tuple
 
-from charms.layer.coordinator import rules, terms
+from charms.layer.coordinator import rules, terms, wake
 from charms.layer.coordinator.context import HookContext, Log, Phase
 from charms.layer.coordinator.policy import Policy
 from charms.layer.coordinator.values import (
@@ -48,6 +48,9 @@ class Snapshot(NamedTuple):
         ends: turns and requests that are over if this hook succeeds, by queue.
         claimed: whether a term was claimed in this hook, and Juju does not have the claim yet.
         silent: units that have not answered since the ledger was lost; until then none is made.
+        unheard: the peers of which Juju has told news that this unit has not read; other hooks
+            may have come for them, and not run (wake.py).
+        heard: the peers on which this unit is up to date, among those that it watches.
     """
 
     context: HookContext
@@ -64,6 +67,8 @@ class Snapshot(NamedTuple):
     ends: Tuple[Tuple[str, End], ...] = ()
     claimed: bool = False
     silent: FrozenSet[str] = frozenset()
+    unheard: FrozenSet[str] = frozenset()
+    heard: FrozenSet[str] = frozenset()
 
 
 class View:
@@ -81,8 +86,9 @@ class View:
         self.context, self.phase, self.state, self.leading = start[:4]
         self.ledger, self.ledger_read, self.turns, self.given = start[4:8]
         self.dropped, self.finished, self.awaited, self.ends = start[8:12]
-        self.claimed, self.silent = start[12:]
+        self.claimed, self.silent, self.unheard, self.heard = start[12:]
         self._saved: Optional[UnitState] = None
+        self.asleep = False  # whether the wake file was written in this hook
         self._published: Optional[Said] = None
 
     def snapshot(self) -> Snapshot:
@@ -137,6 +143,8 @@ class View:
         """Remember something, and save everything at once."""
         self._remember(**known)
         if self.state != self._saved:
+            if self.context.aside or self.asleep:
+                self.port.wake.withdraw()
             self.state = self._saved = self.port.save(self.state._replace(context=self.context.id))
 
     # What this unit says
@@ -174,7 +182,7 @@ class View:
 
     # What the other units say
 
-    def _read_claims(self, units: Iterable[str]) -> None:
+    def _read_claims(self, units: Collection[str]) -> None:
         """Read what these peers say and remember it."""
         peers, about = dict(self.state.peers), dict(self.state.about)
         for unit in units:
@@ -189,6 +197,7 @@ class View:
             for queue, claim in said.queues:
                 peers[unit, queue] = rules.merged(claim, peers.get((unit, queue), NO_CLAIM))
         self._remember(peers=rules.frozen(peers), about=rules.frozen(about))
+        self.unheard -= {*units}
 
     def _read_all_claims(self) -> None:
         """Read the claims of every unit that stays or has an unfinished ticket; forget those of all others.
@@ -319,6 +328,7 @@ class View:
             ticket = rules.ticket_of(self.ledger, self.context.unit, queue, claim)
             if self.ledger and ticket and self._may_use(ticket):
                 self._look_ahead(self.ledger, ticket)
+                self._hear_nearest(self.ledger, ticket)
                 if rules.is_turn(self.ledger, ticket, self.claims) and not self._puts_off(ticket):
                     turns.append(ticket)
         self.turns = tuple(turns)
@@ -365,6 +375,18 @@ class View:
                 seen.add(unseen)
                 self._read_claims([unseen.unit])
 
+    def _hear_nearest(self, ledger: Ledger, ticket: Ticket) -> None:
+        """Read the claims of those that this unit watches, where Juju has told more than it has read."""
+        known = {key for key, _ in self.state.peers}
+        near = wake.watched(ledger, ticket, self.claims)
+        while near:
+            old = {each.unit for each in near if (each.unit, each.queue) not in known} | self.unheard
+            old -= {*self.heard, *(each.unit for each in self.dropped), UNNAMED}
+            last = [each.unit for each in near if each.unit in old][-1:]
+            self._read_claims(last)
+            self.heard |= {*last} or {each.unit for each in near}
+            near = wake.watched(ledger, ticket, self.claims) if last else ()
+
     def _told(self, queue: str) -> Tuple[Optional[Ledger], Optional[Ticket], Claims]:
         """Return the ledger, the ticket and the claims that say how a queue stands for this unit.
 
@@ -379,8 +401,8 @@ class View:
             if not ticket:
                 ticket = Ticket(0, queue, self.context.unit, 0, 1, raw='not given')
                 ledger = ledger._replace(tickets=(*ledger.tickets, ticket))
-            remembered = self.state
+            remembered = self.state, self.unheard
             self._look_ahead(ledger, ticket)
-            claims, self.state = self.claims, remembered
+            claims, (self.state, self.unheard) = self.claims, remembered
             return ledger, ticket, claims
         return ledger, ticket, self.claims

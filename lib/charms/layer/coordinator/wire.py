@@ -151,7 +151,7 @@ def record_text(record: Record) -> str:
     """Return what a leader wrote as text; each ticket takes about 36 bytes plus the unit's name."""
     if record.ledger is None:
         return json.dumps({'v': VERSION, 'anew': record.anew}, separators=(',', ':'))
-    tickets = [_ticket_entry(ticket) for ticket in record.ledger.tickets]
+    tickets = [ticket_entry(ticket) for ticket in record.ledger.tickets]
     value = {'v': VERSION, 'token': record.ledger.token, 'tickets': tickets}
     return json.dumps(value, separators=(',', ':'))
 
@@ -161,7 +161,8 @@ def record_name(record: Record) -> str:
     return '{}-{}-{}'.format(record.term, record.version, record.nonce)
 
 
-def _ticket_entry(ticket: Ticket) -> Any:
+def ticket_entry(ticket: Ticket) -> Any:
+    """Return a ticket as an entry of the ledger, a value that JSON can express."""
     if ticket.raw:
         return json.loads(ticket.raw)
     decided = ticket.after is not None or ticket.requested_at

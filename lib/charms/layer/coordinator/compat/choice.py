@@ -75,6 +75,7 @@ class Choice(NamedTuple):
         """Release what is held and not kept, through the charm's own class if there is one."""
         (self.instance.finish if self.own else self.session.end)()
         self.session.hide()
+        self.session.sleep()
 
 
 _CHOSEN: List[Choice] = []
