@@ -15,15 +15,12 @@ from tests.deploy import COUNTED, IMPORTS, ROOT, assemble, machine
 MEASURED = (
     'tests/unit/test_juju.py',
     'tests/unit/test_options.py',
-    'tests/unit/test_rules.py',
     'tests/unit/test_store.py',
     'tests/unit/test_terms.py',
-    'tests/unit/test_wire.py',
     'tests/hooks/test_charm.py',
     'tests/hooks/test_found.py',
     'tests/hooks/test_cases_again.py',
     'tests/hooks/test_cases_subordinates.py',
-    'tests/compat/test_old_layer.py',
     'tests/compat/test_seed_api.py',
     'tests/compat/test_upgrade.py',
 )
@@ -32,6 +29,7 @@ MEASURED = (
 SLOW = (
     *('tests/compat/test_upgrade.py::test_' + name for name in (
         'three_', 'four_', 'no_promise_', 'a_subordinates_', 'a_new_unit_', 'garbage_', 'what_others_',
+        'any_text_',
     )),
     'tests/compat/test_seed_api.py::test_a_policy_may_grant_several_',
 )  # fmt: skip
