@@ -60,6 +60,9 @@ class Juju(Faulty):
         counted: fragments of paths; `costs` marks the tool calls that such code makes.
         relation: the peer relation, where metadata.yaml names more than one.
         retry_automatically: whether a failed hook runs again by itself; else `resolve` does it (R11).
+        script_s: seconds to the first line of a hook that is a shell's script, where that differs; if
+            it becomes Python by `exec`, that begins after `hook_s` more.
+        programs: names of programs which such scripts too ask the machine for; all others run for real.
 
     Raises:
         ValueError: the charm is no built charm, or has several peer relations and none was chosen.
@@ -83,6 +86,8 @@ class Juju(Faulty):
         counted: Tuple[str, ...] = (),
         relation: Optional[str] = None,
         retry_automatically: bool = True,
+        script_s: Optional[float] = None,
+        programs: Tuple[str, ...] = (),
     ) -> None:
         process.warm_up()
         charm = Path(charm)
@@ -99,6 +104,8 @@ class Juju(Faulty):
             quick=quick,
             hook_s=hook_s,
             tool_s=tool_s,
+            script_s=script_s,
+            programs=programs,
             app=app,
             juju=juju,
             relation=peers,
