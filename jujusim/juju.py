@@ -229,20 +229,21 @@ class Juju(Faulty):
         self._wake(unit)
 
     def run_exec(self, unit: str, script: str, as_action: bool = False) -> None:
-        """Do juju-exec: run a file of the charm, or a Python script, in a context of its own (R27).
+        """Do juju-exec: run a file of the charm, or a script, in a context of its own (R27).
 
         It runs between hooks, also before a failed hook runs again. What it
         wrote is committed whatever its exit code; it never puts the unit in error.
 
         Args:
             unit: where it runs.
-            script: 'hooks/NAME' or 'actions/NAME', from the charm's directory on; or the text of a script.
+            script: 'hooks/NAME' or 'actions/NAME', from the charm's directory on; or a script's text.
             as_action: whether an operator's client asks, which makes an action of it; else the machine does.
         """
         if not script.startswith(('hooks/', 'actions/')) or '\n' in script:
             self._scripts += 1
             place = self.home / 'exec-{}'.format(self._scripts)
             place.write_text(script)
+            place.chmod(0o755)
             script = str(place)
         self.agents[unit].remote.asides.append(
             Operation('', script=script, action='juju-exec' if as_action else '')

@@ -40,20 +40,22 @@ ANSWERS, REQUESTS = 997, 998
 """The ends of two pipes that a script and all that it starts inherit: no shell's script uses such numbers."""
 
 STUB = """#!/bin/sh
-echo $$ >/proc/self/fd/{}
-IFS= read -r answer </proc/self/fd/{}
-eval "$answer"
-""".format(REQUESTS, ANSWERS)
+_jujusim=/proc/self/fd
+if [ ! -e $_jujusim/{requests} ]; then  # its caller closes them; the script, leader of the group, does not
+    read -r _ _ _ _ _jujusim _ </proc/self/stat
+    _jujusim=/proc/$_jujusim/fd
+fi
+echo $$ >$_jujusim/{requests} && IFS= read -r _jujusim_says <$_jujusim/{answers} || exit 70
+eval "$_jujusim_says"
+""".format(requests=REQUESTS, answers=ANSWERS)
 
-UNKNOWN_TOOLS = tuple(
-    """
+UNKNOWN_TOOLS = """
     action-log add-metric credential-get juju-exec juju-reboot juju-run k8s-raw-get k8s-raw-set k8s-spec-get
     k8s-spec-set network-get opened-ports payload-register payload-status-set payload-unregister pod-spec-get
     pod-spec-set relation-model-get resource-get secret-add secret-get secret-grant secret-ids
     secret-info-get secret-remove secret-revoke secret-set state-delete state-get state-set storage-add
     storage-get storage-list
-    """.split()
-)
+"""
 """Tools of Juju that `jujusim.tools` does not know: the model's machine is asked, and nothing is guessed."""
 
 INLINE = 2000
@@ -85,7 +87,7 @@ class Stubs:
             with open(os.path.join(self.path, 'python3'), 'w') as stub:
                 stub.write(STUB)
             os.chmod(stub.name, 0o755)
-            for name in {*tools.names(), 'juju-log', *UNKNOWN_TOOLS, 'sleep', *self._programs}:
+            for name in {*tools.names(), 'juju-log', *UNKNOWN_TOOLS.split(), 'sleep', *self._programs}:
                 os.symlink('python3', os.path.join(self.path, name))
         return self.path + os.pathsep + path
 
@@ -319,7 +321,7 @@ class Child:
                 form = "printf '%s\\n' {}{}" if text.endswith('\n') else "printf '%s' {}{}"
                 line += [form.format(shlex.quote(text.rstrip('\n')), where)] if text else []
             else:
-                line.append('head -c {} </proc/self/fd/{}{}'.format(len(text.encode()), ANSWERS, where))
+                line.append('head -c {} <$_jujusim/{}{}'.format(len(text.encode()), ANSWERS, where))
                 more += text.encode()
         ends = 'kill -{} $$'.format(-code) if code < 0 else 'exit {}'.format(code)
         self._tell('; '.join([*line, ends]), more)
