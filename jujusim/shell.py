@@ -27,6 +27,7 @@ script that lost its agent `ends beside` with 120, as Python does. It needs Linu
 import contextlib
 import os
 import re
+import select
 import shlex
 import signal
 import sys
@@ -236,13 +237,16 @@ class Child:
                     return None
                 self._asked += part
             pid, self._asked = self._asked.split(b'\n', 1)
-            if self._asked:
-                raise tools.Unanswered('{}: two programs ask at the same time'.format(self._script))
+            self._demand_alone(bool(self._asked))
             with contextlib.suppress(
                 FileNotFoundError, ProcessLookupError, IndexError
             ):  # it has died meanwhile
                 return _Asking(int(pid))
         return None
+
+    def _demand_alone(self, another: bool) -> None:
+        if another:  # both read the same pipe
+            raise tools.Unanswered('{}: two programs ask at the same time'.format(self._script))
 
     def _ended(self) -> Tuple[Any, ...]:
         if self._failed:
@@ -328,6 +332,9 @@ class Child:
 
     def _tell(self, line: str, more: bytes = b'') -> None:
         """Give the stub that waits a line to do, and what that reads."""
+        waiting = select.poll()
+        waiting.register(self._requests, select.POLLIN)
+        self._demand_alone(any(found & select.POLLIN for _, found in waiting.poll(0)))
         left = line.encode() + b'\n' + more
         with contextlib.suppress(BrokenPipeError):  # all have died meanwhile
             while left:

@@ -150,6 +150,18 @@ def test_a_tool_that_this_juju_does_not_know_is_never_guessed(shells, quick):
         made.run()
 
 
+def test_two_tools_at_the_same_time_have_no_answer(shells, quick):
+    made = shells('sleep 5 & sleep 5 & wait', quick=quick)
+
+    def run():
+        made.run(seconds=3)
+        select.select([made.running['app/0'].child._requests], [], [], 30)  # until both have asked
+        made.run()
+
+    with pytest.raises(Unanswered, match='two programs ask at the same time'):
+        run()
+
+
 def test_a_program_that_the_model_names_is_one_of_the_machine(shells, quick):
     made = shells(
         'found=$(hostname -f) || exit 9; {}exit 0'.format(noting('name', '$found')),
