@@ -107,12 +107,12 @@ class Unheard(Session):
 @contextmanager
 def few_watched(kind: Kind) -> Iterator[None]:
     """Let units watch as few others as is safe, so that two or three units show what may go wrong."""
-    before = wake.NEAREST, wake.SPARE
-    wake.NEAREST, wake.SPARE = (1, 0) if kind.wakes else before
+    before = wake.NEAREST
+    wake.NEAREST = 1 if kind.wakes else before
     try:
         yield
     finally:
-        wake.NEAREST, wake.SPARE = before
+        wake.NEAREST = before
 
 
 # What one unit may do

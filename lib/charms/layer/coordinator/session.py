@@ -378,12 +378,11 @@ class Session(Leading):
             self.asleep = True
 
     def _needed(self) -> Optional[wake.Wake]:
-        """Return what this unit must hear; None for everything, also until Juju has all that it has said."""
+        """Return what this unit must hear; None for everything."""
         state, policy = self.state, self.policy
-        said = state.known and state.spoken and state.own == state.committed and not self.ends
         wrote = self.given or self.dropped or self.claimed
         waits = self.awaited or self.silent or state.opened < state.term or self.context.leaving
-        if not said or wrote or waits or self.turns or policy.grow or policy.reports_releases:
+        if not self._has_told() or wrote or waits or self.turns or policy.grow or policy.reports_releases:
             return None
         parts: List[Optional[wake.Wake]] = []
         for queue, claim in state.own:
@@ -391,8 +390,19 @@ class Session(Leading):
                 parts.append(self._needed_to_wait(queue, claim))
         if self.leading:
             told = self.ledger if self.ledger_read and not policy.per_lock else None
-            parts.append(wake.leading(told, self.claims) if told else None)
+            me = self.context.unit
+            parts.append(wake.leading(told, me, policy.slots, self.claims) if told else None)
         return wake.both(parts)
+
+    def _has_told(self) -> bool:
+        """Return whether Juju is known to have all that others may wait for: each release, each answer.
+
+        A commit that Juju refuses is not always tried again: `juju resolve --no-retry`.
+        """
+        committed = dict(self.state.committed)
+        over = all(claim.done == committed.get(queue, NO_CLAIM).done for queue, claim in self.state.own)
+        said = self.about(self.context.unit)[1:3] == (self.state.heard, self.port.principal)
+        return self.state.spoken and over and said and not self.ends
 
     def _needed_to_wait(self, queue: str, claim: Claim) -> Optional[wake.Wake]:
         ticket = rules.ticket_of(self.ledger, self.context.unit, queue, claim)

@@ -11,9 +11,9 @@ tells this unit so in a hook (R6, R24), and that hook runs. It sets the next wat
 that are no older than their last news. A watched unit that is gone has relation-departed, which
 always runs; the leader's write that drops its ticket changes the text that this unit looks for.
 
-A leader that has given more tickets than there are slots watches the last of these in the same
-way: until one of them is finished, the next turn has its ticket already, so a request can wait.
-What it does not hear is noted by name, and read in its next hook that runs.
+A leader watches in the same way the last of the others' unfinished tickets, if there are as many
+as slots. Until one of them is finished, every slot is taken, so a request can wait. What it does
+not hear is noted by name, and read in its next hook that runs: so it gives many tickets in one write.
 
     wake-1 all end              every hook runs
     wake-1 EVENT UNIT … end     news of these units runs; so does EVENT: it may be a retry
@@ -29,9 +29,6 @@ from charms.layer.coordinator.values import UNNAMED, Claims, Ledger, Ticket, Uni
 
 # Those next in line hear each turn that ends ahead of them, so what they say of it is true.
 NEAREST = 5
-
-# How many tickets a leader keeps unfinished beyond those in use, before it hears requests again.
-SPARE = 2
 
 NO_TICKET = 'no\tticket'  # no JSON has a tab
 
@@ -74,20 +71,22 @@ def waiting(ledger: Ledger, ticket: Ticket, claims: Claims, heard: Units) -> Opt
     return Wake(units, ledger.tickets[first : last + 1])
 
 
-def leading(ledger: Ledger, claims: Claims) -> Optional[Wake]:
+def leading(ledger: Ledger, unit: str, slots: int, claims: Claims) -> Optional[Wake]:
     """Return what a leader must hear that has given these tickets of one queue; None for everything.
+
+    Its own ticket does not count, since its own release brings it no hook.
 
     Args:
         ledger: the ledger that all go by, and that it may write.
+        unit: the leader.
+        slots: how many units may hold a lock at once; 0 if that is to be seen from the tickets.
         claims: what all units say.
     """
     unfinished = [each for each in ledger.tickets if not rules.finished(each, claims)]
-    placed = {(each.unit, each.ask) for each in unfinished}
-    owed = any(claim.outstanding and (unit, claim.asked) not in placed for (unit, _), claim in claims.items())
-    many = max((each.slots for each in unfinished), default=1) + SPARE
-    last = frozenset(each.unit for each in unfinished[-many:])
-    plain = ledger.readable and not ledger.contested and UNNAMED not in last
-    return Wake(last, data=True) if plain and not owed and len(unfinished) >= many else None
+    most = max([slots, 1, *(each.slots for each in unfinished)])
+    others = [each.unit for each in unfinished if each.unit != unit]
+    plain = ledger.readable and not ledger.contested and UNNAMED not in others
+    return Wake(frozenset(others[-most:]), data=True) if plain and len(others) >= most else None
 
 
 def both(parts: Sequence[Optional[Wake]]) -> Optional[Wake]:
