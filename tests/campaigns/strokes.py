@@ -221,10 +221,13 @@ class Strokes:
         if not self._can_spare(unit):
             return None
         keep_files, by_force = self.dice.random() < 0.5, self.dice.random() < 0.5
+        keep_files = (
+            keep_files and 'kept' not in self.kind.plan
+        )  # a former unit's flags say that it has worked
         self.waits.add('a unit that is removed frees its lock at an update-status')
-        if by_force:
+        if by_force and not self.kind.subordinate:
             self.model.lose_unit(unit, force=True)
-        else:
+        else:  # nobody can tell a lost subordinate's principal once a new unit has its name: docs/limits.md
             self.model.remove_unit(unit)
         self._comes_again(unit, keep_files, patience=60)
         return '{} goes and comes again{}'.format(unit, ' with its files' if keep_files else '')

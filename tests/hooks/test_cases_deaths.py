@@ -223,3 +223,22 @@ coordinator.release_lock('a')
     watch.check()
     assert said(made, 'app/0', 'child ')[0] == 'False'
     assert all(watch.served(each) >= 1 for each in made.units), made.story(60)
+
+
+@both
+def test_a_turn_whose_end_the_charm_saved_is_over_though_juju_and_the_layers_store_lost_it(
+    model, charm_with, juju
+):
+    """The databag still says that it asks, so without the charm's own store it would work again."""
+    made = begun(model, charm_with(ASK + WORK), units=2, juju=juju)
+    watch = StrictWatch(made)
+    made.configure(go=1)
+    until(made, lambda: bool(watch.at_work))
+    worker = next(iter(watch.at_work))
+    made.lose_commit(worker)
+    made.run(seconds=61)
+    made.lose_store(worker, '.coordinator.json*')
+    made.run(seconds=900)
+
+    worked = [event.unit for event in made.history if event.what == 'worked']
+    assert sorted(worked) == sorted(made.units), made.story(60)

@@ -182,6 +182,7 @@ class Session(Leading):
             said = self.port.published()
             self._set_nonce(said)
             self._compare_with(said, first)
+            self._remember(own=rules.frozen(self._with_ends_saved()))  # also of what the store had lost
         elif not self.state.nonce:
             self._set_nonce(None)
         if not first or self.context.leaving:  # without a store, it is not known which turns have begun
