@@ -19,6 +19,7 @@ import enum
 import importlib
 import marshal
 import os
+import pickle
 import sqlite3
 import sys
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
@@ -70,17 +71,42 @@ class _State:
     def __init__(self, modules: List[ModuleType]) -> None:
         self.slots = [slot for module in modules for slot in _slots(module)]
         self._pristine = copy.deepcopy(self.taken())
+        self._empty, self._rest = _sorted(self._pristine)
 
     def taken(self) -> List[Any]:
         return [getattr(holder, name) for holder, name in self.slots]
 
     def fresh(self) -> List[Any]:
-        memo: Dict[int, Any] = {}  # one object in two places stays one
-        return [copy.deepcopy(value, memo) for value in self._pristine]
+        fresh, memo = list(self._pristine), {}  # type: ignore[var-annotated]
+        for index, kind in self._empty:
+            fresh[index] = kind()
+        for index in self._rest:
+            fresh[index] = copy.deepcopy(fresh[index], memo)  # one object in two places stays one
+        return fresh
 
     def put(self, values: List[Any]) -> None:
         for (holder, name), value in zip(self.slots, values):
             setattr(holder, name, value)
+
+
+def _sorted(values: List[Any]) -> Tuple[List[Tuple[int, type]], List[int]]:
+    """Return which values are empty containers of their own, with their types, and which must be copied.
+
+    Most are Nones and empty containers, and `copy.deepcopy` would be slow in finding that out for each hook.
+    """
+    places = [index for index, value in enumerate(values) if not (value is None or isinstance(value, type))]
+    ids = [id(values[index]) for index in places]
+    alone = {
+        index
+        for index in places
+        if type(values[index]) in (list, dict, set) and not values[index] and ids.count(id(values[index])) == 1
+    }
+    within: Dict[int, Any] = {}  # what the others lead to
+    copy.deepcopy([values[index] for index in places if index not in alone], within)
+    alone = {index for index in alone if id(values[index]) not in within}
+    return [(index, type(values[index])) for index in sorted(alone)], [
+        index for index in places if index not in alone
+    ]
 
 
 class _Charm:
@@ -115,17 +141,23 @@ class _Loader(SourceFileLoader):
     """Loads a charm's module where it was found before, compiled once, as the unit's own file."""
 
     compiled: Dict[Tuple[str, str], bytes] = {}  # noqa: RUF012 - one for the process
+    placed: Dict[Tuple[str, str, str], CodeType] = {}  # noqa: RUF012 - the same, as each unit's own file
 
     def __init__(self, name: str, path: str, lib: str) -> None:
         super().__init__(name, path)
         self._key = lib, name
 
     def get_code(self, fullname: str) -> CodeType:
-        if self._key not in self.compiled:
-            self.compiled[self._key] = marshal.dumps(super().get_code(fullname))
-        code: CodeType = marshal.loads(self.compiled[self._key])
-        _imp._fix_co_filename(code, self.path)  # type: ignore[attr-defined]  # as importlib does with what it reads from a .pyc
-        return code
+        own = (*self._key, self.path)
+        if own not in self.placed:
+            if self._key not in self.compiled:
+                self.compiled[self._key] = marshal.dumps(super().get_code(fullname))
+            code: CodeType = marshal.loads(self.compiled[self._key])
+            _imp._fix_co_filename(code, self.path)  # type: ignore[attr-defined]  # as importlib does with what it reads from a .pyc
+            if len(self.placed) > 1000:  # those of models that are gone
+                self.placed.clear()
+            self.placed[own] = code
+        return self.placed[own]
 
 
 class _Finder:
@@ -163,6 +195,7 @@ class _Stage:
     real: List[Any] = []  # noqa: RUF012
     path: List[str] = []  # noqa: RUF012
     known: Set[str] = set()  # noqa: RUF012 - modules that are no charm's
+    places: Set[str] = set()  # noqa: RUF012 - where Python has looked for modules, and no charm lies
     killed: Set[Any] = set()  # noqa: RUF012 - never resumed, and never unwound before this process ends
 
 
@@ -179,7 +212,7 @@ def _prepare(charm_dir: str) -> None:
         place_charms('')
 
 
-_PARSED: Dict[Any, Any] = {}
+_PARSED: Dict[Any, bytes] = {}
 _real_load = yaml.safe_load
 
 
@@ -187,8 +220,8 @@ def _safe_load(stream: Any) -> Any:
     """Parse the same text once: metadata.yaml and layer.yaml are read in every hook."""
     text = stream if isinstance(stream, (str, bytes)) else stream.read()
     if text not in _PARSED:
-        _PARSED[text] = _real_load(text)
-    return copy.deepcopy(_PARSED[text])
+        _PARSED[text] = pickle.dumps(_real_load(text))
+    return pickle.loads(_PARSED[text])
 
 
 def _connect(*args: Any, **options: Any) -> Any:
@@ -252,11 +285,11 @@ class Child:
     def _over(self) -> None:
         for connection in self.connections:
             connection.close()
-        self._values, self._own_values, self._modules = [], [], {}
         if _Stage.on is self and _Stage.framework is not None:
-            _taken_modules()
+            self._taken_modules()
             _Stage.on = None
             _Stage.framework.put(_Stage.framework.fresh())
+        self._values, self._own_values, self._modules = [], [], {}
         if self._output:
             self._output.close()
 
@@ -290,8 +323,6 @@ class Child:
     def _take_place(self) -> None:
         assert _Stage.framework is not None
         _Stage.on = self
-        for place in [place for place in sys.path_importer_cache if not os.path.isabs(place)]:
-            del sys.path_importer_cache[place]  # of another charm's directory
         _place_charms(self.env['CHARM_DIR'])
         if self._charm is None:
             self._charm = _charm_of(self.lib)
@@ -305,7 +336,19 @@ class Child:
         assert self._charm is not None
         self._values = _Stage.framework.taken()
         self._own_values = self._charm.state.taken()
-        self._modules = _taken_modules()
+        self._modules = self._taken_modules()
+
+    def _taken_modules(self) -> Dict[str, ModuleType]:
+        """Take the modules that belong to this hook's charm out of sys.modules, and forget where they lie."""
+        names = sys.modules.keys() - _Stage.known
+        own = [name for name in names if name in self._modules or _is_charms(name)]
+        _Stage.known.update(names.difference(own))  # of Python's, or of a library's: one for all
+        for place in sys.path_importer_cache.keys() - _Stage.places:
+            if place.startswith(self.env['CHARM_DIR']) or not os.path.isabs(place):
+                del sys.path_importer_cache[place]
+            else:
+                _Stage.places.add(place)
+        return take_out(own)
 
     def _leave(self) -> None:
         self._logged = World.logged
@@ -323,14 +366,6 @@ def _place_charms(charm_dir: str) -> None:
     import charms
 
     charms.__path__ = [os.path.join(charm_dir, 'lib', 'charms'), *charms.__path__[1:]]
-
-
-def _taken_modules() -> Dict[str, ModuleType]:
-    """Take the modules that belong to the charm on stage out of sys.modules."""
-    names = sys.modules.keys() - _Stage.known
-    own = [name for name in names if _is_charms(name)]
-    _Stage.known.update(names.difference(own))  # of Python's, or of a library's: one for all
-    return take_out(own)
 
 
 def _is_charms(name: str) -> bool:
