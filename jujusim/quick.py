@@ -6,17 +6,22 @@ own is put in place whenever a hook goes on, and taken away when it stops to ask
 environment, directory, standard output, module path, the charm's modules, time,
 programs, and the state that charms.reactive and charmhelpers keep in modules.
 
-Kinder than a process: a module of `charms.layer` is run once for each charm and
-not once for each hook. Its lists, dicts, sets and Nones are put back as they
-were; other values that it changes in itself stay changed. A hook that is killed
-stops for ever where it asks; its databases are closed, so what it had not
-committed is lost. jujusim/tests/test_quick.py demands the same history from both.
+Kinder than a process: a module of `charms.layer` is run once for all charms that
+have the same lib/ and the same *.yaml, and not once for each hook. Its lists,
+dicts, sets and Nones are put back as they were; other values that it changes in
+itself stay changed. A hook that is killed stops for ever where it asks; its
+databases are closed, so what it had not committed is lost. Their journals are in
+memory, for this process does not die. jujusim/tests/test_quick.py demands the
+same history from both.
 """
 
 import _imp
+import contextlib
 import copy
 import enum
+import hashlib
 import importlib
+import linecache
 import marshal
 import os
 import pickle
@@ -99,7 +104,9 @@ def _sorted(values: List[Any]) -> Tuple[List[Tuple[int, type]], List[int]]:
     alone = {
         index
         for index in places
-        if type(values[index]) in (list, dict, set) and not values[index] and ids.count(id(values[index])) == 1
+        if type(values[index]) in (list, dict, set)
+        and not values[index]
+        and ids.count(id(values[index])) == 1
     }
     within: Dict[int, Any] = {}  # what the others lead to
     copy.deepcopy([values[index] for index in places if index not in alone], within)
@@ -129,6 +136,16 @@ class _Charm:
                 take_out(fresh)
             framework.put(framework.fresh())
         self.state = _State(list(self.modules.values()))
+        _remember_text(list(self.modules.values()))
+
+
+def _remember_text(modules: List[ModuleType]) -> None:
+    """Let a traceback quote modules, as a process would, when the model that brought their files is gone."""
+    for module in modules:
+        path = module.__file__
+        lines = linecache.getlines(path) if path else []
+        if path and lines:
+            linecache.cache[path] = (sum(map(len, lines)), None, lines, path)  # None: never looked up again
 
 
 def _names(lib: Path, below: str) -> Iterator[str]:
@@ -183,12 +200,20 @@ class _Finder:
         loader = _Loader(name, origin, lib)
         return spec_from_file_location(name, origin, loader=loader, submodule_search_locations=within)
 
+    @classmethod
+    def learn(cls, lib: str, alike: str) -> None:
+        """Find the modules of `charms.layer` where they are in a charm that has the same."""
+        for (other, name), found in list(cls.known.items()):
+            if other == alike and is_hooks_own(name):
+                cls.known[lib, name] = found
+
 
 class _Stage:
     """What is in place now; hooks take turns on it."""
 
     framework: Optional[_State] = None
     charms: Dict[str, _Charm] = {}  # noqa: RUF012 - one stage for the process
+    alike: Dict[bytes, str] = {}  # noqa: RUF012 - by their content, whose modules serve all that are alike
     scripts: Dict[str, Tuple[float, CodeType]] = {}  # noqa: RUF012
     on: Optional['Child'] = None
     stand_ins: List[Tuple[Any, str, Any]] = []  # noqa: RUF012
@@ -226,6 +251,8 @@ def _safe_load(stream: Any) -> Any:
 
 def _connect(*args: Any, **options: Any) -> Any:
     connection = connect(*args, **options)
+    with contextlib.suppress(sqlite3.OperationalError):  # locked: its first statement will say so
+        connection.execute('pragma journal_mode = memory')
     if _Stage.on is not None:
         _Stage.on.connections.append(connection)
     return connection
@@ -386,8 +413,23 @@ def _charm_of(lib: str) -> _Charm:
         other = modules_of(_Stage.on.env['CHARM_DIR'])  # imported by the tests, or of their own layer
         take_out(other)
         _Stage.known.difference_update(other)
-        _Stage.charms[lib] = _Charm(_Stage.framework, lib)
+        alike = _content(Path(lib))
+        if alike in _Stage.alike:
+            _Finder.learn(lib, _Stage.alike[alike])
+            _Stage.charms[lib] = _Stage.charms[_Stage.alike[alike]]
+        else:
+            _Stage.charms[lib] = _Charm(_Stage.framework, lib)
+            _Stage.alike[alike] = lib
     return _Stage.charms[lib]
+
+
+def _content(lib: Path) -> bytes:
+    """Return what tells charms apart whose modules of `charms.layer` may differ once they are imported."""
+    said = hashlib.sha256()
+    for path in sorted([*lib.rglob('*.py'), *lib.parent.glob('*.yaml')]):
+        text = path.read_bytes()
+        said.update('{}\n{}\n'.format(path.relative_to(lib.parent), len(text)).encode() + text)
+    return said.digest()
 
 
 def _code(script: str) -> CodeType:
