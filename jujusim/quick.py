@@ -76,15 +76,16 @@ class _State:
     def __init__(self, modules: List[ModuleType]) -> None:
         self.slots = [slot for module in modules for slot in _slots(module)]
         self._pristine = copy.deepcopy(self.taken())
-        self._empty, self._rest = _sorted(self._pristine)
+        self._flat, self._rest = _sorted(self._pristine)
+        self.idle = self.fresh()  # between hooks, for nobody
 
     def taken(self) -> List[Any]:
         return [getattr(holder, name) for holder, name in self.slots]
 
     def fresh(self) -> List[Any]:
         fresh, memo = list(self._pristine), {}  # type: ignore[var-annotated]
-        for index, kind in self._empty:
-            fresh[index] = kind()
+        for index in self._flat:
+            fresh[index] = fresh[index].copy()
         for index in self._rest:
             fresh[index] = copy.deepcopy(fresh[index], memo)  # one object in two places stays one
         return fresh
@@ -94,26 +95,26 @@ class _State:
             setattr(holder, name, value)
 
 
-def _sorted(values: List[Any]) -> Tuple[List[Tuple[int, type]], List[int]]:
-    """Return which values are empty containers of their own, with their types, and which must be copied.
+def _sorted(values: List[Any]) -> Tuple[List[int], List[int]]:
+    """Return which values are containers that a shallow copy serves, and which must be copied deeply.
 
     Most are Nones and empty containers, and `copy.deepcopy` would be slow in finding that out for each hook.
     """
     places = [index for index, value in enumerate(values) if not (value is None or isinstance(value, type))]
     ids = [id(values[index]) for index in places]
-    alone = {
-        index
-        for index in places
-        if type(values[index]) in (list, dict, set)
-        and not values[index]
-        and ids.count(id(values[index])) == 1
-    }
+    flat = [index for index in places if _is_flat(values[index]) and ids.count(id(values[index])) == 1]
     within: Dict[int, Any] = {}  # what the others lead to
-    copy.deepcopy([values[index] for index in places if index not in alone], within)
-    alone = {index for index in alone if id(values[index]) not in within}
-    return [(index, type(values[index])) for index in sorted(alone)], [
-        index for index in places if index not in alone
-    ]
+    copy.deepcopy([values[index] for index in places if index not in flat], within)
+    flat = [index for index in flat if id(values[index]) not in within]
+    return flat, [index for index in places if index not in flat]
+
+
+def _is_flat(value: Any) -> bool:
+    """Tell whether a value is a container of nothing but words and numbers, which cannot change."""
+    if type(value) not in (list, dict, set):
+        return False
+    parts = [*value, *value.values()] if isinstance(value, dict) else value
+    return all(part is None or type(part) in (str, bytes, int, float, bool) for part in parts)
 
 
 class _Charm:
@@ -315,7 +316,7 @@ class Child:
         if _Stage.on is self and _Stage.framework is not None:
             self._taken_modules()
             _Stage.on = None
-            _Stage.framework.put(_Stage.framework.fresh())
+            _Stage.framework.put(_Stage.framework.idle)
         self._values, self._own_values, self._modules = [], [], {}
         if self._output:
             self._output.close()
