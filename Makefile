@@ -6,7 +6,7 @@ export PYTHONPATH := $(CURDIR)/lib:$(CURDIR)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-here test-everywhere prove cases chaos mutants check lint types format bench clean
+.PHONY: help demo test test-here test-everywhere prove coverage cases chaos mutants check lint types format bench clean
 
 help: ## List what make can do here; this is what a plain `make` does.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -15,10 +15,10 @@ demo: .venv/.demo ## Tell one rolling restart on a local Juju; takes UNITS=, JUJ
 	@.venv/bin/python examples/demo.py $(if $(UNITS),--units $(UNITS)) $(if $(JUJU),--juju $(JUJU)) \
 	  $(if $(SLOTS),--slots $(SLOTS)) $(if $(SEED),--seed $(SEED)) $(if $(OUTPUT),--output '$(OUTPUT)')
 
-test: .venv/.demo .venv/.test .venv/charm-tools/.ready ## Test all on python3 with the coverage of lib/, and a share on each other Python from 3.8 to 3.14 there is.
+test: .venv/.demo .venv/.test .venv/charm-tools/.ready ## Test all on python3, and a share on each other Python from 3.8 to 3.14 there is.
 	@.venv/bin/python tests/pythons.py
 
-test-here: .venv/.demo .venv/.test .venv/charm-tools/.ready ## Test all on python3 alone, without coverage.
+test-here: .venv/.demo .venv/.test .venv/charm-tools/.ready ## Test all on python3 alone.
 	@.venv/bin/python tests/pythons.py --here
 
 test-everywhere: .venv/.demo .venv/.test .venv/charm-tools/.ready ## Test all on each Python from 3.8 to 3.14 there is.
@@ -32,8 +32,11 @@ chaos: .venv/.demo .venv/.test ## Live through random histories of the whole sta
 	@.venv/bin/python tests/campaigns/chaos.py $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FIRST),--first $(FIRST)) \
 	  $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY)) $(if $(LOCK),--lock $(LOCK))
 
+coverage: .venv/.demo .venv/.test ## Measure which lines and branches of lib/ the tests reach; below 95 % it fails. The tracer takes its time.
+	@.venv/bin/python -m pytest -n 2 --dist worksteal -q --cov --cov-report term-missing:skip-covered tests/unit tests/hooks tests/compat
+
 cases: .venv/.demo .venv/.test ## Run every input that was found to fail, with those that `make test` leaves out.
-	@.venv/bin/python -m pytest -n 2 --dist worksteal -q --no-cov -m '' -k cases tests/hooks
+	@.venv/bin/python -m pytest -n 2 --dist worksteal -q -m '' -k cases tests/hooks
 
 mutants: .venv/.demo .venv/.test ## Break each rule of the layer on purpose, and show which test notices, and how soon.
 	@.venv/bin/python tests/campaigns/mutants.py

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Protocol, Tuple, Union
 
-from jujusim import process, tools
+from jujusim import process, shell, tools
 from jujusim.agent import Context, Operation, environment
 from jujusim.watchers import Watched
 
@@ -19,7 +19,7 @@ output; None for a program that it does not know.
 
 
 class HookProcess(Protocol):
-    """What `process.Child` and `quick.Child` have in common."""
+    """What `process.Child`, `quick.Child` and `shell.Child` have in common."""
 
     def message(self) -> Tuple[Any, ...]:
         """Let the hook run until it asks something or ends; `process.Child.message` lists the messages."""
@@ -98,18 +98,21 @@ class Executing(Watched):
         quick: bool,
         hook_s: float,
         tool_s: float,
+        script_s: Optional[float] = None,
+        programs: Tuple[str, ...] = (),
         **watched: Any,
     ) -> None:
         super().__init__(**watched)
         self.home, self.version, self.quick = home, version, quick
         self.machine: Machine = machine or (lambda unit, argv: None)
         self.counted = counted
-        self.hook_s, self.tool_s = hook_s, tool_s
+        self.hook_s, self.tool_s, self.script_s = hook_s, tool_s, script_s
         self.running: Dict[str, Execution] = {}
         self.beside: List[Execution] = []  # hooks that lost their agent and still work
         self.clock_skew_s: Dict[str, float] = {}
         self.calls_everywhere: Optional[Callable[[Execution, List[str]], None]] = None
-        self._child = _child(quick)
+        self._python = _child(quick)
+        self._stubs = shell.Stubs(home / 'stubs', programs)
         self._faults: Dict[Tuple[str, str], float] = {}
         self._tool_codes: Dict[Tuple[str, str], int] = {}
         self._late: Dict[str, Tuple[float, bool]] = {}
@@ -132,6 +135,16 @@ class Executing(Watched):
         left = self._faults.get((fault, unit), 0)
         self._faults[fault, unit] = max(0, left - 1)
         return left > 0
+
+    def _child(self, script: str, *about: Any) -> HookProcess:
+        if shell.is_script(script):
+            return shell.Child(self._python, self._stubs, script, *about)
+        return self._python(script, *about)
+
+    def _until_start(self, execution: Execution) -> float:
+        """Return the seconds from the choice of a hook to its first line."""
+        file = str(self._charm_dir(execution.unit) / execution.operation.file)
+        return self.script_s if self.script_s is not None and shell.is_script(file) else self.hook_s
 
     def _start(self, execution: Execution) -> None:
         if execution.killed:
@@ -174,6 +187,10 @@ class Executing(Watched):
             self._die(execution, 'by a signal')
         elif kind == 'sleep':
             self._soon(spent + about[0], lambda: self._answer(execution))
+        elif kind == 'exec':  # a script becomes Python, which begins as any hook, unless the script has paid
+            self._soon(
+                spent + (self.hook_s if self.script_s is not None else 0), lambda: self._answer(execution)
+            )
         elif kind == 'start':
             self._soon(spent, lambda: self._start_another(execution, *about))
         elif tools.is_tool(os.path.basename(about[0][0])):

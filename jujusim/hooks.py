@@ -68,7 +68,7 @@ class Hooked(Executing):
                 _, execution.rounds, execution.left_with = self._debugged.pop(name)
         self.running[name] = execution
         self._tell(name, 'begins', execution.title)
-        self._soon(self.hook_s, lambda: self._start(execution))
+        self._soon(self._until_start(execution), lambda: self._start(execution))
 
     def _die(self, execution: Execution, why: str) -> None:
         """Kill a hook; it runs again, and the unit is not in error (R12)."""

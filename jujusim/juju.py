@@ -62,6 +62,9 @@ class Juju(Faulty):
         counted: fragments of paths; `costs` marks the tool calls that such code makes.
         relation: the peer relation, where metadata.yaml names more than one.
         retry_automatically: whether a failed hook runs again by itself; else `resolve` does it (R11).
+        script_s: seconds to the first line of a hook that is a shell's script, where that differs; if
+            it becomes Python by `exec`, that begins after `hook_s` more.
+        programs: names of programs which such scripts too ask the machine for; all others run for real.
 
     Raises:
         ValueError: the charm is no built charm, or has several peer relations and none was chosen.
@@ -85,6 +88,8 @@ class Juju(Faulty):
         counted: Tuple[str, ...] = (),
         relation: Optional[str] = None,
         retry_automatically: bool = True,
+        script_s: Optional[float] = None,
+        programs: Tuple[str, ...] = (),
     ) -> None:
         process.warm_up()
         charm = Path(charm)
@@ -101,6 +106,8 @@ class Juju(Faulty):
             quick=quick,
             hook_s=hook_s,
             tool_s=tool_s,
+            script_s=script_s,
+            programs=programs,
             app=app,
             juju=juju,
             relation=peers,
@@ -227,20 +234,21 @@ class Juju(Faulty):
         self._wake(unit)
 
     def run_exec(self, unit: str, script: str, as_action: bool = False) -> None:
-        """Do juju-exec: run a file of the charm, or a Python script, in a context of its own (R27).
+        """Do juju-exec: run a file of the charm, or a script, in a context of its own (R27).
 
         It runs between hooks, also before a failed hook runs again. What it
         wrote is committed whatever its exit code; it never puts the unit in error.
 
         Args:
             unit: where it runs.
-            script: 'hooks/NAME' or 'actions/NAME', from the charm's directory on; or the text of a script.
+            script: 'hooks/NAME' or 'actions/NAME', from the charm's directory on; or a script's text.
             as_action: whether an operator's client asks, which makes an action of it; else the machine does.
         """
         if not script.startswith(('hooks/', 'actions/')) or '\n' in script:
             self._scripts += 1
             place = self.home / 'exec-{}'.format(self._scripts)
             place.write_text(script)
+            place.chmod(0o755)
             script = str(place)
         self.agents[unit].remote.asides.append(
             Operation('', script=script, action='juju-exec' if as_action else '')

@@ -207,12 +207,12 @@ def _own_file(args: List[str]) -> Optional[Tuple[str, List[str]]]:
     place, name = os.path.split(os.path.abspath(words[0]))
     for folder in ('hooks', 'actions'):
         own = os.path.join(os.environ.get('CHARM_DIR', ''), folder)
-        if os.path.realpath(place) == os.path.realpath(own) and _is_python(os.path.join(own, name)):
+        if os.path.realpath(place) == os.path.realpath(own) and is_python(os.path.join(own, name)):
             return os.path.join(own, name), words[1:]
     return None
 
 
-def _is_python(path: str) -> bool:
+def is_python(path: str) -> bool:
     """Tell whether a file is a script in Python: not one of a shell, which the model is asked about."""
     if not os.path.isfile(path):
         return False

@@ -78,6 +78,11 @@ def is_tool(name: str) -> bool:
     return name in _TOOLS
 
 
+def names() -> List[str]:
+    """Return the names of the hook tools which this module answers, but juju-log."""
+    return list(_TOOLS)
+
+
 def _dump(found: Any) -> Answer:
     return Answer(0, _json(found))
 

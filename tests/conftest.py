@@ -12,29 +12,6 @@ from hypothesis import settings
 from jujusim.juju import Juju
 from tests.deploy import COUNTED, IMPORTS, ROOT, assemble, machine
 
-MEASURED = (
-    'tests/unit/test_juju.py',
-    'tests/unit/test_options.py',
-    'tests/unit/test_rules.py',
-    'tests/unit/test_store.py',
-    'tests/unit/test_terms.py',
-    'tests/unit/test_wire.py',
-    'tests/hooks/test_charm.py',
-    'tests/hooks/test_found.py',
-    'tests/hooks/test_cases_again.py',
-    'tests/hooks/test_cases_between.py',
-    'tests/hooks/test_cases_stalls.py',
-    'tests/hooks/test_cases_subordinates.py',
-    'tests/hooks/test_cases_tools.py',
-    'tests/compat/test_old_layer.py',
-    'tests/compat/test_seed_api.py',
-    'tests/compat/test_upgrade.py',
-)
-"""They run under the tracer, which makes a test three times as long; they reach nearly all."""
-
-SLOW = tuple('tests/compat/test_upgrade.py::test_' + name for name in ('three_', 'four_', 'no_promise_'))
-"""Of those, the ones that reach no further line and take longest."""
-
 settings.register_profile('share', max_examples=20)
 if os.environ.get('SUITE') == 'share':
     settings.load_profile('share')
@@ -83,7 +60,7 @@ def model(request: Any) -> Iterator[Callable[..., Juju]]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
-    """Begin with the long searches, so that two processes end together; mark what runs under the tracer.
+    """Begin with the long searches, so that two processes end together.
 
     Of the cases, `make test` runs a half, always the same one; `make cases` runs all.
     """
@@ -91,6 +68,3 @@ def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
         if 'test_cases_' in item.nodeid and zlib.crc32(item.nodeid.encode()) % 2:
             item.add_marker(pytest.mark.long)
     items.sort(key=lambda item: 'test_histories' not in item.nodeid)
-    for item in items:
-        if item.nodeid.startswith(MEASURED) and not item.nodeid.startswith(SLOW):
-            item.add_marker(pytest.mark.measured)

@@ -2,9 +2,8 @@
 
 The share is what is marked `every_python`; `--everywhere` runs all on each. A
 Python is found as pythonX.Y on PATH or among pyenv's, and has its virtual
-environment in .venv/X.Y. Coverage of lib/ is measured on the Python of this
-script alone; `--here` runs on that Python alone, and measures nothing. A run of
-pytest that fails is the last one, so that nothing hides what pytest said of it.
+environment in .venv/X.Y. `--here` runs on the Python of this script alone. A run
+of pytest that fails is the last one, so that nothing hides what pytest said of it.
 """
 
 import argparse
@@ -22,8 +21,6 @@ VERSIONS = ('3.8', '3.9', '3.10', '3.11', '3.12', '3.13', '3.14')
 OWN = '{}.{}'.format(*sys.version_info)
 
 PYTEST = ('-m', 'pytest', '-n', 'auto', '--maxprocesses', '4', '--dist', 'worksteal')
-MEASURED = ('-m', 'measured and not long', '--cov', '--cov-report', 'term-missing:skip-covered')
-REST = ('-m', 'not measured and not long')
 SHARE = ('-m', 'every_python', '-p', 'no:cacheprovider')
 WHOLE = ('-p', 'no:cacheprovider')
 NO_TESTS = 5
@@ -114,7 +111,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description='Run the suite on each Python from 3.8 to 3.14 there is.')
     which = parser.add_mutually_exclusive_group()
     which.add_argument('--everywhere', action='store_true', help='all of it on each, not a share')
-    which.add_argument('--here', action='store_true', help='on this Python alone, without coverage')
+    which.add_argument('--here', action='store_true', help='on this Python alone')
     options = parser.parse_args()
     everywhere = options.everywhere
 
@@ -127,10 +124,7 @@ def main() -> int:
     ran: List[str] = []
     failed: List[str] = []
     say('\nPython {}: all'.format(OWN))
-    for what in [()] if options.here else [MEASURED, REST]:  # the tracer would slow the rest down, too
-        code = call([sys.executable, *PYTEST, *what], cwd=str(ROOT))
-        if code:
-            break
+    code = call([sys.executable, *PYTEST], cwd=str(ROOT))
     (failed if code else ran).append('{} (all)'.format(OWN))
     while waiting and not failed:
         version = waiting.pop(0)

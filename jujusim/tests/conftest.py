@@ -52,3 +52,38 @@ def deployed(model, charm):
         return made
 
     return make
+
+
+@pytest.fixture
+def shells(model, charm):
+    """Makes models of a charm whose config-changed is a script of a shell, and `other` a Python hook.
+
+    What happened until the model came to rest is forgotten; then its configuration changes.
+    """
+
+    def make(script, juju=3, other='note("other")', units=1, scripts=None, files=None, **options):
+        own = {
+            'hooks/config-changed': '#!/bin/sh\n[ -e go ] || exit 0\n' + script,
+            'hooks/other': '#!/usr/bin/env python3\n' + HEAD + other,
+            'go': '',
+            **(files or {}),
+        }
+        top = charm(scripts or {}, own)
+        for name, text in own.items():
+            (top / name).chmod(0o755 if text.startswith('#!') else 0o644)
+        (top / 'go').unlink()
+        made = model(top, units=units, juju=juju, **options)
+        made.run()
+        forget(made)
+        made.costs.clear()
+        for unit in made.units:
+            (made._charm_dir(unit) / 'go').write_text('')
+        made.configure(go=1)
+        return made
+
+    return make
+
+
+@pytest.fixture(params=[False, True], ids=['processes', 'quick'])
+def quick(request):
+    return request.param

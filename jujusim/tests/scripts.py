@@ -64,6 +64,8 @@ CHANGED = 'cluster-relation-changed'
 JOINED = 'cluster-relation-joined'
 DEPARTED = 'cluster-relation-departed'
 CREATED = 'cluster-relation-created'
+EXEC = '\nexec "$JUJU_CHARM_DIR/hooks/other" "$@"\n'
+ASK = 'relation-get --format json -r cluster:0 word "$JUJU_UNIT_NAME"'
 
 
 def forget(made):
@@ -99,3 +101,17 @@ def run_until(made, unit, what, text=''):
 
 def published(made, unit):
     return made.controller.units[unit].settings.get('word')
+
+
+def noting(about, what):
+    """Return a line of a shell's script that notes something."""
+    return 'juju-log "[\\"{}\\", \\"{}\\"]"\n'.format(about, what)
+
+
+def output(made):
+    return (made.home / 'output.log').read_text()
+
+
+def took(made, hook='config-changed', end='ends'):
+    """Return the seconds from a hook's beginning to its end."""
+    return round(times(made, 'app/0', end, hook)[0] - times(made, 'app/0', 'begins', hook)[0], 3)

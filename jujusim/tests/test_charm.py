@@ -1,5 +1,7 @@
 """Charms put together from layers."""
 
+import os
+
 import pytest
 import yaml
 
@@ -47,6 +49,19 @@ def test_each_endpoint_gets_its_relation_hooks_from_the_template(tmp_path, layer
 
     for event in ('created', 'joined', 'changed', 'departed', 'broken'):
         assert (built / 'hooks' / 'ring-relation-{}'.format(event)).read_text() == 'template\n'
+
+
+def test_a_relation_hook_that_a_layer_brings_is_kept_and_stays_executable(tmp_path, layers):
+    own = tmp_path / 'upper' / 'hooks' / 'ring-relation-changed'
+    own.parent.mkdir()
+    own.write_text('#!/bin/sh\n')
+    own.chmod(0o755)
+
+    built = assemble(tmp_path / 'charm', tmp_path / 'built', layers) / 'hooks'
+
+    assert (built / 'ring-relation-changed').read_text() == '#!/bin/sh\n'
+    assert os.access(str(built / 'ring-relation-changed'), os.X_OK)
+    assert (built / 'ring-relation-joined').read_text() == 'template\n'
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,7 @@ class Account:
         self.kept: Set[Pair] = set()
         self.over: Set[Pair] = set()  # by a hook that saved its flags, and then failed
         self.unsaid: Set[Pair] = set()  # asked for, and no hook has succeeded since
+        self.forgetful: Set[Any] = set()  # hooks in which the unit's store was lost
         self.doing: Dict[str, Doing] = {}
         self.beside: Dict[str, Doing] = {}
         self.leavers: Set[str] = set()
@@ -140,6 +141,7 @@ class Account:
 
     def loses_store(self, unit: str) -> None:
         """Note that the layer's own store of a unit is lost: what no hook has said yet may be forgotten."""
+        self.forgetful |= {self._now(unit).execution} - {None}
         for pair in [pair for pair in self.unsaid if pair[0] == unit]:
             owed = self.owed.get(pair, Owed())
             self.owed[pair] = Owed(owed.turn and 'maybe', owed.more and 'maybe')
@@ -350,6 +352,7 @@ class Account:
     def _asks(self, unit: str, lock: str, way: str, held: bool, sure: str) -> None:
         doing, pair = self._now(unit), (unit, lock)
         owed = self.owed.get(pair, Owed())
+        sure = 'maybe' if doing.execution in self.forgetful else sure
         under_way = held or lock in doing.worked or (self._holds(unit, lock) and pair not in self.over)
         if not under_way:  # an action cannot see whether the turn has come: it may ask for one after that
             more = 'maybe' if doing.aside and way == 'again' and owed.turn else ''

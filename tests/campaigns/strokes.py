@@ -15,16 +15,20 @@ STORE, FLAGS = '.coordinator.json*', '.unit-state.db*'
 JUNK = ('', '{', '[]', '{"v": 1, "queues": {"": {"asked": -1}}}', '{"v": 2}', 'null', 'x' * 99)
 
 _MARK_3 = """#!/usr/bin/env python3
-from subprocess import check_call
+from contextlib import suppress
+from subprocess import CalledProcessError, check_call
 
-check_call(['leader-set', 'coordinator-ledger=lost'])
+with suppress(OSError, CalledProcessError):  # another stroke may have broken the tool
+    check_call(['leader-set', 'coordinator-ledger=lost'])
 """
 _MARK_4 = """#!/usr/bin/env python3
 import json
-from subprocess import check_call, check_output
+from contextlib import suppress
+from subprocess import CalledProcessError, check_call, check_output
 
-for relation in json.loads(check_output(['relation-ids', '--format=json', 'coordinator']).decode()):
-    check_call(['relation-set', '-r', relation, '--app', 'coordinator-ledger=lost'])
+with suppress(OSError, CalledProcessError):
+    for relation in json.loads(check_output(['relation-ids', '--format=json', 'coordinator']).decode()):
+        check_call(['relation-set', '-r', relation, '--app', 'coordinator-ledger=lost'])
 """
 
 
@@ -352,6 +356,7 @@ class Strokes:
         self.model.lose_store(unit, STORE)
         self.model.lose_databag(unit)
         self.spoilt.add(unit)
+        self.account.loses_store(unit)
         self._excuse(unit)
         return 'store and databag lost together'
 
