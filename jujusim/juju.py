@@ -15,6 +15,8 @@ hook goes on), `fail_hook`, `fail_command`, `fail_tool`, `crash_hook`, `kill_hoo
 """
 
 import compileall
+import copy
+import functools
 import os
 import shutil
 import sqlite3
@@ -119,6 +121,7 @@ class Juju(Faulty):
         self.controller.config.update({**_defaults(charm), **(config or {})})
         self._charms: Dict[Path, Path] = {}
         self._scripts = 0
+        self._stores: Dict[str, Tuple[int, sqlite3.Connection]] = {}
         self.charm = self._compiled(charm)
         for _ in range(units):
             self.add_unit()
@@ -133,6 +136,8 @@ class Juju(Faulty):
             execution.kill()
         self.running.clear()
         self.beside.clear()
+        for path in list(self._stores):
+            self._close_store(path)
         shutil.rmtree(str(self.home), ignore_errors=True)
 
     def __enter__(self) -> 'Juju':
@@ -350,12 +355,27 @@ class Juju(Faulty):
         path = self._charm_dir(unit) / '.unit-state.db'
         if not path.exists():
             return set()
-        store = sqlite3.connect(str(path))
+        store = self._store(str(path))
         try:
             rows = store.execute("select key from kv where key like 'reactive.states.%'").fetchall()
         finally:
-            store.close()
+            if not self.quick:
+                store.close()
         return {key[len('reactive.states.') :] for (key,) in rows}
+
+    def _store(self, path: str) -> sqlite3.Connection:
+        """Open a unit's store; with quick hooks it stays open, for no process is forked off with it."""
+        if not self.quick:
+            return sqlite3.connect(path)
+        file = os.stat(path).st_ino
+        if path not in self._stores or self._stores[path][0] != file:
+            self._close_store(path)
+            self._stores[path] = file, sqlite3.connect(path)
+        return self._stores[path][1]
+
+    def _close_store(self, path: str) -> None:
+        if path in self._stores:
+            self._stores.pop(path)[1].close()
 
 
 def _peer_relation(charm: Path) -> str:
@@ -391,5 +411,10 @@ def _action_defaults(charm: Path, action: str) -> Dict[str, Any]:
 def _read(path: Path) -> Dict[str, Any]:
     if not path.exists():
         return {}
-    found: Dict[str, Any] = yaml.safe_load(path.read_text()) or {}
+    return copy.deepcopy(_parsed(path.read_text()))
+
+
+@functools.lru_cache(maxsize=200)  # a campaign makes many models of one charm
+def _parsed(text: str) -> Dict[str, Any]:
+    found: Dict[str, Any] = yaml.safe_load(text) or {}
     return found

@@ -12,6 +12,7 @@ on a juju-log.
 """
 
 import datetime
+import functools
 import gc
 import importlib
 import os
@@ -230,10 +231,15 @@ def _output(said: str, where: Any, otherwise: Any, text: bool) -> Any:
 def _is_counted() -> bool:
     frame: Optional[FrameType] = sys._getframe(2)
     while frame is not None:
-        if any(path in frame.f_code.co_filename for path in World.counted):
+        if _has_one_of(World.counted, frame.f_code.co_filename):
             return True
         frame = frame.f_back
     return False
+
+
+@functools.lru_cache(maxsize=4096)
+def _has_one_of(fragments: Tuple[str, ...], path: str) -> bool:
+    return any(fragment in path for fragment in fragments)
 
 
 class _Datetime(datetime.datetime):
@@ -316,6 +322,7 @@ FRAMEWORK = ('charms.reactive', 'charmhelpers.core', 'charmhelpers.cli', 'charmh
 """What all hooks of a test run share: imported once, before the first hook."""
 
 
+@functools.lru_cache(maxsize=None)  # asked of every module, twice a hook
 def is_hooks_own(name: str) -> bool:
     """Tell by its name whether each hook has a module for itself, wherever its file lies.
 
@@ -344,8 +351,10 @@ def _below(place: str, folder: str) -> bool:
     """
     if not os.path.isabs(place):
         return os.path.exists(os.path.join(folder, place))
+    if place.startswith(folder + os.sep):  # nearly always, and where the links lead costs a look at the disk
+        return True
     lib = os.path.realpath(os.path.join(folder, 'lib'))
-    return place.startswith((folder + os.sep, os.path.dirname(lib) + os.sep))
+    return place.startswith(os.path.dirname(lib) + os.sep)
 
 
 def modules_of(charm_dir: str) -> List[str]:

@@ -6,19 +6,25 @@ own is put in place whenever a hook goes on, and taken away when it stops to ask
 environment, directory, standard output, module path, the charm's modules, time,
 programs, and the state that charms.reactive and charmhelpers keep in modules.
 
-Kinder than a process: a module of `charms.layer` is run once for each charm and
-not once for each hook. Its lists, dicts, sets and Nones are put back as they
-were; other values that it changes in itself stay changed. A hook that is killed
-stops for ever where it asks; its databases are closed, so what it had not
-committed is lost. jujusim/tests/test_quick.py demands the same history from both.
+Kinder than a process: a module of `charms.layer` is run once for all charms that
+have the same lib/ and the same *.yaml, and not once for each hook. Its lists,
+dicts, sets and Nones are put back as they were; other values that it changes in
+itself stay changed. A hook that is killed stops for ever where it asks; its
+databases are closed, so what it had not committed is lost. Their journals are in
+memory, for this process does not die. jujusim/tests/test_quick.py demands the
+same history from both.
 """
 
 import _imp
+import contextlib
 import copy
 import enum
+import hashlib
 import importlib
+import linecache
 import marshal
 import os
+import pickle
 import sqlite3
 import sys
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
@@ -70,17 +76,45 @@ class _State:
     def __init__(self, modules: List[ModuleType]) -> None:
         self.slots = [slot for module in modules for slot in _slots(module)]
         self._pristine = copy.deepcopy(self.taken())
+        self._flat, self._rest = _sorted(self._pristine)
+        self.idle = self.fresh()  # between hooks, for nobody
 
     def taken(self) -> List[Any]:
         return [getattr(holder, name) for holder, name in self.slots]
 
     def fresh(self) -> List[Any]:
-        memo: Dict[int, Any] = {}  # one object in two places stays one
-        return [copy.deepcopy(value, memo) for value in self._pristine]
+        fresh, memo = list(self._pristine), {}  # type: ignore[var-annotated]
+        for index in self._flat:
+            fresh[index] = fresh[index].copy()
+        for index in self._rest:
+            fresh[index] = copy.deepcopy(fresh[index], memo)  # one object in two places stays one
+        return fresh
 
     def put(self, values: List[Any]) -> None:
         for (holder, name), value in zip(self.slots, values):
             setattr(holder, name, value)
+
+
+def _sorted(values: List[Any]) -> Tuple[List[int], List[int]]:
+    """Return which values are containers that a shallow copy serves, and which must be copied deeply.
+
+    Most are Nones and empty containers, and `copy.deepcopy` would be slow in finding that out for each hook.
+    """
+    places = [index for index, value in enumerate(values) if not (value is None or isinstance(value, type))]
+    ids = [id(values[index]) for index in places]
+    flat = [index for index in places if _is_flat(values[index]) and ids.count(id(values[index])) == 1]
+    within: Dict[int, Any] = {}  # what the others lead to
+    copy.deepcopy([values[index] for index in places if index not in flat], within)
+    flat = [index for index in flat if id(values[index]) not in within]
+    return flat, [index for index in places if index not in flat]
+
+
+def _is_flat(value: Any) -> bool:
+    """Tell whether a value is a container of nothing but words and numbers, which cannot change."""
+    if type(value) not in (list, dict, set):
+        return False
+    parts = [*value, *value.values()] if isinstance(value, dict) else value
+    return all(part is None or type(part) in (str, bytes, int, float, bool) for part in parts)
 
 
 class _Charm:
@@ -103,6 +137,16 @@ class _Charm:
                 take_out(fresh)
             framework.put(framework.fresh())
         self.state = _State(list(self.modules.values()))
+        _remember_text(list(self.modules.values()))
+
+
+def _remember_text(modules: List[ModuleType]) -> None:
+    """Let a traceback quote modules, as a process would, when the model that brought their files is gone."""
+    for module in modules:
+        path = module.__file__
+        lines = linecache.getlines(path) if path else []
+        if path and lines:
+            linecache.cache[path] = (sum(map(len, lines)), None, lines, path)  # None: never looked up again
 
 
 def _names(lib: Path, below: str) -> Iterator[str]:
@@ -115,17 +159,23 @@ class _Loader(SourceFileLoader):
     """Loads a charm's module where it was found before, compiled once, as the unit's own file."""
 
     compiled: Dict[Tuple[str, str], bytes] = {}  # noqa: RUF012 - one for the process
+    placed: Dict[Tuple[str, str, str], CodeType] = {}  # noqa: RUF012 - the same, as each unit's own file
 
     def __init__(self, name: str, path: str, lib: str) -> None:
         super().__init__(name, path)
         self._key = lib, name
 
     def get_code(self, fullname: str) -> CodeType:
-        if self._key not in self.compiled:
-            self.compiled[self._key] = marshal.dumps(super().get_code(fullname))
-        code: CodeType = marshal.loads(self.compiled[self._key])
-        _imp._fix_co_filename(code, self.path)  # type: ignore[attr-defined]  # as importlib does with what it reads from a .pyc
-        return code
+        own = (*self._key, self.path)
+        if own not in self.placed:
+            if self._key not in self.compiled:
+                self.compiled[self._key] = marshal.dumps(super().get_code(fullname))
+            code: CodeType = marshal.loads(self.compiled[self._key])
+            _imp._fix_co_filename(code, self.path)  # type: ignore[attr-defined]  # as importlib does with what it reads from a .pyc
+            if len(self.placed) > 1000:  # those of models that are gone
+                self.placed.clear()
+            self.placed[own] = code
+        return self.placed[own]
 
 
 class _Finder:
@@ -151,18 +201,27 @@ class _Finder:
         loader = _Loader(name, origin, lib)
         return spec_from_file_location(name, origin, loader=loader, submodule_search_locations=within)
 
+    @classmethod
+    def learn(cls, lib: str, alike: str) -> None:
+        """Find the modules of `charms.layer` where they are in a charm that has the same."""
+        for (other, name), found in list(cls.known.items()):
+            if other == alike and is_hooks_own(name):
+                cls.known[lib, name] = found
+
 
 class _Stage:
     """What is in place now; hooks take turns on it."""
 
     framework: Optional[_State] = None
     charms: Dict[str, _Charm] = {}  # noqa: RUF012 - one stage for the process
+    alike: Dict[bytes, str] = {}  # noqa: RUF012 - by their content, whose modules serve all that are alike
     scripts: Dict[str, Tuple[float, CodeType]] = {}  # noqa: RUF012
     on: Optional['Child'] = None
     stand_ins: List[Tuple[Any, str, Any]] = []  # noqa: RUF012
     real: List[Any] = []  # noqa: RUF012
     path: List[str] = []  # noqa: RUF012
     known: Set[str] = set()  # noqa: RUF012 - modules that are no charm's
+    places: Set[str] = set()  # noqa: RUF012 - where Python has looked for modules, and no charm lies
     killed: Set[Any] = set()  # noqa: RUF012 - never resumed, and never unwound before this process ends
 
 
@@ -179,7 +238,7 @@ def _prepare(charm_dir: str) -> None:
         place_charms('')
 
 
-_PARSED: Dict[Any, Any] = {}
+_PARSED: Dict[Any, bytes] = {}
 _real_load = yaml.safe_load
 
 
@@ -187,12 +246,14 @@ def _safe_load(stream: Any) -> Any:
     """Parse the same text once: metadata.yaml and layer.yaml are read in every hook."""
     text = stream if isinstance(stream, (str, bytes)) else stream.read()
     if text not in _PARSED:
-        _PARSED[text] = _real_load(text)
-    return copy.deepcopy(_PARSED[text])
+        _PARSED[text] = pickle.dumps(_real_load(text))
+    return pickle.loads(_PARSED[text])
 
 
 def _connect(*args: Any, **options: Any) -> Any:
     connection = connect(*args, **options)
+    with contextlib.suppress(sqlite3.OperationalError):  # locked: its first statement will say so
+        connection.execute('pragma journal_mode = memory')
     if _Stage.on is not None:
         _Stage.on.connections.append(connection)
     return connection
@@ -252,11 +313,11 @@ class Child:
     def _over(self) -> None:
         for connection in self.connections:
             connection.close()
-        self._values, self._own_values, self._modules = [], [], {}
         if _Stage.on is self and _Stage.framework is not None:
-            _taken_modules()
+            self._taken_modules()
             _Stage.on = None
-            _Stage.framework.put(_Stage.framework.fresh())
+            _Stage.framework.put(_Stage.framework.idle)
+        self._values, self._own_values, self._modules = [], [], {}
         if self._output:
             self._output.close()
 
@@ -290,8 +351,6 @@ class Child:
     def _take_place(self) -> None:
         assert _Stage.framework is not None
         _Stage.on = self
-        for place in [place for place in sys.path_importer_cache if not os.path.isabs(place)]:
-            del sys.path_importer_cache[place]  # of another charm's directory
         _place_charms(self.env['CHARM_DIR'])
         if self._charm is None:
             self._charm = _charm_of(self.lib)
@@ -305,7 +364,19 @@ class Child:
         assert self._charm is not None
         self._values = _Stage.framework.taken()
         self._own_values = self._charm.state.taken()
-        self._modules = _taken_modules()
+        self._modules = self._taken_modules()
+
+    def _taken_modules(self) -> Dict[str, ModuleType]:
+        """Take the modules that belong to this hook's charm out of sys.modules, and forget where they lie."""
+        names = sys.modules.keys() - _Stage.known
+        own = [name for name in names if name in self._modules or _is_charms(name)]
+        _Stage.known.update(names.difference(own))  # of Python's, or of a library's: one for all
+        for place in sys.path_importer_cache.keys() - _Stage.places:
+            if place.startswith(self.env['CHARM_DIR']) or not os.path.isabs(place):
+                del sys.path_importer_cache[place]
+            else:
+                _Stage.places.add(place)
+        return take_out(own)
 
     def _leave(self) -> None:
         self._logged = World.logged
@@ -323,14 +394,6 @@ def _place_charms(charm_dir: str) -> None:
     import charms
 
     charms.__path__ = [os.path.join(charm_dir, 'lib', 'charms'), *charms.__path__[1:]]
-
-
-def _taken_modules() -> Dict[str, ModuleType]:
-    """Take the modules that belong to the charm on stage out of sys.modules."""
-    names = sys.modules.keys() - _Stage.known
-    own = [name for name in names if _is_charms(name)]
-    _Stage.known.update(names.difference(own))  # of Python's, or of a library's: one for all
-    return take_out(own)
 
 
 def _is_charms(name: str) -> bool:
@@ -351,8 +414,23 @@ def _charm_of(lib: str) -> _Charm:
         other = modules_of(_Stage.on.env['CHARM_DIR'])  # imported by the tests, or of their own layer
         take_out(other)
         _Stage.known.difference_update(other)
-        _Stage.charms[lib] = _Charm(_Stage.framework, lib)
+        alike = _content(Path(lib))
+        if alike in _Stage.alike:
+            _Finder.learn(lib, _Stage.alike[alike])
+            _Stage.charms[lib] = _Stage.charms[_Stage.alike[alike]]
+        else:
+            _Stage.charms[lib] = _Charm(_Stage.framework, lib)
+            _Stage.alike[alike] = lib
     return _Stage.charms[lib]
+
+
+def _content(lib: Path) -> bytes:
+    """Return what tells charms apart whose modules of `charms.layer` may differ once they are imported."""
+    said = hashlib.sha256()
+    for path in sorted([*lib.rglob('*.py'), *lib.parent.glob('*.yaml')]):
+        text = path.read_bytes()
+        said.update('{}\n{}\n'.format(path.relative_to(lib.parent), len(text)).encode() + text)
+    return said.digest()
 
 
 def _code(script: str) -> CodeType:

@@ -11,11 +11,12 @@ of a hook that failed whether charms.reactive had saved its flags, and with them
 
 import compileall
 import functools
+import os
+import re
 import shutil
 import tempfile
-import time
 from pathlib import Path
-from typing import Any, List, Mapping, NamedTuple
+from typing import Any, Mapping, NamedTuple
 
 import yaml
 
@@ -271,9 +272,25 @@ OPTIONS = {
 
 @functools.lru_cache(maxsize=None)
 def charm_of(lock: str, plan: str, options: str, subordinate: bool = False) -> Path:
-    """Return the charm of one kind; each process makes it once."""
+    """Return the charm of one kind; the processes of a campaign make it once among them."""
+    words = (CHARMS[lock], plan, options, 'subordinate' if subordinate else 'principal')
+    place = Path(_SCRATCH.name) / '-'.join(re.sub(r'\W+', '_', word) for word in words)
+    if not place.exists():
+        made = _make(
+            lock, plan, options, subordinate, place.with_name('{}-{}'.format(place.name, os.getpid()))
+        )
+        try:
+            made.rename(place)  # at one stroke, for others look at the same time
+        except OSError:
+            if not place.exists():
+                raise
+            shutil.rmtree(str(made))  # another process was first
+    return place
+
+
+def _make(lock: str, plan: str, options: str, subordinate: bool, target: Path) -> Path:
     given = dict(OPTIONS[options].given) if lock == OURS else None
-    charm = assemble(ROOT / 'tests' / 'charms' / CHARMS[lock], _scratch() / str(time.monotonic_ns()), given)
+    charm = assemble(ROOT / 'tests' / 'charms' / CHARMS[lock], target, given)
     if lock == OURS:
         (charm / 'reactive' / 'plan.py').write_text(HEAD + PLANS[plan])
         (charm / 'lib' / 'mine.py').write_text(OWN_CLASSES)
@@ -290,11 +307,5 @@ def charm_of(lock: str, plan: str, options: str, subordinate: bool = False) -> P
     return charm
 
 
-@functools.lru_cache(maxsize=None)
-def _scratch() -> Path:
-    folder = tempfile.TemporaryDirectory(prefix='chaos-')
-    _scratch_folders.append(folder)
-    return Path(folder.name)
-
-
-_scratch_folders: List[Any] = []
+_SCRATCH = tempfile.TemporaryDirectory(prefix='chaos-')
+"""Where the charms lie, until the campaign ends. Its processes are forked off later, and have the same."""
