@@ -23,11 +23,13 @@ CACHES = ('.git', '.hypothesis', '.mypy_cache', '.pytest_cache', '.ruff_cache', 
 
 MODULES = (
     '__init__', 'callbacks', 'context', 'environment', 'flags', 'juju', 'leading', 'policy', 'rules',
-    'session', 'store', 'terms', 'values', 'view', 'wire',
+    'session', 'store', 'terms', 'values', 'view', 'wake', 'wire',
     'compat/__init__', 'compat/choice', 'compat/classes', 'compat/deciding', 'compat/predecessor',
 )  # fmt: skip
 SHIPPED = {'lib/charms/layer/coordinator/{}.py'.format(module) for module in MODULES} | {
     'copyright.layer-coordinator',
+    'hooks/coordinator-relation-changed',
+    'hooks/coordinator-relation-joined',
     'hooks/relations/coordinator/interface.yaml',
     'hooks/relations/coordinator/peers.py',
     'lib/charms/coordinator.py',
@@ -40,6 +42,7 @@ DEFAULTS = {
     'log_level': 'info',
     'queues': 'one',
     'slots': 1,
+    'wake': 'needed',
 }
 
 RUBBISH = """

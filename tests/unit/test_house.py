@@ -113,10 +113,14 @@ def test_hook_tools_are_called_in_one_place():
         assert path.name == 'juju.py' or not any('hookenv.' + call in text for call in calls)
 
 
+HOOKS = {'relations', 'coordinator-relation-changed', 'coordinator-relation-joined'}
+"""What lies in the layer's hooks/: the interface, and one script under two names."""
+
+
 def test_nothing_of_the_layer_stands_in_the_way_of_layer_basic():
     assert not (ROOT / 'lib' / 'charms' / '__init__.py').exists()
     assert not (ROOT / 'lib' / 'charms' / 'layer' / '__init__.py').exists()
-    assert [path.name for path in (ROOT / 'hooks').iterdir()] == ['relations']
+    assert {path.name for path in (ROOT / 'hooks').iterdir()} == HOOKS
     assert (ROOT / 'hooks' / 'relations' / 'coordinator').is_symlink()
 
 

@@ -72,12 +72,23 @@ def test_a_log_level_that_does_not_exist_is_refused(level):
         choice.understood({'log_level': level})
 
 
+@pytest.mark.parametrize('wake', ['none', '', None, True, 'ALL'])
+def test_a_choice_of_hooks_that_does_not_exist_is_refused(wake):
+    with pytest.raises(ValueError, match='wake: expected one of needed, all'):
+        choice.understood({'wake': wake})
+
+
+def test_every_hook_runs_if_the_charm_wants_it():
+    assert not choice.understood({})[0].policy.every_hook
+    assert choice.understood({'wake': 'all'})[0].policy.every_hook
+
+
 def test_an_option_that_does_not_exist_is_a_problem_to_report_and_the_others_hold():
     options, problems = choice.understood({'slot': 2, 'slots': 3, 7: 'x'})
 
     assert options.policy.slots == 3
     assert problems == tuple(
         'layer.yaml, options, coordinator: expected one of the options class, log_level, queues, slots, '
-        "found '{}'; it is ignored".format(name)
+        "wake, found '{}'; it is ignored".format(name)
         for name in ('slot', '7')
     )

@@ -7,6 +7,7 @@ import os
 import re
 from datetime import datetime, timezone
 from typing import List, Optional
+from urllib.parse import quote
 
 from charmhelpers.core import hookenv
 from charms.layer.coordinator import wire
@@ -56,6 +57,16 @@ _HERE: List[str] = []
 def restricted() -> bool:
     """Return whether Juju answers next to nothing in this hook; it does not even say its version."""
     return hookenv.hook_name() in RESTRICTED
+
+
+def event() -> str:
+    """Return which hook this is, as NAME:REMOTE-UNIT."""
+    return '{}:{}'.format(hookenv.hook_name(), hookenv.remote_unit() or '')
+
+
+def local_file(key: str, ending: str) -> str:
+    """Return the path of one of the layer's own files on this unit's disk."""
+    return os.path.join(hookenv.charm_dir() or '', '.{}.{}'.format(quote(key, safe=''), ending))
 
 
 def key_value_path() -> str:

@@ -11,7 +11,6 @@ import uuid
 import zlib
 from subprocess import CalledProcessError
 from typing import Any, Callable, Dict, FrozenSet, Iterable, Mapping, Optional, Tuple, TypeVar
-from urllib.parse import quote
 
 from charmhelpers.core import hookenv
 from charms.layer.coordinator import callbacks, environment, rules, wire
@@ -53,12 +52,10 @@ class Juju:
         self.least = hookenv.DEBUG  # the least severe level that is logged
         self.peers, self.claims_key, self.ledger_key = peers, key + '-claims', key + '-ledger'
         self.ends_key = key + '.ended'
-        place = os.path.join(hookenv.charm_dir() or '', '.{}.json'.format(quote(key, safe='')))
-        self.store = Store(place, lambda sentence: self.log(sentence, hookenv.WARNING))
-        event = '{}:{}'.format(hookenv.hook_name(), hookenv.remote_unit() or '')
-        self.wake = WakeFile(
-            os.path.join(hookenv.charm_dir() or '', '.{}.wake'.format(quote(key, safe=''))), event
+        self.store = Store(
+            environment.local_file(key, 'json'), lambda sentence: self.log(sentence, hookenv.WARNING)
         )
+        self.wake = WakeFile(environment.local_file(key, 'wake'), environment.event())
         self._stored: Optional[UnitState] = None  # as this process last read or wrote it
         self._relation: Optional[str] = None
         self._looked_up = False  # whether Juju was asked for the relation's id in this hook

@@ -34,6 +34,7 @@ class Policy(NamedTuple):
         reports_releases: whether the leader reports each release to the charm's
             class. Then a ticket stays in the ledger until a hook that reported its
             release has succeeded.
+        every_hook: whether hooks run whose news cannot matter to the unit (rule 19).
     """
 
     per_lock: bool = False
@@ -41,6 +42,7 @@ class Policy(NamedTuple):
     percent: int = 0
     grow: Optional[Grow] = None
     reports_releases: bool = False
+    every_hook: bool = False
 
     def queue_of(self, lock: str) -> str:
         """Return the queue that a lock is in."""

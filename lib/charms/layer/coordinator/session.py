@@ -381,9 +381,9 @@ class Session(Leading):
     def _needed(self) -> Optional[wake.Wake]:
         """Return what this unit must hear; None for everything."""
         state, policy = self.state, self.policy
-        wrote = self.given or self.dropped or self.claimed
+        wrote, asks_class = self.given or self.dropped or self.claimed, policy.grow or policy.reports_releases
         waits = self.awaited or self.silent or state.opened < state.term or self.context.leaving
-        if not self._has_told() or wrote or waits or self.turns or policy.grow or policy.reports_releases:
+        if not self._has_told() or wrote or waits or self.turns or asks_class or policy.every_hook:
             return None
         parts: List[Optional[wake.Wake]] = []
         for queue, claim in state.own:

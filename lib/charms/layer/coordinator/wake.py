@@ -125,24 +125,3 @@ def skipped(found: Optional[str]) -> Optional[FrozenSet[str]]:
     names = lines[2:-1]
     whole = len(lines) > 2 and not lines[-1] and words[0] == 'wake-1' and words[-1] == 'end'
     return frozenset(names) if whole and all(map(wire.is_unit, names)) else None
-
-
-def runs(file: str, event: str, unit: str, news: str, data: str) -> bool:
-    """Return whether a hook runs: what hooks/coordinator-relation-changed does, in Python.
-
-    Args:
-        file: the text of the file.
-        event: the hook and the remote unit, as NAME:UNIT.
-        unit: this unit.
-        news: the remote unit, '' in a hook for the leader's data.
-        data: the leader's data, as `relation-get --format json` prints them.
-    """
-    lines = file.split('\n')
-    words = lines[0].split(' ')
-    if len(lines) < 3 or words[0] != 'wake-1' or words[-1] != 'end' or {'all', event} & set(words):
-        return True
-    if news:
-        return news in words
-    unsettled = 'anew' in data or data.count('coordinator-ledger-') > 1
-    named = '"{}\\"'.format(unit) in data
-    return unsettled or not lines[1] or (lines[1] not in data and named)

@@ -30,7 +30,10 @@ CLASSES = {
     'charmhelpers.coordinator.Serial': Serial,
     'charms.layer.coordinator.Serial': Serial,
 }
-DEFAULTS = {'class': 'charms.coordinator.SimpleCoordinator', 'log_level': 'info', **policy.DEFAULTS}
+DEFAULTS = {
+    'class': 'charms.coordinator.SimpleCoordinator', 'log_level': 'info', 'wake': 'needed', **policy.DEFAULTS,
+}  # fmt: skip
+WAKE = ('needed', 'all')
 LEVELS = ('debug', 'info', 'warning', 'error', 'critical')
 CLASS_FORM = 'SimpleCoordinator, Serial, or a dotted path to a class of the charm such as module.MyClass'
 NEEDS_MORE = 'class {}: it needs what this Juju does not have ({}); instead, one unit at a time holds locks'
@@ -42,7 +45,7 @@ class Options(NamedTuple):
     """The layer options as values.
 
     Args:
-        policy: what `queues` and `slots` ask for.
+        policy: what `queues`, `slots` and `wake` ask for.
         path: the value of `class`: a key of CLASSES, or a dotted path.
         least: the least severe level that is logged.
     """
@@ -109,6 +112,8 @@ def understood(options: Mapping[str, Any]) -> Tuple[Options, wire.Problems]:
     by_options, path, level = policy.from_options(chosen), chosen['class'], chosen['log_level']
     if not isinstance(level, str) or level.lower() not in LEVELS:
         raise policy.refused('log_level', 'one of ' + ', '.join(LEVELS), level)
+    if chosen['wake'] not in WAKE:
+        raise policy.refused('wake', 'one of ' + ', '.join(WAKE), chosen['wake'])
     if not isinstance(path, str) or not (path in CLASSES or _DOTTED.match(path)):
         raise policy.refused('class', CLASS_FORM, path)
     for name, default in policy.DEFAULTS.items():
@@ -118,6 +123,7 @@ def understood(options: Mapping[str, Any]) -> Tuple[Options, wire.Problems]:
     expected, consequence = 'one of the options ' + ', '.join(sorted(DEFAULTS)), 'it is ignored'
     unknown = [name for name in options if name not in DEFAULTS]  # charm build lets them pass
     problems = (wire.problem(policy.PLACE, expected, name, consequence) for name in unknown)
+    by_options = by_options._replace(every_hook=chosen['wake'] == 'all')
     return Options(by_options, path, level.upper()), tuple(problems)
 
 
@@ -135,7 +141,8 @@ def _choice(options: Mapping[str, Any]) -> Choice:
             type(cls)._instances[cls] = own  # whoever builds one from now on gets this one
             return Choice(own.use(port, own.policy(), own.msg), own, own=True)
     ours = _made(CLASSES.get(path, SimpleCoordinator))
-    by_options = ours.policy() if isinstance(ours, Serial) else by_options
+    if isinstance(ours, Serial):
+        by_options = ours.policy()._replace(every_hook=by_options.every_hook)
     return Choice(ours.use(port, by_options, port.log), ours, own=False)
 
 
