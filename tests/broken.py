@@ -758,6 +758,62 @@ def keep_nothing(self, lock):
     return self.turn(lock) is not None
 
 
+@broken(
+    'rule 19',
+    'a leader hears nothing as soon as it has given a ticket, its own too',
+    'wake.leading',
+    history(FOR_EVER, most=2000000, wakes=True),
+    'unit/test_wake.py::test_a_leader_whose_own_ticket_is_the_only_unfinished_one_hears_everything',
+)
+def leading(ledger, unit, slots, claims):
+    return Wake(frozenset(), data=True) if ledger.tickets else None
+
+
+@broken(
+    'rule 19',
+    'a leader forgets whose news came while its hooks did not run',
+    'session.Session._find_unheard',
+    'hooks/test_wake.py::test_a_roll_runs_few_hooks_a_unit_and_waits_for_no_update_status',
+)
+def find_unheard(self):
+    self.port.wake.withdraw()
+    self.unheard = frozenset({self.context.news} - {''})
+
+
+@broken(
+    'rule 19',
+    'a unit watches fewer units than there are slots',
+    'wake.watched',
+    'unit/test_wake.py::test_a_turn_never_comes_without_news_of_a_unit_that_is_watched',
+)
+def watched_too_few(ledger, ticket, claims):
+    return rules.ahead(ledger, ticket, claims)[-NEAREST:]
+
+
+@broken(
+    'rule 19',
+    "a unit that watches somebody does not hear of the leader's data that name it",
+    'wake.text',
+    'unit/test_wake.py::test_the_leaders_data_run_a_hook_where_they_can_matter',
+)
+def text(wake, event, unheard):
+    words = ['wake-1', event, *sorted(wake.units), 'end'] if wake else ['wake-1', 'all', 'end']
+    return ''.join(line + '\n' for line in [' '.join(words), '{', *sorted(unheard)])
+
+
+@broken(
+    'rule 19',
+    'the file stays in force while a hook runs',
+    'store.WakeFile.withdraw',
+    'unit/test_wake.py::test_a_file_that_is_withdrawn_lets_every_hook_run_and_keeps_what_was_not_heard',
+)
+def withdraw(self):
+    if not os.path.exists(self._path):
+        return None
+    with open(self._path, encoding='utf-8') as file:
+        return wake.skipped(file.read())
+
+
 BROKEN.append(
     Broken(
         'the built charm',

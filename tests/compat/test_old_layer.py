@@ -198,7 +198,7 @@ def test_an_option_that_does_not_exist_is_warned_of_once(old):
         warned = [(level, text) for _, by, level, text in made.logs if by == unit and 'leftover' in text]
         sentence = (
             'coordinator: layer.yaml, options, coordinator: expected one of the options '
-            "class, log_level, queues, slots, found 'leftover'; it is ignored"
+            "class, log_level, queues, slots, wake, found 'leftover'; it is ignored"
         )
         assert warned == [('WARNING', sentence)]
 

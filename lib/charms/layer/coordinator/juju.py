@@ -52,9 +52,7 @@ class Juju:
         self.least = hookenv.DEBUG  # the least severe level that is logged
         self.peers, self.claims_key, self.ledger_key = peers, key + '-claims', key + '-ledger'
         self.ends_key = key + '.ended'
-        self.store = Store(
-            environment.local_file(key, 'json'), lambda sentence: self.log(sentence, hookenv.WARNING)
-        )
+        self.store = Store(environment.local_file(key, 'json'), lambda text: self.log(text, hookenv.WARNING))
         self.wake = WakeFile(environment.local_file(key, 'wake'), environment.event())
         self._stored: Optional[UnitState] = None  # as this process last read or wrote it
         self._relation: Optional[str] = None
