@@ -66,6 +66,29 @@ def test_a_subordinate_at_work_is_heard_before_a_new_ledger_when_the_relation_ge
 
 @both
 @bags
+@pytest.mark.parametrize('units', [2, 4])
+def test_a_unit_at_work_is_heard_by_a_new_leader_when_the_relation_gets_another_id(
+    model, charm_with, juju, keep_databags, units
+):
+    """It has not joined the new relation yet, and the new leader never heard it under the old one."""
+    made = begun(model, charm_with(ASK + WORK), units=units, juju=juju)
+    watch = StrictWatch(made)
+    made.configure(go=1)
+    until(made, lambda: bool(watch.at_work))
+    worker = next(iter(watch.at_work))
+    made.run(seconds=5)
+
+    made.change_relation_id(keep_databags)
+    made.run(seconds=3)
+    made.elect(max(unit for unit in made.units if unit != worker))
+    made.run(seconds=1500)
+
+    watch.check()
+    assert all(watch.served(unit) >= 1 for unit in made.units), made.story(60)
+
+
+@both
+@bags
 def test_a_kept_turn_goes_on_when_the_relation_gets_another_id(model, charm_with, juju, keep_databags):
     machine = health(lambda unit: 400.0 if unit == 'app/0' else 0.0, lambda: made)
     made = begun(model, charm_with(ASK + KEEP), units=3, juju=juju, machine=machine, update_status_s=60.0)

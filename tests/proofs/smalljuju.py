@@ -434,8 +434,12 @@ class SmallPort:
             frozenset(map(name, set(self._peers()) - self.me.strangers)) if self.me.related else frozenset()
         )
 
-    def hears(self) -> bool:
-        return self.me.related
+    def members(self) -> FrozenSet[str]:
+        return self.related_units()
+
+    @property
+    def relation(self) -> Optional[str]:
+        return 'the relation' if self.me.related else None
 
     @property
     def _changes(self) -> bool:

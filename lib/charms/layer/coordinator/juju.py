@@ -78,9 +78,10 @@ class Juju:
         return self._relation
 
     def _note_relation(self, found: Optional[str]) -> None:
-        self._relation = found or None
-        if found and found != self.store.get('relation'):
+        self._relation, before = found or None, self.store.get('relation')
+        if found and found != before:
             self.store.set('relation', found)
+            self.store.set('moved', before is not None or self.store.get('moved'))
 
     def _look_up(self) -> bool:
         """Ask Juju for the relation's id, once in a hook; return whether it is another than was remembered.
@@ -251,6 +252,10 @@ class Juju:
         """Return the peers that this unit's agent has seen join, and not depart."""
         return frozenset(self._about_relation(hookenv.related_units, []))
 
+    def members(self) -> FrozenSet[str]:
+        """Return the peers that may be in a turn: those that joined; if the relation had another id, all."""
+        return self.related_units() | frozenset(self.goal_units() if self.store.get('moved') else ())
+
     def goal_state(self) -> Dict[str, Any]:
         """Return Juju's goal-state (R23), {} if there is no such tool or it fails.
 
@@ -288,10 +293,6 @@ class Juju:
     def alone(self) -> bool:
         """Return whether this is the application's only unit, as far as Juju tells."""
         return self.living() == frozenset([self.unit])
-
-    def hears(self) -> bool:
-        """Return whether this unit can read what others say: not before the peer relation exists."""
-        return self.relation is not None
 
     def unit_count(self) -> int:
         """Return how many units the application has that can run: those that have joined, and live."""

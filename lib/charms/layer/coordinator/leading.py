@@ -140,9 +140,9 @@ class Leading(View):
             return  # Juju has the claim only when this hook has succeeded; until then nothing is opened
         own = terms.last_record(found, me)
         if base is None:
-            if not (self.port.hears() or self.port.alone()):
+            if self.port.relation is None and not self.port.alone():
                 return  # it cannot read what others say yet, and they may be at work under a lost ledger
-            silent, members = self.silent, self.port.related_units()
+            silent, members = self.silent, self.port.members()
             self.silent = terms.silent(dict(self.state.about), self._everyone(), members, own.answer)
             if self.silent and self.silent != silent:
                 self.log('the ledger is lost; {}'.format(terms.awaiting(self.silent)))
