@@ -246,11 +246,12 @@ def ticket_of_anybody(ledger, unit, queue, claim):
 
 
 @broken(
-    'rule 4', 'only the leader hears of a release', 'view.View._look_ahead',
+    'rule 4', 'only the leader hears of a release', 'view.View._read_claims',
     history(FOR_EVER),
 )  # fmt: skip
-def look_at_nobody(self, ledger, ticket):
-    pass
+def only_the_leader_reads(self, units):
+    if self.leading:
+        unbroken(self, units)
 
 
 @broken(
