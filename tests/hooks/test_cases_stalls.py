@@ -204,3 +204,39 @@ def early():
     watch.check()
     assert [watch.served(unit) for unit in ('app/1', 'app/2')] == [1, 1], made.story(60)
     assert not [flag for flag in made.flags_of('app/0') if flag.startswith('coordinator.')]
+
+
+MINE = """
+from charms.layer.coordinator import BaseCoordinator
+
+
+class Mine(BaseCoordinator):
+    def default_grant(self, lock, unit, granted, queue):
+        return not granted and queue[0] == unit
+"""
+
+RELEASE_EARLY = """
+@when('coordinator.granted.a')
+def work():
+    check_call(['work', '60'])
+    coordinator.release_lock('a')
+"""
+
+
+@both
+@pytest.mark.parametrize('leader', ['app/0', 'app/1', 'app/2'])
+def test_a_leader_with_a_class_of_its_own_gives_the_next_ticket_in_the_hook_in_which_it_releases(
+    model, charm_with, juju, leader
+):
+    """Nothing would wake it for its own release: not at the end of the hook, and not in a handler either."""
+    charm = charm_with(ASK + RELEASE_EARLY, **{'class': 'charms.mine.Mine'})
+    (charm / 'lib' / 'charms' / 'mine.py').write_text(MINE)
+    made = begun(model, charm, units=3, juju=juju, update_status_s=1e6)
+    made.elect(leader)
+    made.run()
+    watch = StrictWatch(made)
+    made.configure(go=1)
+    made.run(seconds=900)
+
+    watch.check()
+    assert [watch.served(unit) for unit in made.units] == [1, 1, 1], made.story(60)

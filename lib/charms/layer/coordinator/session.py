@@ -354,7 +354,7 @@ class Session(Leading):
             if left or not claim.names:
                 self._give_up(ticket.queue, claim, left)
         again = frozenset(lock for queue, end in self.ends for lock in dict(own[queue].again))
-        if self.finished or (self.ends != ends and self._policy_must_decide()):
+        if self.finished or (self.ends and self._policy_must_decide()):
             self._append(reported=self.finished)
         elif self.ends != ends and again:
             self._serve_own()
