@@ -47,6 +47,16 @@ def work():
 """
 """Restarts the service once, and keeps the lock until the program `healthy` says so."""
 
+MINE_PY = """
+from charms.layer.coordinator import BaseCoordinator
+
+
+class Mine(BaseCoordinator):
+    def default_grant(self, lock, unit, granted, queue):
+        return not granted and queue[0] == unit
+"""
+"""The file lib/charms/mine.py of a charm with a class of its own, `charms.mine.Mine`."""
+
 
 class StrictWatch(Watch):
     """A watch for which a unit's work goes on until a program that proves its health has succeeded.

@@ -221,9 +221,8 @@ class Strokes:
         if not self._can_spare(unit):
             return None
         keep_files, by_force = self.dice.random() < 0.5, self.dice.random() < 0.5
-        keep_files = (
-            keep_files and 'kept' not in self.kind.plan
-        )  # a former unit's flags say that it has worked
+        # A former unit's flags would say that this one has worked already.
+        keep_files = keep_files and 'kept' not in self.kind.plan
         self.waits.add('a unit that is removed frees its lock at an update-status')
         if by_force and not self.kind.subordinate:
             self.model.lose_unit(unit, force=True)

@@ -2,17 +2,12 @@
 
 import pytest
 
-from tests.cases import ASK_FIRST, KEEP, WORK, StrictWatch, both, health, in_error, until
+from tests.cases import ASK_FIRST, KEEP, MINE_PY, WORK, StrictWatch, both, health, in_error, until
 from tests.deploy import begun
 
-OWN = """
-from charms.layer.coordinator import BaseCoordinator
-
-
-class Mine(BaseCoordinator):
-    def default_grant(self, lock, unit, granted, queue):
-        return not granted and queue[0] == unit
-
+OWN = (
+    MINE_PY
+    + """
 
 class Late(Mine):
     began = False
@@ -24,6 +19,7 @@ class Late(Mine):
     def default_grant(self, lock, unit, granted, queue):
         return self.began and super().default_grant(lock, unit, granted, queue)
 """
+)
 ONE, PER_LOCK = {}, {'queues': 'per-lock'}
 SERIAL = {'class': 'charmhelpers.coordinator.Serial'}
 SIMPLE = {'class': 'charms.layer.coordinator.SimpleCoordinator'}

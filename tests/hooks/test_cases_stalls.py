@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.cases import ASK, WORK, StrictWatch, both, in_error, until
+from tests.cases import ASK, MINE_PY, WORK, StrictWatch, both, in_error, until
 from tests.deploy import begun
 
 SKIPS = """
@@ -206,15 +206,6 @@ def early():
     assert not [flag for flag in made.flags_of('app/0') if flag.startswith('coordinator.')]
 
 
-MINE = """
-from charms.layer.coordinator import BaseCoordinator
-
-
-class Mine(BaseCoordinator):
-    def default_grant(self, lock, unit, granted, queue):
-        return not granted and queue[0] == unit
-"""
-
 RELEASE_EARLY = """
 @when('coordinator.granted.a')
 def work():
@@ -230,7 +221,7 @@ def test_a_leader_with_a_class_of_its_own_gives_the_next_ticket_in_the_hook_in_w
 ):
     """Nothing would wake it for its own release: not at the end of the hook, and not in a handler either."""
     charm = charm_with(ASK + RELEASE_EARLY, **{'class': 'charms.mine.Mine'})
-    (charm / 'lib' / 'charms' / 'mine.py').write_text(MINE)
+    (charm / 'lib' / 'charms' / 'mine.py').write_text(MINE_PY)
     made = begun(model, charm, units=3, juju=juju, update_status_s=1e6)
     made.elect(leader)
     made.run()

@@ -225,16 +225,8 @@ def _ticket(entry: Any) -> Ticket:
     counts = len(fields) in (6, 8) and all(map(_is_count, (ask, slots))) and _is_token(token)
     decided = after is None or (isinstance(after, list) and all(map(_is_token, after)))
     named = _is_queue(queue), is_unit(unit)
-    if (
-        counts
-        and decided
-        and _is_time(asked_at)
-        and token
-        and ask
-        and slots
-        and all(named)
-        and _is_nonce(nonce)
-    ):
+    whose = _is_nonce(nonce)
+    if counts and decided and _is_time(asked_at) and token and ask and slots and all(named) and whose:
         return Ticket(
             token, queue, unit, ask, slots, '', None if after is None else tuple(after), asked_at, nonce
         )
