@@ -766,7 +766,7 @@ def keep_nothing(self, lock):
     history(FOR_EVER, most=2000000, wakes=True),
     'unit/test_wake.py::test_a_leader_whose_own_ticket_is_the_only_unfinished_one_hears_everything',
 )
-def leading(ledger, unit, slots, claims):
+def leading_by_any_ticket(ledger, unit, slots, claims):
     return Wake(frozenset(), data=True) if ledger.tickets else None
 
 
@@ -797,7 +797,7 @@ def watched_too_few(ledger, ticket, claims):
     'wake.text',
     'unit/test_wake.py::test_the_leaders_data_run_a_hook_where_they_can_matter',
 )
-def text(wake, event, unheard):
+def text_without_the_ledger(wake, event, unheard):
     words = ['wake-1', event, *sorted(wake.units), 'end'] if wake else ['wake-1', 'all', 'end']
     return ''.join(line + '\n' for line in [' '.join(words), '{', *sorted(unheard)])
 
