@@ -106,11 +106,14 @@ def test_a_subordinate_beside_a_new_principal_is_not_taken_for_one_that_is_gone(
 
 
 @both
-def test_tickets_of_subordinates_that_were_removed_in_good_order_hold_up_nobody(model, charm_with, juju):
-    """Nobody asks when they leave, so their tickets stand; on Juju 4, relation-list goes on listing them."""
+@pytest.mark.parametrize('subordinate', [True, False])
+def test_tickets_of_units_that_were_removed_in_good_order_hold_up_nobody(
+    model, charm_with, juju, subordinate
+):
+    """Nobody asks when they leave, so their tickets stand; on Juju 4, relation-list may go on listing them."""
     leavers = ('app/1', 'app/2')
     ask = ASK_FIRST.replace("!= 'app/1'", 'not in {}'.format(leavers))
-    made = begun(model, charm_with(ask + WORK), units=4, juju=juju, subordinate=True)
+    made = begun(model, charm_with(ask + WORK), units=4, juju=juju, subordinate=subordinate)
     watch = StrictWatch(made)
     made.configure(go=1)
     made.run(seconds=200)
