@@ -31,6 +31,11 @@ ASKS = 'config-changed'
 """Each is run as a program: two clocks must not order the requests."""
 
 
+EVERY = 20
+REFERENCE = [sys.executable, '-c', 'import charms.reactive']
+"""Run after so many programs, for its CPU: how fast the machine is meanwhile."""
+
+
 class Used(NamedTuple):
     """One hook of a roll.
 
@@ -109,18 +114,16 @@ class Priced(Juju):
         (site / 'sitecustomize.py').write_text(UBUNTU)  # charmhelpers 1.2.1 refuses Debian
         self._site = str(site)
         self._real_stubs = Stubs(self.home / 'real-stubs', ('systemctl',))
-        self._one_in, self._chance = 0, random.Random(self.seed)
+        self._one_in, self._programs, self._chance = 0, 0, random.Random(self.seed)
         self.used: List[Used] = []
         self.stub_ms = 0.0
+        self.reference_ms: List[float] = []
 
     def price(self, one_in: int = 1) -> None:
         """Measure from now on: one hook in so many as a program."""
         self._one_in = one_in
         self.stub_ms = stub_ms(self._real_stubs)
-
-    def _start(self, execution: Execution) -> None:
-        self._starting = execution
-        super()._start(execution)
+        self.reference_ms = [reference_ms()]
 
     def _child(self, script: str, env: Dict[str, str], *about: Any) -> Any:
         if not self._one_in:
@@ -143,6 +146,9 @@ class Priced(Juju):
         kind = execution.operation.name, self.controller.leader == execution.unit
         child = execution.child
         if isinstance(child, Program) and child.measured:
+            self._programs += child.whole
+            if child.whole and self._programs % EVERY == 0:
+                self.reference_ms.append(reference_ms())
             ms = 1000 * child.cpu_s + child.calls * (TOOL_MS - self.stub_ms)
             return Used(kind, child.whole, child.calls, ms)
         return Used(kind, True, len(execution.tool_calls), None)
@@ -167,6 +173,15 @@ def stub_ms(stubs: Stubs, times: int = 40) -> float:
             raise RuntimeError('a stub ended with {}'.format(status))
         taken.append(1000 * (used.ru_utime + used.ru_stime))
     return statistics.median(taken)
+
+
+def reference_ms() -> float:
+    """Run the reference once; return its CPU in ms."""
+    pid = os.posix_spawn(REFERENCE[0], REFERENCE, dict(os.environ))
+    _, status, used = os.wait4(pid, 0)
+    if status:
+        raise RuntimeError('the reference ended with {}'.format(status))
+    return 1000 * (used.ru_utime + used.ru_stime)
 
 
 def total_s(used: List[Used]) -> float:
