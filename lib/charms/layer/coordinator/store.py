@@ -102,27 +102,43 @@ class WakeFile:
     Args:
         path: the file.
         event: the hook that runs and its remote unit, as NAME:UNIT.
+
+    Attributes:
+        said: the peer relation's id and the claims that this hook has published.
+        settings: what leader-get prints around the ledger, if this hook has read it.
     """
 
     def __init__(self, path: str, event: str) -> None:
         self._path, self._event = path, event
+        self.said = self.settings = self._settings_before = '', ''
 
     def withdraw(self) -> Optional[FrozenSet[str]]:
         """Let every hook run; return the units whose news no hook has heard, None if that is not known."""
         try:
             with open(self._path, encoding='utf-8') as file:
-                unheard = wake.skipped(file.read())
+                found = file.read()
         except (OSError, ValueError):
-            unheard = None
+            found = ''
+        unheard = wake.skipped(found)
         if unheard is not None:
-            self.write(None, unheard)
+            self._settings_before = wake.settings_in(found)
+            self._write(wake.text(None, wake.Known(self._event), unheard))
         elif os.path.exists(self._path):
             os.remove(self._path)
         return unheard
 
     def write(self, needed: 'Optional[wake.Wake]', unheard: Units) -> None:
-        """Say what this unit must hear, None for everything, and of which units it has not heard all."""
+        """Say what this unit must hear, None for everything, and of which units it has not heard all.
+
+        Other leader settings count as seen once a leader-settings-changed has run with them. If this hook
+        sees that they have changed since, or does not read them, the next one must run.
+        """
+        heard = self._event.startswith('leader-settings-changed') or self.settings == self._settings_before
+        known = wake.Known(self._event, self.said, self.settings if heard else ('', ''))
+        self._write(wake.text(needed, known, unheard))
+
+    def _write(self, text: str) -> None:
         new = '{}.{}'.format(self._path, os.getpid())
         with open(new, 'w', encoding='utf-8') as file:
-            file.write(wake.text(needed, self._event, unheard))
+            file.write(text)
         os.replace(new, self._path)
