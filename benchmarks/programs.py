@@ -139,7 +139,9 @@ class Priced(Juju):
         if self._one_in:
             self.used.append(self._used(execution))
             if code:
-                raise RuntimeError('{}, {}: exit code {}: {}'.format(execution.unit, execution.title, code, why))
+                raise RuntimeError(
+                    '{}, {}: exit code {}: {}'.format(execution.unit, execution.title, code, why)
+                )
         super()._finish(execution, code, why)
 
     def _used(self, execution: Execution) -> Used:
