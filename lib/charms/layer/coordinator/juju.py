@@ -343,7 +343,7 @@ class Juju:
     def _leaders_data(self) -> Dict[str, str]:
         if self.durable_at_once:
             settings = dict(hookenv.leader_get() or {})
-            self.wake.settings = wake.around(settings, self.ledger_key + '-')
+            self.wake.settings = wake.digest(settings, self.ledger_key + '-')
             return settings
         if self.relation is None:
             return {}

@@ -19,12 +19,13 @@ not hear is noted by name, and read in its next hook that runs: so it gives many
     wake-1 EVENT UNIT … end     news of these units runs; so does EVENT if it comes next: it may be a retry
     TEXT                        what the leader's data must still say; otherwise they run
     RELATION SAID               what Juju must have of this unit; otherwise the next hook runs
-    BEFORE                      what leader-get must print before and after the ledger, as it did in
-    AFTER                       the last leader-settings-changed that ran; otherwise that hook runs
+    SHA256                      of what leader-get must print around the ledger, as it did in the last
+                                leader-settings-changed that ran; otherwise that hook runs
     UNIT …                      news of these units had come, and its hooks had not run
     UNIT or data                since then a hook has left; one line for each
 """
 
+import hashlib
 import json
 from typing import FrozenSet, Mapping, NamedTuple, Optional, Sequence, Tuple
 
@@ -109,12 +110,12 @@ class Known(NamedTuple):
     Args:
         event: the hook and the remote unit, as NAME:UNIT. If Juju refuses the hook's commit, it comes again.
         said: the peer relation's id, and the claims that this hook has published; empty if it has not.
-        settings: what leader-get prints before and after the ledger; empty if every change of it matters.
+        settings: the digest of the leader settings beside the ledger; empty if every change of them matters.
     """
 
     event: str
     said: Tuple[str, str] = ('', '')
-    settings: Tuple[str, str] = ('', '')
+    settings: str = ''
 
 
 def text(wake: Optional[Wake], known: Known, unheard: Units) -> str:
@@ -130,7 +131,7 @@ def text(wake: Optional[Wake], known: Known, unheard: Units) -> str:
     relation, said = known.said
     told = '{} {}'.format(relation, printed(said)) if said else ''
     return ''.join(
-        line + '\n' for line in [' '.join(words), part, told, *known.settings, ' '.join(sorted(unheard))]
+        line + '\n' for line in [' '.join(words), part, told, known.settings, ' '.join(sorted(unheard))]
     )
 
 
@@ -146,33 +147,38 @@ def printed(said: str) -> str:
     return found.replace('&', '\\u0026').replace('<', '\\u003c').replace('>', '\\u003e')
 
 
-def around(settings: Mapping[str, str], ledger: str) -> Tuple[str, str]:
-    """Return what `leader-get --format json` prints before and after the ledger; empty if there is none.
+def digest(settings: Mapping[str, str], ledger: str) -> str:
+    """Return the digest of what `leader-get --format json` prints around the ledger, '' if there is none.
+
+    It is a digest because leader settings often hold passwords.
 
     Args:
         settings: all leader settings.
-        ledger: the beginning of the ledger's keys. Other keys sort before or after all of these.
+        ledger: the beginning of the ledger's keys; any other key sorts before or after all of these.
     """
-    pairs = [(key, '{}:{}'.format(printed(key), printed(text))) for key, text in sorted(settings.items())]
-    if not any(key.startswith(ledger) for key in settings):
-        return '', ''
-    before = ''.join(pair + ',' for key, pair in pairs if key < ledger)
-    after = ''.join(',' + pair for key, pair in pairs if key > ledger and not key.startswith(ledger))
-    return '{' + before, after + '}'
+    others = sorted(key for key in settings if not key.startswith(ledger))
+    if len(others) == len(settings):
+        return ''
+    before = ''.join(_pair(key, settings) + ',' for key in others if key < ledger)
+    after = ''.join(',' + _pair(key, settings) for key in others if key > ledger)
+    return hashlib.sha256('{{{} {}}}'.format(before, after).encode()).hexdigest()
 
 
-def settings_in(found: str) -> Tuple[str, str]:
-    """Return what the file says of leader settings."""
-    before, after = (*found.split('\n')[3:5], '', '')[:2]
-    return before, after
+def _pair(key: str, settings: Mapping[str, str]) -> str:
+    return '{}:{}'.format(printed(key), printed(settings[key]))
+
+
+def settings_in(found: str) -> str:
+    """Return the digest of leader settings in the file."""
+    return ''.join(found.split('\n')[3:4])
 
 
 def skipped(found: Optional[str]) -> Optional[FrozenSet[str]]:
     """Return the units whose news came in hooks that did not run; None if the file cannot tell."""
     lines = (found or '').split('\n')
     words = lines[0].split(' ')
-    names = {*' '.join(lines[5:-1]).split(' ')} - {'', 'data'}
-    whole = len(lines) > 6 and not lines[-1] and words[0] == 'wake-1' and words[-1] == 'end'
+    names = {*' '.join(lines[4:-1]).split(' ')} - {'', 'data'}
+    whole = len(lines) > 5 and not lines[-1] and words[0] == 'wake-1' and words[-1] == 'end'
     return frozenset(names) if whole and all(map(_is_whole, names)) else None
 
 
