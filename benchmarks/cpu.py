@@ -14,11 +14,10 @@ charmhelpers.coordinator is smaller with them by as much as each hook is dearer.
 """
 
 import concurrent.futures
-import os
 import statistics
 import tempfile
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from benchmarks import bench
 from benchmarks.account import Account
