@@ -511,6 +511,19 @@ def adopted_of_this_life(ledger, unit, nonce, own):
 
 
 @broken(
+    'rule 16', 'a leader forgets what a unit that has left said was over', 'view.View._read_all_claims',
+    'hooks/test_cases_subordinates.py::test_tickets_of_units_that_were_removed_in_good_order_hold_up_nobody',
+)  # fmt: skip
+def read_all_claims_of_those_who_stay(self):
+    unbroken(self)
+    here = self.port.everybody() - self._gone_among(self.port.everybody())
+    self._remember(
+        peers=tuple(peer for peer in self.state.peers if peer[0][0] in here),
+        about=tuple(each for each in self.state.about if each[0] in here | {self.context.unit}),
+    )
+
+
+@broken(
     'rule 16', 'no subordinate is ever found gone', 'view.View._gone_among',
     'hooks/test_cases_subordinates.py::test_a_subordinate_removed_by_force_while_it_works_delays_the_roll_and_no_more',
 )  # fmt: skip
