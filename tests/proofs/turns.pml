@@ -873,7 +873,7 @@ end:                     /* where a unit may rest; whether it should, `init` ass
 #ifdef NORETRY
         resolved[me] = (aside -> resolved[me] : 0);
 #endif
-#if defined(WAKES) && BREAK != 192
+#if BREAK != 192 && defined(WAKES)
         IN_A_HOOK(withdraw());
 #endif
         BUSY(1);
@@ -1001,7 +1001,7 @@ handlers:
         :: FREE && !calm && !OPEN(store[me]) && store[me].asked < R ->
             store[me].asked++; sure[me] = 0;             /* remembered at once */
             printf("%d: asks\n", me);
-#if defined(WAKES) && defined(ACTIONS) && BREAK != 196
+#if BREAK != 196 && defined(WAKES) && defined(ACTIONS)
             if :: aside -> withdraw() :: else fi;
 #endif
             if
