@@ -840,6 +840,31 @@ def write_without_what_was_said(self, needed, unheard):
     self._write(wake.text(needed, wake.Known(self._event), unheard))
 
 
+@broken(
+    'rule 19',
+    'the file stays in force though an action asks',
+    'view.View._save',
+    'hooks/test_found_wake.py::test_a_request_of_an_action_that_juju_never_heard_of_goes_on_with_the_next_news',
+)
+def save_under_the_file(self, **known):
+    withdraw, self.port.wake.withdraw = self.port.wake.withdraw, lambda: None
+    unbroken(self, **known)
+    self.port.wake.withdraw = withdraw
+
+
+@broken(
+    'rule 19',
+    'a unit that leads hears what another in its place would',
+    'session.Session._needed',
+    history(FOR_EVER, most=2000000, wakes=True),
+)
+def needed_by_any_unit(self):
+    leading, self.leading = self.leading, False
+    needed = unbroken(self)
+    self.leading = leading
+    return needed
+
+
 BROKEN.append(
     Broken(
         'the built charm',
