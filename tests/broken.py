@@ -840,6 +840,27 @@ def needed_by_any_unit(self):
     return needed
 
 
+@broken(
+    'rule 19',
+    'a unit that has told something hears as if Juju had it',
+    'session.Session._has_told',
+    'hooks/test_found_wake.py::test_a_request_whose_hook_was_resolved_without_a_retry_goes_on_with_the_next_news',
+)
+def has_told_always(self):
+    return True
+
+
+@broken(
+    'rule 19',
+    'a leader that was deposed hears what another in its place would',
+    'session.Session._needed',
+    'hooks/test_found_wake.py::test_a_leader_to_which_leadership_came_back_unheard_of_hears_the_next_request',
+)
+def needed_though_deposed(self):
+    self.deposed = False
+    return unbroken(self)
+
+
 BROKEN.append(
     Broken(
         'the built charm',

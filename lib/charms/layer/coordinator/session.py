@@ -116,6 +116,7 @@ class Session(Leading):
             self._find_unheard()
         if self.leading:
             self._lead()
+        self.deposed = self.state.led and not self.leading
         self._remember(led=self.leading)
         news = self.context.shared_news or self.state.opened < self.state.term  # or no ledger counted
         self._take_turns(reread or (self.state.spoken and news))
@@ -381,9 +382,11 @@ class Session(Leading):
     def _needed(self) -> Optional[wake.Wake]:
         """Return what this unit must hear; None for everything."""
         state, policy = self.state, self.policy
+        # If leadership came back within this hook, Juju runs no leader-elected.
+        deposed = self.deposed or (state.led and not self.leading)
         wrote, asks_class = self.given or self.dropped or self.claimed, policy.grow or policy.reports_releases
         waits = self.awaited or self.silent or state.opened < state.term or self.context.leaving
-        if not self._has_told() or wrote or waits or self.turns or asks_class or policy.every_hook:
+        if not self._has_told() or wrote or waits or deposed or self.turns or asks_class or policy.every_hook:
             return None
         parts: List[Optional[wake.Wake]] = []
         for queue, claim in state.own:
@@ -396,14 +399,14 @@ class Session(Leading):
         return wake.both(parts)
 
     def _has_told(self) -> bool:
-        """Return whether Juju is known to have all that others may wait for: each release, each answer.
+        """Return whether Juju is known to have each request, each release and each answer.
 
         A commit that Juju refuses is not always tried again: `juju resolve --no-retry`.
         """
         committed = dict(self.state.committed)
-        over = all(claim.done == committed.get(queue, NO_CLAIM).done for queue, claim in self.state.own)
+        told = all(claim[:2] == committed.get(queue, NO_CLAIM)[:2] for queue, claim in self.state.own)
         said = self.about(self.context.unit)[1:3] == (self.state.heard, self.port.principal)
-        return self.state.spoken and over and said and not self.ends
+        return self.state.spoken and told and said and not self.ends
 
     def _needed_to_wait(self, queue: str, claim: Claim) -> Optional[wake.Wake]:
         ticket = rules.ticket_of(self.ledger, self.context.unit, queue, claim)
