@@ -865,6 +865,17 @@ def needed_by_any_unit(self):
     return needed
 
 
+@broken(
+    'rule 19',
+    'a leader that was deposed hears what another in its place would',
+    'session.Session._needed',
+    'hooks/test_found_wake.py::test_a_leader_to_which_leadership_came_back_unheard_of_hears_the_next_request',
+)
+def needed_though_deposed(self):
+    self.deposed = False
+    return unbroken(self)
+
+
 BROKEN.append(
     Broken(
         'the built charm',

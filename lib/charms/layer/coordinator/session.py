@@ -116,6 +116,7 @@ class Session(Leading):
             self._find_unheard()
         if self.leading:
             self._lead()
+        self.deposed = self.state.led and not self.leading
         self._remember(led=self.leading)
         news = self.context.shared_news or self.state.opened < self.state.term  # or no ledger counted
         self._take_turns(reread or (self.state.spoken and news))
@@ -381,9 +382,11 @@ class Session(Leading):
     def _needed(self) -> Optional[wake.Wake]:
         """Return what this unit must hear; None for everything."""
         state, policy = self.state, self.policy
+        # If leadership came back within this hook, Juju runs no leader-elected.
+        deposed = self.deposed or (state.led and not self.leading)
         wrote, asks_class = self.given or self.dropped or self.claimed, policy.grow or policy.reports_releases
         waits = self.awaited or self.silent or state.opened < state.term or self.context.leaving
-        if not self._has_told() or wrote or waits or self.turns or asks_class or policy.every_hook:
+        if not self._has_told() or wrote or waits or deposed or self.turns or asks_class or policy.every_hook:
             return None
         parts: List[Optional[wake.Wake]] = []
         for queue, claim in state.own:
