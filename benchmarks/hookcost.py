@@ -185,6 +185,8 @@ def prepare(kind: Kind, place: Path) -> Hook:
     operation = Operation(name, 'app/{}'.format(kind.units - 1), version=1, with_relation=True)
     env = environment(agent, operation, str(charm), VERSIONS[3])
     script = str(charm / 'hooks' / name)
+    if not process.is_python(script):
+        script = str(charm / 'hooks' / 'coordinator-relation-broken')  # what the layer's script runs
     for number in range(3):  # the first two leave behind what a unit remembers; each is a hook of its own
         env['JUJU_CONTEXT_ID'] = '{}-{}-{}'.format(unit, name, number)
         calls, answers, logged = _recorded(agent, operation, script, env, str(place / 'log'))
