@@ -583,7 +583,7 @@ def runs(me: U, unit: int, why: str, peer: int, terms: Terms) -> bool:
     """Return whether this hook of a peer's news, or of the leader's data, runs: what the script decides."""
     if me.wake is None or me.wake.needed is None or me.wake.event == (why, peer):
         return True
-    units, tickets, data = me.wake.needed
+    units, tickets, data, _ = me.wake.needed
     if why == 'news':
         return name(peer) in units
     ledgers = [record.ledger.tickets for record in terms.records if record.ledger]

@@ -16,6 +16,7 @@ from charmhelpers.core import hookenv
 from charms.layer.coordinator import callbacks, environment, rules, wire
 from charms.layer.coordinator.context import LedgerClosed
 from charms.layer.coordinator.environment import (
+    KEY,
     PEERS,
     TIME_FORM,
     key_value_path,
@@ -25,9 +26,6 @@ from charms.layer.coordinator.environment import (
 )
 from charms.layer.coordinator.store import Store, WakeFile
 from charms.layer.coordinator.values import Claim, End, Record, Said, Terms, UnitState
-
-# The beginning of the layer's own keys in databags and leader settings. Frozen, too.
-KEY = 'coordinator'
 
 Read = TypeVar('Read')
 REFUSED = '{}: refused with exit code {}: this unit leads no more; the next leader gives the tickets'

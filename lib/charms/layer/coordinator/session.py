@@ -11,7 +11,7 @@ flag, a rule about whose turn it is. tests/proofs runs this file, too.
 from typing import Callable, Dict, FrozenSet, List, Mapping, Optional, Tuple
 
 from charms.layer.coordinator import rules, terms, wake
-from charms.layer.coordinator.context import Phase
+from charms.layer.coordinator.context import NEVER_ASKED, NO_REQUEST, Phase
 from charms.layer.coordinator.leading import Leading
 from charms.layer.coordinator.values import (
     NO_CLAIM,
@@ -393,6 +393,8 @@ class Session(Leading):
             told = self.ledger if self.ledger_read and not policy.per_lock else None
             me = self.context.unit
             parts.append(wake.leading(told, me, policy.slots, self.claims) if told else None)
+        if not parts and state.known:
+            return wake.Wake(frozenset(), rest=NO_REQUEST if state.own else NEVER_ASKED)
         return wake.both(parts)
 
     def _has_told(self) -> bool:

@@ -41,11 +41,13 @@ class Wake(NamedTuple):
         tickets: the part of the ledger that this unit's turn depends on; while the leader's data
             have it, nothing that matters has changed. Empty: only data that name this unit matter.
         data: whether all news of the leader's data matters.
+        rest: NO_REQUEST or NEVER_ASKED, if this unit has nothing to do in most hooks (rest.py).
     """
 
     units: FrozenSet[str]
     tickets: Tuple[Ticket, ...] = ()
     data: bool = False
+    rest: str = ''
 
 
 def watched(ledger: Ledger, ticket: Ticket, claims: Claims) -> Tuple[Ticket, ...]:
@@ -108,7 +110,7 @@ def text(wake: Optional[Wake], event: str, unheard: Units) -> str:
         unheard: the units of which Juju has told news that this unit has not read.
     """
     words = ['wake-1', event, *sorted(wake.units), 'end'] if wake else ['wake-1', 'all', 'end']
-    part = '' if not wake or wake.data else _part(wake.tickets) or NO_TICKET
+    part = '' if not wake or wake.data else _part(wake.tickets) or wake.rest or NO_TICKET
     return ''.join(line + '\n' for line in [' '.join(words), part, *sorted(unheard)])
 
 

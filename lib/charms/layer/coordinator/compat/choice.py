@@ -8,7 +8,7 @@ import re
 from importlib import import_module
 from typing import Any, List, Mapping, NamedTuple, Tuple
 
-from charms.layer.coordinator import environment, policy, wire
+from charms.layer.coordinator import environment, flags, policy, rest, wire
 from charms.layer.coordinator.compat.classes import (
     BaseCoordinator,
     Coordinator,
@@ -70,9 +70,12 @@ class Choice(NamedTuple):
 
     def begin(self) -> None:
         """Run the start of the charm's own class, if there is one; then let handlers use turns."""
+        self.session.show = flags.show
         for step in (self.instance.initialize, self.instance.handle) if self.own else ():
             self.instance.tolerating(step)
         self.session.begin()
+        for lock in sorted(self.session.granted):
+            self.session.log(self.session.explain(lock))
 
     def end(self) -> None:
         """Release what is held and not kept, through the charm's own class if there is one."""
@@ -87,14 +90,15 @@ _CHOSEN: List[Choice] = []
 def chosen() -> Choice:
     """Return what the layer options choose. The first call in a process makes it, and reads what is true now.
 
+    In a hook that seemed to have nothing to do (rest.py), it catches up with what has passed of it.
+
     Raises:
         ValueError: for a layer option with a value that is not allowed.
         RuntimeError: below Juju 2.9.
     """
     if not _CHOSEN:
-        from charms.layer import options  # type: ignore[attr-defined]  # of layer:basic
-
-        _CHOSEN.append(_choice(options.get('coordinator') or {}))
+        _CHOSEN.append(_choice(environment.layer_options()))
+        rest.make_up(_CHOSEN[0])
     return _CHOSEN[0]
 
 

@@ -15,8 +15,8 @@ import re
 from subprocess import CalledProcessError
 from typing import AbstractSet, Any, Callable, Dict, FrozenSet, Iterable, Mapping, Optional, Tuple
 
-from charms.layer.coordinator.environment import PEERS
-from charms.layer.coordinator.juju import KEY, Juju
+from charms.layer.coordinator.environment import KEY, PEERS
+from charms.layer.coordinator.juju import Juju
 from charms.layer.coordinator.values import UNNAMED, Claim, Record
 from charms.layer.coordinator.wire import Problems, is_lock, is_unit, parsed, problem
 

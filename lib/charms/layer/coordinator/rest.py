@@ -1,0 +1,75 @@
+"""Leaves alone a hook that has nothing to do for this layer, before the rest of the layer is imported.
+
+What lives here: how such a hook is recognized, and what it owes if the charm asks for
+something after all. What must not: an import of what most hooks of an idle unit do not need
+(so is-leader is asked here, though juju.py has all other hook tools).
+
+Most hooks in the life of a unit are of this kind: it has no request, it does not lead, and the
+hook brings no news of peers or of the ledger. A session would then read the store, change
+nothing, publish nothing, set no flag, and sleep as before; tests/proofs checks that in each such
+hook of every history (promises.py). So none is made until the charm asks for something. It
+then finds what it would have found at the start of the hook: is-leader said False, and says so
+until the hook ends (R15).
+"""
+
+import os
+import sys
+from typing import TYPE_CHECKING, Callable, List
+
+from charmhelpers.core import hookenv
+from charms.layer.coordinator import callbacks, environment, flags
+
+if TYPE_CHECKING:
+    from charms.layer.coordinator.compat.choice import Choice
+
+SESSION = 'charms.layer.coordinator.session'
+
+# What this hook has done without a session, for one that is made after all; empty in every other hook.
+_PASSED: 'List[Callable[[Choice], None]]' = []
+
+
+def begin() -> bool:
+    """Return whether this hook has nothing to do for the layer; from then on it `lasts`."""
+    context = environment.context()
+    # Where code of the charm has imported the session, it may have asked, or have a coordinator of its own.
+    fresh = SESSION not in sys.modules and 'class' not in environment.layer_options()
+    if not (fresh and context.is_for_nothing(_found()) and not flags.present() and not hookenv.is_leader()):
+        return False
+    _PASSED.append(lambda choice: choice.begin())
+    callbacks.when_they_begin(lambda: _pass(lambda choice: choice.session.handlers_succeeded()))
+    return True
+
+
+def _found() -> str:
+    """Return what the unit's last hook wrote into its wake file; '' if there is no such file, or no store."""
+    path, store = (environment.local_file(environment.KEY, ending) for ending in ('wake', 'json'))
+    try:
+        with open(path, encoding='utf-8') as file:
+            words, rest = file.readline(), file.readline()
+    except (OSError, ValueError):
+        return ''
+    whole = words.startswith('wake-1 ') and words.endswith(' end\n') and rest.endswith('\n')
+    return rest[:-1] if whole and os.path.exists(store) else ''
+
+
+def end() -> None:
+    """Note that the turns of this hook, if there had been any, are over."""
+    _pass(lambda choice: choice.session.hide())
+
+
+def lasts() -> bool:
+    """Return whether this hook has had nothing to do so far."""
+    return bool(_PASSED)
+
+
+def make_up(choice: 'Choice') -> None:
+    """Bring the session that the charm needs after all to where this hook stands."""
+    passed = _PASSED[:]
+    _PASSED.clear()
+    for step in passed:
+        step(choice)
+
+
+def _pass(step: 'Callable[[Choice], None]') -> None:
+    if _PASSED:
+        _PASSED.append(step)
