@@ -83,6 +83,8 @@ lock._save_state()""",
 UBUNTU = "import platform\nplatform.linux_distribution = lambda *a, **k: ('Ubuntu', '22.04', 'jammy')\n"
 WRITING = ('juju-log', 'relation-set', 'leader-set', 'status-set')
 TOOL_MS = 22.0
+WHOLE = 'coordinator-relation-broken'
+"""The charm's ordinary hook file: what the script of ours runs where it does not leave (rule 19)."""
 
 
 class Kind(NamedTuple):
@@ -184,9 +186,7 @@ def prepare(kind: Kind, place: Path) -> Hook:
     name = 'coordinator-relation-changed'
     operation = Operation(name, 'app/{}'.format(kind.units - 1), version=1, with_relation=True)
     env = environment(agent, operation, str(charm), VERSIONS[3])
-    script = str(charm / 'hooks' / name)
-    if not process.is_python(script):
-        script = str(charm / 'hooks' / 'coordinator-relation-broken')  # what the layer's script runs
+    script = str(charm / 'hooks' / WHOLE)
     for number in range(3):  # the first two leave behind what a unit remembers; each is a hook of its own
         env['JUJU_CONTEXT_ID'] = '{}-{}-{}'.format(unit, name, number)
         calls, answers, logged = _recorded(agent, operation, script, env, str(place / 'log'))

@@ -88,7 +88,9 @@ def _dump(found: Any) -> Answer:
 
 
 def _json(found: Any) -> str:
-    return json.dumps(found, separators=(',', ':')) + '\n'
+    """Return JSON as Juju's tools print it, with Go's json.Marshal: keys in order, and <, > and & escaped."""
+    text = json.dumps(found, separators=(',', ':'), sort_keys=True, ensure_ascii=False)
+    return text.replace('&', '\\u0026').replace('<', '\\u003c').replace('>', '\\u003e') + '\n'
 
 
 def _options(tool: str, arguments: List[str], known: Dict[str, bool]) -> Tuple[Dict[str, str], List[str]]:

@@ -766,7 +766,7 @@ def keep_nothing(self, lock):
     history(FOR_EVER, most=2000000, wakes=True),
     'unit/test_wake.py::test_a_leader_whose_own_ticket_is_the_only_unfinished_one_hears_everything',
 )
-def leading(ledger, unit, slots, claims):
+def leading_by_any_ticket(ledger, unit, slots, claims):
     return Wake(frozenset(), data=True) if ledger.tickets else None
 
 
@@ -797,9 +797,11 @@ def watched_too_few(ledger, ticket, claims):
     'wake.text',
     'unit/test_wake.py::test_the_leaders_data_run_a_hook_where_they_can_matter',
 )
-def text(wake, event, unheard):
-    words = ['wake-1', event, *sorted(wake.units), 'end'] if wake else ['wake-1', 'all', 'end']
-    return ''.join(line + '\n' for line in [' '.join(words), '{', *sorted(unheard)])
+def text_without_the_ledger(wake, known, unheard):
+    words = ['wake-1', known.event, *sorted(wake.units), 'end'] if wake else ['wake-1', 'all', 'end']
+    return ''.join(
+        line + '\n' for line in [' '.join(words), '{', '', *known.settings, ' '.join(sorted(unheard))]
+    )
 
 
 @broken(
@@ -813,6 +815,16 @@ def withdraw(self):
         return None
     with open(self._path, encoding='utf-8') as file:
         return wake.skipped(file.read())
+
+
+@broken(
+    'rule 19',
+    'nobody looks whether Juju has what this unit published',
+    'store.WakeFile.write',
+    'hooks/test_wake.py::test_what_juju_has_lost_is_published_again_in_the_next_hook[4]',
+)
+def write_without_what_was_said(self, needed, unheard):
+    self._write(wake.text(needed, wake.Known(self._event), unheard))
 
 
 BROKEN.append(

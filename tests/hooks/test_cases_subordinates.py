@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.cases import ASK, WORK, StrictWatch, both, until
+from tests.cases import ASK, ASK_FIRST, WORK, StrictWatch, both, until
 from tests.deploy import begun
 
 
@@ -103,3 +103,27 @@ def test_a_subordinate_beside_a_new_principal_is_not_taken_for_one_that_is_gone(
     watch.check()
     assert watch.served(added) >= 1
     assert all(watch.served(unit) >= 2 for unit in made.units if unit != added), made.story(60)
+
+
+@both
+@pytest.mark.parametrize('subordinate', [True, False])
+def test_tickets_of_units_that_were_removed_in_good_order_hold_up_nobody(
+    model, charm_with, juju, subordinate
+):
+    """Nobody asks when they leave, so their tickets stand; on Juju 4, relation-list may go on listing them."""
+    leavers = ('app/1', 'app/2')
+    ask = ASK_FIRST.replace("!= 'app/1'", 'not in {}'.format(leavers))
+    made = begun(model, charm_with(ask + WORK), units=4, juju=juju, subordinate=subordinate)
+    watch = StrictWatch(made)
+    made.configure(go=1)
+    made.run(seconds=200)
+    assert [watch.served(unit) for unit in leavers] == [1, 1]
+
+    for unit in leavers:
+        made.remove_unit(unit)
+    made.run(seconds=900)
+    made.configure(go=2)
+    made.run(seconds=200)
+
+    watch.check()
+    assert [watch.served(unit) for unit in made.units] == [1, 1], made.story(60)

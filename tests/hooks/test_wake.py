@@ -7,7 +7,7 @@ from tests.deploy import begun
 
 NO_UPDATE_STATUS_S = 1e6
 
-MOST = {(3, 0.1, 1): 11, (3, 0.1, 3): 15, (4, 0.1, 3): 11}
+MOST = {}
 """By Juju, seconds of work and slots: hooks a unit where they are more than ten.
 
 Where the work is short the leader writes more often, and on Juju 3 each write runs a hook of each unit.
@@ -90,3 +90,21 @@ def test_a_lost_file_loses_no_turn(model, charm_with, juju):
 
     watch.check()
     assert [watch.served(unit) for unit in made.units] == [1] * 6, made.story(60)
+
+
+@both
+def test_what_juju_has_lost_is_published_again_in_the_next_hook(model, charm_with, juju):
+    """Also where nobody tries the refused hook again, and the news that comes matters to no one here."""
+    made = begun(
+        model, charm_with(ASK + WORK), units=4, juju=juju, update_status_s=NO_UPDATE_STATUS_S,
+        retry_automatically=False,
+    )  # fmt: skip
+    watch = StrictWatch(made)
+    made.lose_commit('app/3')
+    made.configure(go=1)
+    until(made, lambda: in_error(made, 'app/3'))
+    made.resolve('app/3', retry=False)
+    made.run(seconds=600)
+
+    watch.check()
+    assert [watch.served(unit) for unit in made.units] == [1, 1, 1, 1], made.story(60)

@@ -81,8 +81,9 @@ class Asleep(NamedTuple):
     """What the wake file of a unit says: see wake.py of the layer."""
 
     needed: Optional[Wake]
-    event: Tuple[str, int]
+    event: Tuple[str, int]  # ('', -1) if a hook has left since
     unheard: FrozenSet[str]
+    told: Optional[Said] = None  # None if a hook has left since, or nothing was published
 
 
 class Face(NamedTuple):
@@ -575,13 +576,20 @@ class SmallFile:
             self._port._step(lambda: self.put(needed, unheard))
 
     def put(self, needed: Optional[Wake], unheard: FrozenSet[str]) -> None:
-        event = self._port.me.why if needed else ('', -1)
-        self._port._now(wake=Asleep(needed, event, unheard))
+        event, told = (self._port.me.why, self._port.me.out) if needed else (('', -1), None)
+        self._port._now(wake=Asleep(needed, event, unheard, told))
+
+
+def left(asleep: Asleep, unheard: FrozenSet[str]) -> Asleep:
+    """Return the wake file after a hook has left, which brought news of these units."""
+    return Asleep(asleep.needed, ('', -1), asleep.unheard | unheard)
 
 
 def runs(me: U, unit: int, why: str, peer: int, terms: Terms) -> bool:
     """Return whether this hook of a peer's news, or of the leader's data, runs: what the script decides."""
     if me.wake is None or me.wake.needed is None or me.wake.event == (why, peer):
+        return True
+    if me.wake.told is not None and me.wake.told != me.bag:
         return True
     units, tickets, data, _ = me.wake.needed
     if why == 'news':

@@ -51,8 +51,8 @@ from tests.proofs.smalljuju import (
     committed,
     current,
     hook_over,
+    left,
     name,
-    on_juju_3,
     put,
     runs,
     unheard,
@@ -224,6 +224,9 @@ def _begin(port: SmallPort, kind: Kind, me: U, unit: int, why: str, about: int) 
     session = Unheard(port, Snapshot(context), _policy(kind, me))
     session.look()
     session.begin()
+    slept = me.wake.needed if me.store and me.wake else None
+    if slept and context.is_for_nothing(slept.rest) and not session.leading:
+        port.broken = promises.does_something(name(unit), session, me)
     return _after(port, session)
 
 
@@ -498,7 +501,9 @@ def _beginnings(kind: Kind, unit: int, me: U, around: Around, who: str) -> Itera
     if me.due or not _idle(me, around):
         yield from _begun(kind, unit, me._replace(due=False), around, 'begin ' + who, '', -1, int(me.due))
     if me.shared and _sleeps(kind, unit, me, around, 'shared', -1):
-        yield Option('leaders wrote, not heard by ' + who, me._replace(shared=False), calm=int(not me.due))
+        noted = left(me.wake, frozenset())
+        skipped = me._replace(shared=False, wake=noted)
+        yield Option('leaders wrote, not heard by ' + who, skipped, calm=int(not me.due))
     elif me.shared or (kind.anytime and not _idle(me, around)):
         heard = me._replace(shared=False, why=('shared', -1))
         said = 'begin {}, leaders wrote'.format(who)
@@ -515,7 +520,7 @@ def _beginnings(kind: Kind, unit: int, me: U, around: Around, who: str) -> Itera
         yield from _begun(kind, unit, departed, around, said, 'departed', peer, int(calm))
     for peer in news:
         if _sleeps(kind, unit, me, around, 'news', peer):
-            noted = me.wake._replace(unheard=me.wake.unheard | {name(peer)})
+            noted = left(me.wake, frozenset({name(peer)}))
             skipped = _reread(kind, me, peer, 'news')._replace(why=('', -1), wake=noted)
             yield Option('news of {}, not heard by {}'.format(name(peer), who), skipped, calm=int(calm))
             continue
@@ -536,8 +541,8 @@ def _beginnings(kind: Kind, unit: int, me: U, around: Around, who: str) -> Itera
 
 
 def _sleeps(kind: Kind, unit: int, me: U, around: Around, why: str, peer: int) -> bool:
-    """Whether the script leaves in this hook: rule 19. On Juju 3, leader-settings-changed always runs."""
-    if not kind.wakes or (why == 'shared' and on_juju_3(kind, around)):
+    """Whether the script leaves in this hook: rule 19."""
+    if not kind.wakes:
         return False
     terms = around.scene.terms if why == 'shared' else Terms()
     return not runs(me, unit, why, peer, terms)

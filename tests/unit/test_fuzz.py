@@ -251,9 +251,24 @@ def may_be_done(text, nonce):
     return over or says(text).get('unit', '') not in ('', nonce)
 
 
+def may_have_begun(text):
+    """Whether a text may say that a turn has begun: its unit believes it, see docs/limits.md."""
+    queues = says(text).get('queues')
+    entries = queues.values() if isinstance(queues, dict) else []
+    return any(isinstance(entry, dict) and (entry.get('begun') or entry.get('kept')) for entry in entries)
+
+
+BEGUN = '{"v": 2, "unit": "0a1b2c31", "term": 1, "heard": "4-0a1b2c31", "queues": '
+BEGUN += '{"": {"asked": 2, "done": 1, "begun": true, "locks": {"a": ""}, "token": 4}}}'
+NO_NONCE = '{"v": 2, "queues": {"b": {"asked": 2, "done": 1, "begun": false}}, "unit": "", "term": 1, '
+NO_NONCE += '"heard": "0-", "principal": " x"}'
+
+
 @both
 @cases(0.5)
 @given(st.sampled_from(HOLDERS), st.sampled_from(UNITS), claims_or_worse, st.booleans())
+@example('app/2', 'app/1', NO_NONCE, False)
+@example(None, 'app/1', BEGUN, True)
 def test_any_claim_in_a_databag_fails_no_hook_and_frees_nothing(worlds, version, holder, unit, text, upgrade):
     world = worlds(version, holder)
     text = given_to(world, text)
@@ -266,10 +281,24 @@ def test_any_claim_in_a_databag_fails_no_hook_and_frees_nothing(worlds, version,
 
     if may_be_done(text, nonce):
         return
-    assert not world.faults
+    forged = unit != holder and may_have_begun(text)
+    assert not fault_of(world, *['hold one lock'] if forged else [])
     if not says(text):
         assert everybody_is_served(world)
         assert not world.faults
+
+
+@both
+def test_a_claim_without_an_incarnation_gets_no_ticket_under_the_incarnation_of_its_unit(worlds, version):
+    world = worlds(version, 'app/2')
+    nonce = world.nonce('app/1')
+    world.write_claims('app/1', NO_NONCE)
+
+    given = []
+    world.run(until=lambda: given.extend(strict_json(world.ledger_text)['tickets']))
+
+    assert given
+    assert not [ticket for ticket in given if ticket[1] == 'b' and ticket[5] == nonce]
 
 
 def entries_of(text):

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     'store.py': {'values', 'wake', 'wire'},
     'environment.py': {'context', 'wire'},
     'callbacks.py': set(),
-    'juju.py': {'callbacks', 'context', 'environment', 'rules', 'store', 'values', 'wire'},
+    'juju.py': {'callbacks', 'context', 'environment', 'rules', 'store', 'values', 'wake', 'wire'},
     'flags.py': set(),
     '__init__.py': {'compat.choice', 'compat.classes', 'rest', 'wire'},
     'compat/__init__.py': set(),
@@ -118,14 +118,15 @@ def test_hook_tools_are_called_in_one_place():
         assert path.name == 'juju.py' or not any('hookenv.' + call in text for call in calls)
 
 
-HOOKS = {'relations', 'coordinator-relation-changed', 'coordinator-relation-joined'}
-"""What lies in the layer's hooks/: the interface, and one script under two names."""
+SCRIPT = {'coordinator-relation-changed', 'coordinator-relation-joined', 'leader-settings-changed'}
+"""One script under three names."""
 
 
 def test_nothing_of_the_layer_stands_in_the_way_of_layer_basic():
     assert not (ROOT / 'lib' / 'charms' / '__init__.py').exists()
     assert not (ROOT / 'lib' / 'charms' / 'layer' / '__init__.py').exists()
-    assert {path.name for path in (ROOT / 'hooks').iterdir()} == HOOKS
+    assert {path.name for path in (ROOT / 'hooks').iterdir()} == {'relations', *SCRIPT}
+    assert len({(ROOT / 'hooks' / name).read_bytes() for name in SCRIPT}) == 1
     assert (ROOT / 'hooks' / 'relations' / 'coordinator').is_symlink()
 
 

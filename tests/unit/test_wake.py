@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from charms.layer.coordinator import rules, wake, wire
 from charms.layer.coordinator.store import WakeFile
-from charms.layer.coordinator.values import Claim, Ledger, Record, Ticket
+from charms.layer.coordinator.values import About, Claim, Ledger, Record, Said, Ticket
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +16,8 @@ from tests.deploy import ROOT
 
 UNITS = tuple('app/{}'.format(number) for number in range(12))
 CHANGED, JOINED = 'coordinator-relation-changed', 'coordinator-relation-joined'
+SETTINGS = 'leader-settings-changed'
+AT_START = wake.Known('start:')
 
 
 def queue_of(units, slots=1):
@@ -96,7 +98,10 @@ def test_a_leader_whose_own_ticket_is_the_only_unfinished_one_hears_everything()
 
 @given(st.none() | st.builds(wake.Wake, some, st.just(()), st.booleans()), some)
 def test_the_units_whose_news_was_not_heard_are_read_back(needed, unheard):
-    assert wake.skipped(wake.text(needed, CHANGED + ':app/1', unheard)) == unheard
+    assert (
+        wake.skipped(wake.text(needed, wake.Known(CHANGED + ':app/1', ('coordinator:1', '{}')), unheard))
+        == unheard
+    )
 
 
 @pytest.mark.parametrize(
@@ -106,10 +111,12 @@ def test_the_units_whose_news_was_not_heard_are_read_back(needed, unheard):
         '',
         'wake-1 all end',
         'wake-1 all end\n',
-        'wake-1 all\n\n',
-        'wake-2 all end\n\n',
-        'wake-1 all end\n\napp/1',
-        'wake-1 all end\n\n\n',
+        'wake-1 all end\n\n\n\n',
+        'wake-1 all\n\n\n\n\n',
+        'wake-2 all end\n\n\n\n\n',
+        'wake-1 all end\n\n\n\n\napp/1',
+        'wake-1 all end\n\n\n\napp/\n',
+        'wake-1 all end\n\n\n\n\napp/1app/2\n',
         '\0\n\n',
     ],
 )
@@ -124,7 +131,7 @@ def test_a_file_that_is_withdrawn_lets_every_hook_run_and_keeps_what_was_not_hea
 
     file.write(wake.Wake(frozenset({'app/2'})), frozenset({'app/3'}))
     assert file.withdraw() == {'app/3'}
-    assert (tmp_path / 'wake').read_text() == 'wake-1 all end\n\napp/3\n'
+    assert (tmp_path / 'wake').read_text() == 'wake-1 all end\n\n\n\napp/3\n'
     assert file.withdraw() == {'app/3'}
 
 
@@ -144,10 +151,11 @@ class Charm:
     def __init__(self, place: Path) -> None:
         self.place, self.file = place, place / '.coordinator.wake'
         (place / 'hooks').mkdir()
-        for name in (CHANGED, JOINED):
+        for name in (CHANGED, JOINED, SETTINGS):
             os.symlink(str(ROOT / 'hooks' / name), str(place / 'hooks' / name))
         self._program('hooks/coordinator-relation-broken', 'echo "ran $* for $JUJU_HOOK_NAME"')
-        self._program('relation-get', 'echo "$@" > "$CALLED"; [ -e "$DATA" ] && cat "$DATA"')
+        for tool in ('relation-get', 'leader-get'):
+            self._program(tool, 'echo "${0##*/} $*" >> "$CALLED"; [ -e "$DATA" ] && cat "$DATA"')
 
     def _program(self, name, text):
         (self.place / name).write_text('#!/bin/sh\n' + text + '\n')
@@ -179,10 +187,17 @@ def charm(tmp_path):
     return Charm(tmp_path)
 
 
+def as_go_prints(value):
+    """Return what a hook tool prints with `--format json`."""
+    text = json.dumps(value, separators=(',', ':'), sort_keys=True, ensure_ascii=False) + '\n'
+    return text.replace('&', '\\u0026').replace('<', '\\u003c').replace('>', '\\u003e')
+
+
 def data_of(*records):
-    """Return the leader's data as `relation-get --format json` prints them."""
-    kept = {'coordinator-ledger-' + wire.record_name(each): wire.record_text(each) for each in records}
-    return json.dumps(kept, separators=(',', ':')) + '\n'
+    """Return the leader's data as relation-get prints them."""
+    return as_go_prints(
+        {'coordinator-ledger-' + wire.record_name(each): wire.record_text(each) for each in records}
+    )
 
 
 LEDGER = queue_of(('app/1', 'app/2', 'app/3', 'app/30'))
@@ -191,7 +206,7 @@ WAITS = wake.Wake(frozenset({'app/1', 'app/2'}), LEDGER.tickets[:3])
 
 
 def test_news_of_a_unit_that_is_not_watched_runs_no_hook_and_is_noted(charm):
-    charm.file.write_text(wake.text(WAITS, 'start:', frozenset()))
+    charm.file.write_text(wake.text(WAITS, AT_START, frozenset()))
 
     assert charm.run('app/10') == ''
     assert charm.run('app/30', hook=JOINED) == ''
@@ -201,11 +216,12 @@ def test_news_of_a_unit_that_is_not_watched_runs_no_hook_and_is_noted(charm):
 
 
 def test_the_hook_that_wrote_the_file_runs_again_since_it_may_be_a_retry(charm):
-    charm.file.write_text(wake.text(WAITS, CHANGED + ':app/7', frozenset()))
+    charm.file.write_text(wake.text(WAITS, wake.Known(CHANGED + ':app/7'), frozenset()))
 
     assert charm.run('app/7') == RAN.format(CHANGED)
     assert charm.run('app/7', hook=JOINED) == ''
-    charm.file.write_text(wake.text(WAITS, CHANGED + ':', frozenset()))
+    assert charm.run('app/7') == '', 'a hook has come between, so Juju has committed the first'
+    charm.file.write_text(wake.text(WAITS, wake.Known(CHANGED + ':'), frozenset()))
     assert charm.run('', data_of(RECORD)) == RAN.format(CHANGED)
 
 
@@ -227,23 +243,127 @@ def test_the_hook_that_wrote_the_file_runs_again_since_it_may_be_a_retry(charm):
     ],
 )  # fmt: skip
 def test_the_leaders_data_run_a_hook_where_they_can_matter(charm, needed, data, runs):
-    charm.file.write_text(wake.text(needed, 'start:', frozenset()))
+    charm.file.write_text(wake.text(needed, AT_START, frozenset()))
 
     assert charm.run('', data) == (RAN.format(CHANGED) if runs else '')
     if (charm.place / 'called').exists():
-        assert (charm.place / 'called').read_text() == '--format json -r coordinator:1 --app - app\n'
+        assert (
+            charm.place / 'called'
+        ).read_text() == 'relation-get --format json -r coordinator:1 --app - app\n'
+
+
+SAID = wire.said_text(Said('0a1b2c3d', About(), (('', Claim(1, 0, (('a < "b" & caf\u00e9', 'now'),))),)))
+
+
+def test_the_first_hook_runs_if_juju_does_not_have_what_this_unit_has_published(charm):
+    published = wake.Known('start:', ('coordinator:1', SAID))
+    for has, runs in ((SAID, False), (SAID + ' ', True), ('', True), (None, True)):
+        charm.file.write_text(wake.text(WAITS, published, frozenset()), encoding='utf-8')
+
+        assert charm.run('app/10', has if has is None else as_go_prints(has)) == (
+            RAN.format(CHANGED) if runs else ''
+        )
+        asked = 'relation-get --format json -r coordinator:1 coordinator-claims app/3\n'
+        assert (charm.place / 'called').read_text() == asked
+
+
+def test_what_this_unit_has_published_is_looked_at_once(charm):
+    charm.file.write_text(wake.text(WAITS, wake.Known('start:', ('coordinator:1', SAID)), frozenset()))
+    assert charm.run('app/10', as_go_prints(SAID)) == ''
+
+    assert charm.run('app/11') == ''
+    assert not (charm.place / 'called').exists()
+
+
+# Leader settings of Juju 2.9 - 3.x
+
+OTHERS = {
+    'aaa': 'of "another" layer',
+    'coordinator': '<old>',
+    'coordinator-ledger': '',
+    'zzz': 'caf\u00e9, "}"',
+}
+
+
+def settings_of(ledger, **others):
+    """Return leader settings with a ledger and with what other layers keep."""
+    key = 'coordinator-ledger-'
+    kept = {key + wire.record_name(each): wire.record_text(each) for each in ([ledger] if ledger else [])}
+    return {**OTHERS, **kept, **others}
+
+
+@pytest.mark.parametrize('before', [settings_of(RECORD), {**settings_of(RECORD), **dict.fromkeys(OTHERS)}])
+def test_leader_settings_of_others_run_a_hook_whenever_they_have_changed(charm, before):
+    before = {key: text for key, text in before.items() if text is not None}
+    digest = wake.digest(before, 'coordinator-ledger-')
+    later = RECORD._replace(version=5, ledger=queue_of(('app/1', 'app/2', 'app/3', 'app/4')))
+    key = 'coordinator-ledger-' + wire.record_name(RECORD)
+
+    def runs(settings):
+        charm.file.write_text(wake.text(WAITS, wake.Known('start:', settings=digest), frozenset()))
+        return charm.run('', as_go_prints(settings), hook=SETTINGS) == RAN.format(SETTINGS)
+
+    written = dict(before)
+    written['coordinator-ledger-' + wire.record_name(later)] = wire.record_text(later)
+    del written[key]
+    assert not runs(before)
+    assert not runs(written)
+    for new in ('aab', 'coordinator-lee', 'coordinator-ledger', 'coordinator-ledger-', 'd', 'zzzz', '', '"'):
+        for text in ('', 'x', '}', '"', '\\', '","', wire.record_text(RECORD)):
+            assert runs({**written, new: text}) == (written.get(new) != text), (new, text)
+    for old in OTHERS:
+        assert runs({name: text for name, text in written.items() if name != old}) == (old in before)
+    assert runs(OTHERS)
+    assert not any(text in charm.file.read_text() for text in OTHERS.values() if text), (
+        'they may be passwords'
+    )
+
+
+def test_where_leader_settings_were_not_read_their_hook_runs(charm):
+    charm.file.write_text(wake.text(WAITS, AT_START, frozenset()))
+
+    assert charm.run('', as_go_prints(settings_of(RECORD)), hook=SETTINGS) == RAN.format(SETTINGS)
+    assert charm.run('', None, hook=SETTINGS) == RAN.format(SETTINGS)
+
+
+@pytest.mark.parametrize('here', [CHANGED + ':app/1', SETTINGS + ':'])
+def test_other_leader_settings_count_as_seen_when_their_own_hook_has_run_with_them(tmp_path, here):
+    def hook(event, *seen):
+        file = WakeFile(str(tmp_path / 'wake'), event)
+        file.withdraw()
+        for file.settings in seen:
+            pass
+        file.write(wake.Wake(frozenset()), frozenset())
+        return wake.settings_in((tmp_path / 'wake').read_text())
+
+    old, new = 'a1', 'b2'
+    assert hook(SETTINGS + ':', old) == old
+    assert hook(CHANGED + ':app/1', old) == old
+    assert hook(here, new) == (new if here.startswith(SETTINGS) else '')
+    assert hook(CHANGED + ':app/1', old) == ''
+    assert hook(SETTINGS + ':', old) == old
+    assert hook(CHANGED + ':app/1') == '', 'it has not read them'
 
 
 def test_a_queue_with_letters_that_json_escapes_is_found_in_the_leaders_data(charm):
     tickets = tuple(each._replace(queue='caf\u00e9 "x" \\') for each in LEDGER.tickets)
-    charm.file.write_text(wake.text(WAITS._replace(tickets=tickets[:3]), 'start:', frozenset()))
+    charm.file.write_text(wake.text(WAITS._replace(tickets=tickets[:3]), AT_START, frozenset()))
 
     assert charm.run('', data_of(RECORD._replace(ledger=LEDGER._replace(tickets=tickets)))) == ''
 
 
 @pytest.mark.parametrize(
     'text',
-    ['', 'wake-1 end', 'wake-1 start: end\n', 'wake-1 start:\n\n', 'wake-2 start: end\n-\n', 'x\n', '\0'],
+    [
+        '',
+        'wake-1 end',
+        'wake-1 start: end\n',
+        'wake-1 start: end\n-\n\n\n',
+        'wake-1 start:\n-\n\n\n\n',
+        'wake-2 start: end\n-\n\n\n\n',
+        'x\n',
+        '\0',
+    ],
 )
 @pytest.mark.parametrize('news', ['app/10', ''])
 def test_where_the_file_is_not_as_expected_the_hook_runs(charm, text, news):
@@ -264,14 +384,13 @@ def test_without_a_file_the_hook_runs(charm):
 )
 def test_the_script_lets_through_exactly_the_units_in_the_file(tmp_path_factory, needed, news):
     charm = Charm(tmp_path_factory.mktemp('charm'))
-    charm.file.write_text(wake.text(needed, 'start:', frozenset()))
+    charm.file.write_text(wake.text(needed, AT_START, frozenset()))
 
     assert bool(charm.run(news)) == (needed is None or news in needed.units)
 
 
-def test_both_hooks_are_one_script_and_bash_agrees_with_sh(charm):
-    assert (ROOT / 'hooks' / CHANGED).read_bytes() == (ROOT / 'hooks' / JOINED).read_bytes()
-    charm.file.write_text(wake.text(WAITS, 'start:', frozenset()))
+def test_bash_agrees_with_sh(charm):
+    charm.file.write_text(wake.text(WAITS, AT_START, frozenset()))
     for shell in (('bash',), ('sh',)):
         assert charm.run('app/10', shell=shell) == ''
         assert charm.run('app/2', shell=shell) == RAN.format(CHANGED)

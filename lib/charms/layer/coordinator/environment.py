@@ -18,6 +18,9 @@ PEERS = 'coordinator'
 # The beginning of the layer's own keys in databags and leader settings, and of its files. Frozen, too.
 KEY = 'coordinator'
 
+# What the option `class` says where the charm has no class of its own.
+DEFAULT_CLASS = 'charms.coordinator.SimpleCoordinator'
+
 TIME_FORM = '%Y-%m-%d %H:%M:%S.%fZ'
 RESTRICTED = ('collect-metrics', 'meter-status-changed')
 INSIDE = 'COORDINATOR_HOOK'  # in the environment of what a hook runs: the id of that hook

@@ -13,7 +13,7 @@ from subprocess import CalledProcessError
 from typing import Any, Callable, Dict, FrozenSet, Iterable, Mapping, Optional, Tuple, TypeVar
 
 from charmhelpers.core import hookenv
-from charms.layer.coordinator import callbacks, environment, rules, wire
+from charms.layer.coordinator import callbacks, environment, rules, wake, wire
 from charms.layer.coordinator.context import LedgerClosed
 from charms.layer.coordinator.environment import (
     KEY,
@@ -22,7 +22,6 @@ from charms.layer.coordinator.environment import (
     key_value_path,
     major_version,
     restricted,
-    utc,
 )
 from charms.layer.coordinator.store import Store, WakeFile
 from charms.layer.coordinator.values import Claim, End, Record, Said, Terms, UnitState
@@ -110,7 +109,7 @@ class Juju:
 
     def now(self) -> str:
         """Return the time by this unit's clock, in UTC, as text that sorts."""
-        return utc().strftime(TIME_FORM)
+        return environment.utc().strftime(TIME_FORM)
 
     def is_leader(self) -> bool:
         """Return whether Juju says that this unit leads."""
@@ -198,6 +197,7 @@ class Juju:
             text = wire.said_text(said) + (' ' if self._spoilt else '')
             settings = {self.claims_key: text, **self.beside(dict(said.queues))}
             self._about_relation(lambda relation: hookenv.relation_set(relation, settings), None)
+            self.wake.said = self.relation, text
 
     def beside(self, own: Mapping[str, Claim]) -> Dict[str, str]:
         """Return what to publish in addition to the claims: nothing, unless a subclass overrides it."""
@@ -346,7 +346,9 @@ class Juju:
 
     def _leaders_data(self) -> Dict[str, str]:
         if self.durable_at_once:
-            return dict(hookenv.leader_get() or {})
+            settings = dict(hookenv.leader_get() or {})
+            self.wake.settings = wake.digest(settings, self.ledger_key + '-')
+            return settings
         if self.relation is None:
             return {}
         app = hookenv.application_name()

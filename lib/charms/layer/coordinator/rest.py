@@ -32,7 +32,8 @@ def begin() -> bool:
     """Return whether this hook has nothing to do for the layer; from then on it `lasts`."""
     context = environment.context()
     # Where code of the charm has imported the session, it may have asked, or have a coordinator of its own.
-    fresh = SESSION not in sys.modules and 'class' not in environment.layer_options()
+    plain = environment.layer_options().get('class') == environment.DEFAULT_CLASS
+    fresh = plain and SESSION not in sys.modules
     if not (fresh and context.is_for_nothing(_found()) and not flags.present() and not hookenv.is_leader()):
         return False
     _PASSED.append(lambda choice: choice.begin())

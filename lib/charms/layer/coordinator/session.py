@@ -375,10 +375,10 @@ class Session(Leading):
     def sleep(self) -> None:
         """Say whose news matters to this unit until its next hook that runs (rule 19)."""
         if not (self.context.aside or self.context.restricted):
-            self.port.wake.write(self._needed(), self.unheard)
+            self.port.wake.write(self.needed(), self.unheard)
             self.asleep = True
 
-    def _needed(self) -> Optional[wake.Wake]:
+    def needed(self) -> Optional[wake.Wake]:
         """Return what this unit must hear; None for everything."""
         state, policy = self.state, self.policy
         wrote, asks_class = self.given or self.dropped or self.claimed, policy.grow or policy.reports_releases
@@ -398,24 +398,20 @@ class Session(Leading):
         return wake.both(parts)
 
     def _has_told(self) -> bool:
-        """Return whether Juju is known to have all that others may wait for: each release, each answer.
-
-        A commit that Juju refuses is not always tried again: `juju resolve --no-retry`.
-        """
-        committed = dict(self.state.committed)
-        over = all(claim.done == committed.get(queue, NO_CLAIM).done for queue, claim in self.state.own)
-        said = self.about(self.context.unit)[1:3] == (self.state.heard, self.port.principal)
-        return self.state.spoken and over and said and not self.ends
+        """Return whether Juju has all that this unit says, if it commits this hook; the script looks."""
+        if self._published is not None:
+            return self._published == self._to_say()
+        return self.state.known and not self._has_more_to_say()
 
     def _needed_to_wait(self, queue: str, claim: Claim) -> Optional[wake.Wake]:
-        ticket = rules.ticket_of(self.ledger, self.context.unit, queue, claim)
-        if claim.holds or not self.ledger:
-            return None
-        if ticket is None:
+        ledger = self.ledger
+        ticket = rules.ticket_of(ledger, self.context.unit, queue, claim)
+        just_asked = claim.asked > dict(self.state.committed).get(queue, NO_CLAIM).asked
+        if ticket is None and (ledger or just_asked) and not claim.holds:
             return wake.Wake(frozenset())  # the ledger will name this unit
-        if (queue, claim.asked) not in self.state.seen:
+        if not ledger or not ticket or claim.holds or (queue, claim.asked) not in self.state.seen:
             return None
-        return wake.waiting(self.ledger, ticket, self.claims, self.heard)
+        return wake.waiting(ledger, ticket, self.claims, self.heard)
 
     def _policy_must_decide(self) -> bool:
         """Return whether this unit leads, has a policy of its own, and has changed its claims.

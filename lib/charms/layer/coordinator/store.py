@@ -81,12 +81,8 @@ class Store:
         return {}
 
     def _write(self, values: Dict[str, Any]) -> None:
-        new = '{}.{}'.format(self._path, os.getpid())
-        with open(new, 'w', opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
-            file.write(json.dumps({'checksum': _checksum(values), 'values': values}, sort_keys=True))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(new, self._path)
+        text = json.dumps({'checksum': _checksum(values), 'values': values}, sort_keys=True)
+        _replace(self._path, text, sync=True)
 
 
 def _checksum(values: Any) -> str:
@@ -102,27 +98,50 @@ class WakeFile:
     Args:
         path: the file.
         event: the hook that runs and its remote unit, as NAME:UNIT.
+
+    Attributes:
+        said: the peer relation's id and the claims that this hook has published.
+        settings: the digest of the leader settings beside the ledger, if this hook has read them.
     """
 
     def __init__(self, path: str, event: str) -> None:
         self._path, self._event = path, event
+        self.said, self.settings, self._settings_before = ('', ''), '', ''
 
     def withdraw(self) -> Optional[FrozenSet[str]]:
         """Let every hook run; return the units whose news no hook has heard, None if that is not known."""
         try:
             with open(self._path, encoding='utf-8') as file:
-                unheard = wake.skipped(file.read())
+                found = file.read()
         except (OSError, ValueError):
-            unheard = None
+            found = ''
+        unheard = wake.skipped(found)
         if unheard is not None:
-            self.write(None, unheard)
+            self._settings_before = wake.settings_in(found)
+            self._write(wake.text(None, wake.Known(self._event), unheard))
         elif os.path.exists(self._path):
             os.remove(self._path)
         return unheard
 
     def write(self, needed: 'Optional[wake.Wake]', unheard: Units) -> None:
-        """Say what this unit must hear, None for everything, and of which units it has not heard all."""
-        new = '{}.{}'.format(self._path, os.getpid())
-        with open(new, 'w', encoding='utf-8') as file:
-            file.write(wake.text(needed, self._event, unheard))
-        os.replace(new, self._path)
+        """Say what this unit must hear, None for everything, and of which units it has not heard all.
+
+        Other leader settings count as seen once a leader-settings-changed has run with them. If this hook
+        sees that they have changed since, or does not read them, the next one must run.
+        """
+        heard = self._event.startswith('leader-settings-changed') or self.settings == self._settings_before
+        known = wake.Known(self._event, self.said, self.settings if heard else '')
+        self._write(wake.text(needed, known, unheard))
+
+    def _write(self, text: str) -> None:
+        _replace(self._path, text, sync=False)
+
+
+def _replace(path: str, text: str, sync: bool) -> None:
+    new = '{}.{}'.format(path, os.getpid())
+    with open(new, 'w', encoding='utf-8', opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+        file.write(text)
+        if sync:
+            file.flush()
+            os.fsync(file.fileno())
+    os.replace(new, path)

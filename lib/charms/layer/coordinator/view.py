@@ -192,7 +192,7 @@ class View:
             # A databag that is lost unsays nothing.
             spoke = said.about.spoke or about.get(unit, About()).spoke
             about[unit] = said.about._replace(spoke=spoke)
-            if said.nonce:  # a former unit of this name has nothing to say any more
+            if said.nonce or said.queues:  # a former unit of this name has nothing to say any more
                 peers = {key: old for key, old in peers.items() if key[0] != unit or old.nonce == said.nonce}
             for queue, claim in said.queues:
                 peers[unit, queue] = rules.merged(claim, peers.get((unit, queue), NO_CLAIM))
@@ -203,7 +203,8 @@ class View:
         """Read the claims of every unit that stays or has an unfinished ticket; forget those of all others.
 
         `everybody` leaves out units that are leaving or have left. Their tickets
-        count, but their requests do not: nobody would use a new ticket for one.
+        count, but their requests do not: nobody would use a new ticket for one. What such a unit has
+        said that is over is remembered while its tickets stand: nobody says it again.
         """
         everybody = self.port.everybody()
         self._read_claims(sorted(everybody))
@@ -212,12 +213,16 @@ class View:
             holders |= {unit for unit, about in self.state.about if about.spoke}
         heard = everybody.union(holders) - self._gone_among(everybody)
         self._read_claims(sorted(heard - everybody - {self.context.unit, UNNAMED}))
+        seated = {ticket.unit for ticket in (self.ledger.tickets if self.ledger else ())}
+        matter = {*heard, *holders, *seated, self.context.unit}
         self._remember(
-            peers=tuple(peer for peer in self.state.peers if peer[0][0] in heard),
-            # That of a holder that is gone says beside which principal it ran: see `_gone_among`.
-            about=tuple(
-                each for each in self.state.about if each[0] in {*heard, *holders, self.context.unit}
+            peers=tuple(
+                (key, claim)
+                for key, claim in self.state.peers
+                if key[0] in heard or (key[0] in seated and not claim.outstanding)
             ),
+            # That of a holder that is gone says beside which principal it ran: see `_gone_among`.
+            about=tuple(each for each in self.state.about if each[0] in matter),
         )
 
     def _gone(self) -> FrozenSet[str]:

@@ -16,13 +16,18 @@ as slots. Until one of them is finished, every slot is taken, so a request can w
 not hear is noted by name, and read in its next hook that runs: so it gives many tickets in one write.
 
     wake-1 all end              every hook runs
-    wake-1 EVENT UNIT … end     news of these units runs; so does EVENT: it may be a retry
+    wake-1 EVENT UNIT … end     news of these units runs; so does EVENT if it comes next: it may be a retry
     TEXT                        what the leader's data must still say; otherwise they run
-    UNIT                        news of this unit came, and its hook did not run; one line for each
+    RELATION SAID               what Juju must have of this unit; otherwise the next hook runs
+    SHA256                      of what leader-get must print around the ledger, as it did in the last
+                                leader-settings-changed that ran; otherwise that hook runs
+    UNIT …                      news of these units had come, and its hooks had not run
+    UNIT or data                since then a hook has left; one line for each
 """
 
+import hashlib
 import json
-from typing import FrozenSet, NamedTuple, Optional, Sequence, Tuple
+from typing import FrozenSet, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from charms.layer.coordinator import rules, wire
 from charms.layer.coordinator.values import UNNAMED, Claims, Ledger, Ticket, Units
@@ -101,29 +106,85 @@ def both(parts: Sequence[Optional[Wake]]) -> Optional[Wake]:
     return Wake(units, () if data or not tickets else tickets[0], data)
 
 
-def text(wake: Optional[Wake], event: str, unheard: Units) -> str:
-    """Return the file for a unit that must hear this, and whose hook `event` has written it.
+class Known(NamedTuple):
+    """What a unit knows of its hook when it writes the file.
+
+    Args:
+        event: the hook and the remote unit, as NAME:UNIT. If Juju refuses the hook's commit, it comes again.
+        said: the peer relation's id, and the claims that this hook has published; empty if it has not.
+        settings: the digest of the leader settings beside the ledger; empty if every change of them matters.
+    """
+
+    event: str
+    said: Tuple[str, str] = ('', '')
+    settings: str = ''
+
+
+def text(wake: Optional[Wake], known: Known, unheard: Units) -> str:
+    """Return the file for a unit that must hear this.
 
     Args:
         wake: what it must hear, None for everything.
-        event: the hook and the remote unit, as NAME:UNIT. If Juju refuses the hook's commit, it comes again.
+        known: what it knows of its hook.
         unheard: the units of which Juju has told news that this unit has not read.
     """
-    words = ['wake-1', event, *sorted(wake.units), 'end'] if wake else ['wake-1', 'all', 'end']
+    words = ['wake-1', known.event, *sorted(wake.units), 'end'] if wake else ['wake-1', 'all', 'end']
     part = '' if not wake or wake.data else _part(wake.tickets) or wake.rest or NO_TICKET
-    return ''.join(line + '\n' for line in [' '.join(words), part, *sorted(unheard)])
+    relation, said = known.said
+    told = '{} {}'.format(relation, printed(said)) if said else ''
+    return ''.join(
+        line + '\n' for line in [' '.join(words), part, told, known.settings, ' '.join(sorted(unheard))]
+    )
 
 
 def _part(tickets: Sequence[Ticket]) -> str:
-    """Return the tickets as `relation-get --format json` prints them: JSON in a JSON string."""
+    """Return the tickets as a hook tool prints them: JSON in a JSON string."""
     entries = json.dumps([wire.ticket_entry(ticket) for ticket in tickets], separators=(',', ':'))[1:-1]
-    return json.dumps(entries)[1:-1]
+    return printed(entries)[1:-1]
+
+
+def printed(said: str) -> str:
+    """Return a text as a hook tool prints it as JSON: Go's json.Marshal escapes <, > and &, too."""
+    found = json.dumps(said, ensure_ascii=False)
+    return found.replace('&', '\\u0026').replace('<', '\\u003c').replace('>', '\\u003e')
+
+
+def digest(settings: Mapping[str, str], ledger: str) -> str:
+    """Return the digest of what `leader-get --format json` prints around the ledger, '' if there is none.
+
+    It is a digest because leader settings often hold passwords.
+
+    Args:
+        settings: all leader settings.
+        ledger: the beginning of the ledger's keys; any other key sorts before or after all of these.
+    """
+    others = sorted(key for key in settings if not key.startswith(ledger))
+    if len(others) == len(settings):
+        return ''
+    before = ''.join(_pair(key, settings) + ',' for key in others if key < ledger)
+    after = ''.join(',' + _pair(key, settings) for key in others if key > ledger)
+    return hashlib.sha256('{{{} {}}}'.format(before, after).encode()).hexdigest()
+
+
+def _pair(key: str, settings: Mapping[str, str]) -> str:
+    return '{}:{}'.format(printed(key), printed(settings[key]))
+
+
+def settings_in(found: str) -> str:
+    """Return the digest of leader settings in the file."""
+    return ''.join(found.split('\n')[3:4])
 
 
 def skipped(found: Optional[str]) -> Optional[FrozenSet[str]]:
     """Return the units whose news came in hooks that did not run; None if the file cannot tell."""
     lines = (found or '').split('\n')
     words = lines[0].split(' ')
-    names = lines[2:-1]
-    whole = len(lines) > 2 and not lines[-1] and words[0] == 'wake-1' and words[-1] == 'end'
-    return frozenset(names) if whole and all(map(wire.is_unit, names)) else None
+    names = {*' '.join(lines[4:-1]).split(' ')} - {'', 'data'}
+    whole = len(lines) > 5 and not lines[-1] and words[0] == 'wake-1' and words[-1] == 'end'
+    return frozenset(names) if whole and all(map(_is_whole, names)) else None
+
+
+def _is_whole(name: str) -> bool:
+    """Return whether this is one unit's name; two stand on one line where a write was cut short."""
+    app, _, number = name.partition('/')
+    return wire.is_unit(app) and number.isdigit()

@@ -31,7 +31,7 @@ CLASSES = {
     'charms.layer.coordinator.Serial': Serial,
 }
 DEFAULTS = {
-    'class': 'charms.coordinator.SimpleCoordinator', 'log_level': 'info', 'wake': 'needed', **policy.DEFAULTS,
+    'class': environment.DEFAULT_CLASS, 'log_level': 'info', 'wake': 'needed', **policy.DEFAULTS,
 }  # fmt: skip
 WAKE = ('needed', 'all')
 LEVELS = ('debug', 'info', 'warning', 'error', 'critical')
