@@ -14,11 +14,10 @@ charmhelpers.coordinator is smaller with them by as much as each hook is dearer.
 """
 
 import concurrent.futures
-import os
 import statistics
 import tempfile
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from benchmarks import bench
 from benchmarks.account import Account
@@ -191,7 +190,12 @@ def counted(units: int, juju: int, work_s: float, seed: int) -> Counted:
 
 
 def rolls(
-    sizes: Iterable[int], before_up_to: int, peer_up_to: int, seed: int, workers: int, measured: int = MEASURED
+    sizes: Iterable[int],
+    before_up_to: int,
+    peer_up_to: int,
+    seed: int,
+    workers: int,
+    measured: int = MEASURED,
 ) -> Rolls:
     """Roll every size with each lock, the dearest first, in so many processes.
 
@@ -214,9 +218,7 @@ def rolls(
     }
 
 
-def counts(
-    sizes: Iterable[int], works_s: Iterable[float], seed: int, workers: int
-) -> List[Counted]:
+def counts(sizes: Iterable[int], works_s: Iterable[float], seed: int, workers: int) -> List[Counted]:
     """Count the hooks of a roll of ours for each size, Juju and length of work."""
     wanted = [
         (units, juju, work_s)

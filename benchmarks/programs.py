@@ -62,7 +62,7 @@ class Stubs(shell.Stubs):
             stub = os.path.join(self.path, 'stub')
             with open(stub, 'w') as file:
                 file.write(shell.STUB)
-            os.chmod(stub, 0o755)
+            os.chmod(stub, 0o755)  # noqa: S103
             for name in {*tools.names(), 'juju-log', *self._programs}:
                 os.symlink('stub', os.path.join(self.path, name))
         return os.pathsep.join([self.path, os.path.dirname(sys.executable), path])
@@ -139,7 +139,9 @@ class Priced(Juju):
         if self._one_in:
             self.used.append(self._used(execution))
             if code:
-                raise RuntimeError('{}, {}: exit code {}: {}'.format(execution.unit, execution.title, code, why))
+                raise RuntimeError(
+                    '{}, {}: exit code {}: {}'.format(execution.unit, execution.title, code, why)
+                )
         super()._finish(execution, code, why)
 
     def _used(self, execution: Execution) -> Used:
