@@ -15,15 +15,8 @@ from typing import Any, Callable, Dict, FrozenSet, Iterable, Mapping, Optional, 
 from charmhelpers.core import hookenv
 from charms.layer.coordinator import callbacks, environment, rules, wake, wire
 from charms.layer.coordinator.context import LedgerClosed
-from charms.layer.coordinator.environment import (
-    KEY,
-    PEERS,
-    TIME_FORM,
-    key_value_path,
-    major_version,
-    restricted,
-)
-from charms.layer.coordinator.store import Store, WakeFile
+from charms.layer.coordinator.environment import KEY, PEERS, key_value_path, major_version, restricted
+from charms.layer.coordinator.store import Store, WakeFile, checksum
 from charms.layer.coordinator.values import Claim, End, Record, Said, Terms, UnitState
 
 Read = TypeVar('Read')
@@ -109,7 +102,7 @@ class Juju:
 
     def now(self) -> str:
         """Return the time by this unit's clock, in UTC, as text that sorts."""
-        return environment.utc().strftime(TIME_FORM)
+        return environment.utc().strftime(environment.TIME_FORM)
 
     def is_leader(self) -> bool:
         """Return whether Juju says that this unit leads."""
@@ -146,6 +139,11 @@ class Juju:
 
         self.store.update('state', merged)
         return self._stored or state
+
+    def store_with(self, state: UnitState) -> str:
+        """Return the checksum of the local store, '' if another process has changed this state."""
+        values = self.store.values()
+        return checksum(values) if wire.state(values.get('state'), '')[0] == state else ''
 
     def new_nonce(self) -> str:
         """Return a name for this life of the unit that no other has."""

@@ -12,7 +12,6 @@ then finds what it would have found at the start of the hook: is-leader said Fal
 until the hook ends (R15).
 """
 
-import os
 import sys
 from typing import TYPE_CHECKING, Callable, List
 
@@ -42,15 +41,17 @@ def begin() -> bool:
 
 
 def _found() -> str:
-    """Return what the unit's last hook wrote into its wake file; '' if there is no such file, or no store."""
-    path, store = (environment.local_file(environment.KEY, ending) for ending in ('wake', 'json'))
+    """Return what the unit's last hook found, '' if its store has changed since, or that cannot be told."""
+    wake, store = (environment.local_file(environment.KEY, ending) for ending in ('wake', 'json'))
     try:
-        with open(path, encoding='utf-8') as file:
-            words, rest = file.readline(), file.readline()
+        with open(wake, encoding='utf-8') as file:
+            words, (rest, _, checksum) = file.readline(), file.readline().rpartition('\t')
+        with open(store, encoding='utf-8') as file:
+            same = file.readline(40).startswith('{{"checksum": "{}"'.format(checksum.rstrip('\n')))
     except (OSError, ValueError):
         return ''
-    whole = words.startswith('wake-1 ') and words.endswith(' end\n') and rest.endswith('\n')
-    return rest[:-1] if whole and os.path.exists(store) else ''
+    whole = words.startswith('wake-1 ') and words.endswith(' end\n') and checksum.endswith('\n')
+    return rest if same and whole else ''
 
 
 def end() -> None:

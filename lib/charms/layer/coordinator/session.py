@@ -393,8 +393,9 @@ class Session(Leading):
             told = self.ledger if self.ledger_read and not policy.per_lock else None
             me = self.context.unit
             parts.append(wake.leading(told, me, policy.slots, self.claims) if told else None)
-        if not parts and state.known:
-            return wake.Wake(frozenset(), rest=NO_REQUEST if state.own else NEVER_ASKED)
+        store = '' if parts or not state.known else self.port.store_with(state)
+        if store:
+            return wake.Wake(frozenset(), rest=NO_REQUEST if state.own else NEVER_ASKED, store=store)
         return wake.both(parts)
 
     def _has_told(self) -> bool:
