@@ -76,6 +76,11 @@ def layer_options() -> Dict[str, Any]:
     return dict(options.get('coordinator') or {})
 
 
+def has_default_class() -> bool:
+    """Return whether the layer's default class decides; one of the charm's own runs in every hook."""
+    return bool(layer_options().get('class', DEFAULT_CLASS) == DEFAULT_CLASS)
+
+
 def local_file(key: str, ending: str) -> str:
     """Return the path of one of the layer's own files on this unit's disk."""
     return os.path.join(hookenv.charm_dir() or '', '.{}.{}'.format(quote(key, safe=''), ending))

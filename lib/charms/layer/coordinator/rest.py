@@ -12,7 +12,6 @@ then finds what it would have found at the start of the hook: is-leader said Fal
 until the hook ends (R15).
 """
 
-import sys
 from typing import TYPE_CHECKING, Callable, List
 
 from charmhelpers.core import hookenv
@@ -21,18 +20,17 @@ from charms.layer.coordinator import callbacks, environment, flags
 if TYPE_CHECKING:
     from charms.layer.coordinator.compat.choice import Choice
 
-SESSION = 'charms.layer.coordinator.session'
+# What the layer options choose, once something in this process needs it: see compat/choice.py.
+CHOSEN: 'List[Choice]' = []
 
-# What this hook has done without a session, for one that is made after all; empty in every other hook.
+# What has passed of a hook without a session, for one that is made after all; empty in every other hook.
 _PASSED: 'List[Callable[[Choice], None]]' = []
 
 
 def begin() -> bool:
     """Return whether this hook has nothing to do for the layer; from then on it `lasts`."""
     context = environment.context()
-    # Where code of the charm has imported the session, it may have asked, or have a coordinator of its own.
-    plain = environment.layer_options().get('class') == environment.DEFAULT_CLASS
-    fresh = plain and SESSION not in sys.modules
+    fresh = not CHOSEN and environment.has_default_class()
     if not (fresh and context.is_for_nothing(_found()) and not flags.present() and not hookenv.is_leader()):
         return False
     _PASSED.append(lambda choice: choice.begin())
@@ -61,17 +59,15 @@ def end() -> None:
 
 def lasts() -> bool:
     """Return whether this hook has had nothing to do so far."""
-    return bool(_PASSED)
+    return bool(_PASSED) and not CHOSEN
 
 
 def make_up(choice: 'Choice') -> None:
     """Bring the session that the charm needs after all to where this hook stands."""
-    passed = _PASSED[:]
-    _PASSED.clear()
-    for step in passed:
+    for step in _PASSED:
         step(choice)
 
 
 def _pass(step: 'Callable[[Choice], None]') -> None:
-    if _PASSED:
+    if lasts():
         _PASSED.append(step)

@@ -6,7 +6,7 @@ they become a session and an instance. What must not: a rule, what a coordinator
 
 import re
 from importlib import import_module
-from typing import Any, List, Mapping, NamedTuple, Tuple
+from typing import Any, Mapping, NamedTuple, Tuple
 
 from charms.layer.coordinator import environment, flags, policy, rest, wire
 from charms.layer.coordinator.compat.classes import (
@@ -84,9 +84,6 @@ class Choice(NamedTuple):
         self.session.sleep()
 
 
-_CHOSEN: List[Choice] = []
-
-
 def chosen() -> Choice:
     """Return what the layer options choose. The first call in a process makes it, and reads what is true now.
 
@@ -96,10 +93,10 @@ def chosen() -> Choice:
         ValueError: for a layer option with a value that is not allowed.
         RuntimeError: below Juju 2.9.
     """
-    if not _CHOSEN:
-        _CHOSEN.append(_choice(environment.layer_options()))
-        rest.make_up(_CHOSEN[0])
-    return _CHOSEN[0]
+    if not rest.CHOSEN:
+        rest.CHOSEN.append(_choice(environment.layer_options()))
+        rest.make_up(rest.CHOSEN[0])
+    return rest.CHOSEN[0]
 
 
 def understood(options: Mapping[str, Any]) -> Tuple[Options, wire.Problems]:
