@@ -124,6 +124,8 @@ class Juju:
             self.store.set('whose', [model, self.unit])
         self._stored = self.believed(wire.state(values.get('state'), 'local store ' + self.store.name))
         before = values.get('relation')
+        if before and hookenv.relation_type() == self.peers and hookenv.relation_id() == before:
+            self._relation = before  # there is nothing to note, so the store need not be read again
         if self._stored and before and self.relation != before:
             self._stored = self._stored._replace(known=False)  # the new relation's databag may be empty
         return self._stored

@@ -38,7 +38,7 @@ LEVELS = ('debug', 'info', 'warning', 'error', 'critical')
 CLASS_FORM = 'SimpleCoordinator, Serial, or a dotted path to a class of the charm such as module.MyClass'
 NEEDS_MORE = 'class {}: it needs what this Juju does not have ({}); instead, one unit at a time holds locks'
 
-_DOTTED = re.compile(r'[A-Za-z_]\w*(\.[A-Za-z_]\w*)+\Z')
+_DOTTED = r'[A-Za-z_]\w*(\.[A-Za-z_]\w*)+\Z'  # compiled for a class of the charm's own
 
 
 class Options(NamedTuple):
@@ -115,7 +115,7 @@ def understood(options: Mapping[str, Any]) -> Tuple[Options, wire.Problems]:
         raise policy.refused('log_level', 'one of ' + ', '.join(LEVELS), level)
     if chosen['wake'] not in WAKE:
         raise policy.refused('wake', 'one of ' + ', '.join(WAKE), chosen['wake'])
-    if not isinstance(path, str) or not (path in CLASSES or _DOTTED.match(path)):
+    if not isinstance(path, str) or not (path in CLASSES or re.match(_DOTTED, path)):
         raise policy.refused('class', CLASS_FORM, path)
     for name, default in policy.DEFAULTS.items():
         if CLASSES.get(path) is not SimpleCoordinator and chosen[name] != default:
