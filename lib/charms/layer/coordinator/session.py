@@ -11,7 +11,7 @@ flag, a rule about whose turn it is. tests/proofs runs this file, too.
 from typing import Callable, Dict, FrozenSet, List, Mapping, Optional, Tuple
 
 from charms.layer.coordinator import rules, terms, wake
-from charms.layer.coordinator.context import Phase
+from charms.layer.coordinator.context import NEVER_ASKED, NO_REQUEST, Phase
 from charms.layer.coordinator.leading import Leading
 from charms.layer.coordinator.values import (
     NO_CLAIM,
@@ -376,10 +376,10 @@ class Session(Leading):
     def sleep(self) -> None:
         """Say whose news matters to this unit until its next hook that runs (rule 19)."""
         if not (self.context.aside or self.context.restricted):
-            self.port.wake.write(self._needed(), self.unheard)
+            self.port.wake.write(self.needed(), self.unheard)
             self.asleep = True
 
-    def _needed(self) -> Optional[wake.Wake]:
+    def needed(self) -> Optional[wake.Wake]:
         """Return what this unit must hear; None for everything."""
         state, policy = self.state, self.policy
         # If leadership came back within this hook, Juju runs no leader-elected.
@@ -396,6 +396,9 @@ class Session(Leading):
             told = self.ledger if self.ledger_read and not policy.per_lock else None
             me = self.context.unit
             parts.append(wake.leading(told, me, policy.slots, self.claims) if told else None)
+        store = '' if parts or not state.known else self.port.store_with(state)
+        if store:
+            return wake.Wake(frozenset(), rest=NO_REQUEST if state.own else NEVER_ASKED, store=store)
         return wake.both(parts)
 
     def _has_told(self) -> bool:
