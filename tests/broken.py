@@ -855,7 +855,7 @@ def save_under_the_file(self, **known):
 @broken(
     'rule 19',
     'a unit that leads hears what another in its place would',
-    'session.Session._needed',
+    'session.Session.needed',
     history(FOR_EVER, most=2000000, wakes=True),
 )
 def needed_by_any_unit(self):
@@ -868,7 +868,7 @@ def needed_by_any_unit(self):
 @broken(
     'rule 19',
     'a leader that was deposed hears what another in its place would',
-    'session.Session._needed',
+    'session.Session.needed',
     'hooks/test_found_wake.py::test_a_leader_to_which_leadership_came_back_unheard_of_hears_the_next_request',
 )
 def needed_though_deposed(self):
