@@ -859,9 +859,10 @@ def save_under_the_file(self, **known):
     history(FOR_EVER, most=2000000, wakes=True),
 )
 def needed_by_any_unit(self):
-    leading, self.leading = self.leading, False
+    before = self.leading, self.state
+    self.leading, self.state = False, self.state._replace(led=False)
     needed = unbroken(self)
-    self.leading = leading
+    self.leading, self.state = before
     return needed
 
 

@@ -22,7 +22,7 @@ EXAMPLE = ROOT / 'examples' / 'rolling-db'
 CACHES = ('.git', '.hypothesis', '.mypy_cache', '.pytest_cache', '.ruff_cache', '.venv', '__pycache__')
 
 MODULES = (
-    '__init__', 'callbacks', 'context', 'environment', 'flags', 'juju', 'leading', 'policy', 'rules',
+    '__init__', 'callbacks', 'context', 'environment', 'flags', 'juju', 'leading', 'policy', 'rest', 'rules',
     'session', 'store', 'terms', 'values', 'view', 'wake', 'wire',
     'compat/__init__', 'compat/choice', 'compat/classes', 'compat/deciding', 'compat/predecessor',
 )  # fmt: skip
