@@ -110,6 +110,7 @@ class Session(Leading):
         if self.context.restricted:
             return
         self.leading = not self.context.child and self.port.is_leader()
+        self.deposed = self.state.led and not self.leading
         reread = stored is None or self.context.reread
         self._compare_own_claims(stored is None, reread or (self.context.full_check and bool(self.state.own)))
         if not self.context.aside:
@@ -130,7 +131,7 @@ class Session(Leading):
         if skipped is None:
             skipped = frozenset(unit for (unit, _), _ in self.state.peers)
             self._remember(led=False)  # so a leader reads all claims
-        self.unheard = (skipped | {self.context.news}) - {'', self.context.departed}
+        self.unheard = (skipped | {self.context.news}) - {''}
 
     def begin(self) -> None:
         """Let handlers use turns from now on. If it was called before in this hook, do nothing.
@@ -383,6 +384,9 @@ class Session(Leading):
         state, policy = self.state, self.policy
         wrote, asks_class = self.given or self.dropped or self.claimed, policy.grow or policy.reports_releases
         waits = self.awaited or self.silent or state.opened < state.term or self.context.leaving
+        waits = (
+            waits or self.deposed or (state.led and not self.leading)
+        )  # it may lead again: no leader-elected
         if not self._has_told() or wrote or waits or self.turns or asks_class or policy.every_hook:
             return None
         parts: List[Optional[wake.Wake]] = []
