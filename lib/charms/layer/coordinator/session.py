@@ -110,13 +110,13 @@ class Session(Leading):
         if self.context.restricted:
             return
         self.leading = not self.context.child and self.port.is_leader()
+        self.deposed = self.state.led and not self.leading
         reread = stored is None or self.context.reread
         self._compare_own_claims(stored is None, reread or (self.context.full_check and bool(self.state.own)))
         if not self.context.aside:
             self._find_unheard()
         if self.leading:
             self._lead()
-        self.deposed = self.state.led and not self.leading
         self._remember(led=self.leading)
         news = self.context.shared_news or self.state.opened < self.state.term  # or no ledger counted
         self._take_turns(reread or (self.state.spoken and news))
@@ -131,7 +131,7 @@ class Session(Leading):
         if skipped is None:
             skipped = frozenset(unit for (unit, _), _ in self.state.peers)
             self._remember(led=False)  # so a leader reads all claims
-        self.unheard = (skipped | {self.context.news}) - {'', self.context.departed}
+        self.unheard = (skipped | {self.context.news}) - {''}
 
     def begin(self) -> None:
         """Let handlers use turns from now on. If it was called before in this hook, do nothing.

@@ -131,6 +131,7 @@ class WakeFile:
         sees that they have changed since, or does not read them, the next one must run.
         """
         heard = self._event.startswith('leader-settings-changed') or self.settings == self._settings_before
+        heard = heard and not self._event.startswith('upgrade-charm')  # new code has seen nothing
         known = wake.Known(self._event, self.said, self.settings if heard else '')
         self._write(wake.text(needed, known, unheard))
 
