@@ -389,7 +389,7 @@ class Session(Leading):
         if not self._has_told() or wrote or waits or deposed or self.turns or asks_class or policy.every_hook:
             return None
         parts: List[Optional[wake.Wake]] = []
-        for queue, claim in state.own:
+        for queue, claim in sorted(self.own.items()):
             if claim.outstanding:
                 parts.append(self._needed_to_wait(queue, claim))
         if self.leading:
