@@ -22,11 +22,12 @@ EXAMPLE = ROOT / 'examples' / 'rolling-db'
 CACHES = ('.git', '.hypothesis', '.mypy_cache', '.pytest_cache', '.ruff_cache', '.venv', '__pycache__')
 
 MODULES = (
-    '__init__', 'callbacks', 'context', 'environment', 'flags', 'juju', 'leading', 'policy', 'rules',
-    'session', 'store', 'terms', 'values', 'view', 'wake', 'wire',
+    '__init__', 'actions', 'callbacks', 'context', 'environment', 'flags', 'juju', 'leading', 'onlooker',
+    'policy', 'report', 'rules', 'session', 'store', 'table', 'terms', 'values', 'view', 'wake', 'wire',
     'compat/__init__', 'compat/choice', 'compat/classes', 'compat/deciding', 'compat/predecessor',
 )  # fmt: skip
 SHIPPED = {'lib/charms/layer/coordinator/{}.py'.format(module) for module in MODULES} | {
+    'actions/coordinator-show',
     'copyright.layer-coordinator',
     'hooks/coordinator-relation-changed',
     'hooks/coordinator-relation-joined',

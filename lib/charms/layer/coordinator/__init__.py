@@ -33,7 +33,7 @@ Flags, which are up to date before the first handler runs:
     coordinator.granted.LOCK    in exactly those hooks in which this unit holds the lock
 """
 
-from typing import Optional
+from typing import Any, Dict, Optional
 
 from charmhelpers.core import hookenv
 from charms.layer.coordinator import flags, wire
@@ -42,7 +42,15 @@ from charms.layer.coordinator.compat.classes import BaseCoordinator, Serial, Sim
 from charms.layer.coordinator.session import Session
 
 __all__ = ['begin_hook', 'end_hook', 'explain', 'is_granted', 'is_requested', 'keep_lock', 'release_lock']
-__all__ += ['BaseCoordinator', 'Serial', 'SimpleCoordinator', 'request_again', 'request_lock', 'token']
+__all__ += [
+    'BaseCoordinator',
+    'Serial',
+    'SimpleCoordinator',
+    'request_again',
+    'request_lock',
+    'status',
+    'token',
+]
 
 
 def _session() -> Session:
@@ -229,3 +237,19 @@ def explain(name: str) -> str:
         ValueError: for a name that is not a lock name; nothing changes.
     """
     return _session().explain(wire.lock_name(name))
+
+
+def status() -> Dict[str, Any]:
+    """Return what this unit knows of all locks: who holds them, who waits, and what is the matter.
+
+    It changes nothing, and works in any hook and in actions. It reads the ledger, and the claims of units at
+    the front of each queue: up to 100 unfinished tickets, and those before them. The action
+    coordinator-show prints the same for people.
+
+    Returns:
+        A dict of plain values, which JSON can express. `version` is 1; report.py tells the keys. What
+        cannot be read is under `problems`.
+    """
+    from charms.layer.coordinator import onlooker, report  # only who asks needs them
+
+    return report.data(onlooker.beside(_session()).seen(report.MOST))
