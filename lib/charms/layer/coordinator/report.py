@@ -182,7 +182,7 @@ def _who_holds(seen: Seen, queue: str, rows: Iterable[Data]) -> str:
     if ledger and ledger.readable and not any(ticket.queue == queue for ticket in _unfinished(seen)):
         ticket = _last(queue, seen.unit)
         return rules.refusal(ledger._replace(tickets=(*ledger.tickets, ticket)), ticket, seen.claims)
-    return 'nobody holds it'
+    return 'nobody is known to hold it'
 
 
 def _ticket(seen: Seen, ticket: Ticket) -> Data:

@@ -33,8 +33,8 @@ LOG = "juju debug-log --replay --no-tail --include {} | grep 'coordinator: '"
 def text(data: Data) -> str:
     """Return the data as lines of at most WIDTH characters, none of which ends in a blank."""
     now, unit = _time(data['at']), data['unit']
-    leads = 'It leads.' if data['leads'] else 'It does not lead; Juju tells a unit no more about who does.'
-    head = 'Locks as {} sees them at {} by its clock. {}'
+    leads = 'It leads.' if data['leads'] else 'It does not lead; Juju tells it no more.'
+    head = 'Locks as {} sees them at {}. {}'
     lines = wrap(head.format(unit, _clock(now, now), leads), WIDTH)
     if data['says']:
         lines += ['', *wrap('The ledger: {}.'.format(data['says']), WIDTH)]
