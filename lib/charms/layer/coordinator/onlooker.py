@@ -136,10 +136,7 @@ class Onlooker(Session):
         self._read_claims(sorted(everyone))
         about, me = dict(self.state.about), self.context.unit
         units = terms.silent(about, everyone, self.port.members(), answer)
-        whose = answer.partition('-')[2]
-        units -= {unit for unit in units if (self.port.said_by(unit) or Said()).nonce == whose}
-        mine = self.state.nonce == whose or self.about(me).heard == answer
-        return units if mine else units | {me}
+        return units if self.about(me).heard == answer else units | {me}
 
     def _failed(self) -> FrozenSet[str]:
         """Return the queues whose turn has begun here in a hook that has not succeeded.
