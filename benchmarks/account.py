@@ -1,7 +1,6 @@
 """Which hooks of a roll run whole, which leave at once, and what each whole one was for."""
 
 import json
-import re
 from collections import Counter
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple

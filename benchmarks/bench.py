@@ -26,7 +26,7 @@ from tests.watch import Watch
 
 ROOT = Path(__file__).resolve().parents[1]
 
-RESTART_S, HOOK_S = 60.0, 1.0
+RESTART_S, HOOK_S, SCRIPT_S = 60.0, 1.0, 0.05
 OURS, THEIRS = 'layer:coordinator', 'charmhelpers.coordinator'
 CHARMS = {OURS: ROOT / 'tests' / 'charms' / 'probe', THEIRS: ROOT / 'tests' / 'charms' / 'seed-db'}
 MODES = {3: 'Juju 2.9-3.x', 4: 'Juju 4'}
@@ -185,6 +185,7 @@ def _rolled(
             machine=lambda _, argv: program.get(argv[0]),
             quick=quick,
             counted=COUNTED,
+            script_s=SCRIPT_S,
         ) as model:
             model.run()
             model.elect(leader)
@@ -293,215 +294,81 @@ FIGURES: Dict[str, Callable[[Price], float]] = {
 FLOORS: Dict[str, Callable[[int], float]] = {'hooks': floor_hooks, 'duration': floor_s}
 
 
-# What is printed
+# What is run
 
 
-def table(prices: Prices) -> Any:
-    """Return the table of what each roll cost."""
-    from rich.table import Table  # here, so that `price` serves where rich is not installed
-
-    shown = Table(title='One rolling restart, {:.0f} s a unit'.format(RESTART_S), title_justify='left')
-    for heading in ('lock', 'N', 'hooks', '÷ floor', '+ status', 'calls', 'a hook', 'dearest'):
-        shown.add_column(heading, justify='left' if heading == 'lock' else 'right')
-    for heading in ('ledger writes', 'bytes', 'longest', 'duration', '÷ floor'):
-        shown.add_column(heading, justify='right')
-    for run, by_size in prices.items():
-        for units, cost in by_size.items():
-            shown.add_row(
-                '{}, {}'.format(run.lock, MODES[run.juju]),
-                str(units),
-                '{:,}'.format(cost.hooks),
-                '{:.2f}'.format(cost.hooks_over_floor),
-                '{:,}'.format(cost.beside),
-                '{:,}'.format(cost.lock_calls),
-                '{:.1f}'.format(cost.calls_a_hook),
-                str(cost.dearest),
-                str(cost.ledger_writes),
-                '{:,}'.format(cost.ledger_bytes),
-                '{:,}'.format(cost.longest_ledger),
-                '{:,.0f} s'.format(cost.duration_s),
-                '{:.3f}'.format(cost.duration_over_floor),
-                end_section=units == max(by_size),
-            )
-    return shown
-
-
-def growth(prices: Prices) -> Any:
-    """Return the table of how fast each figure grows with the number of units."""
-    from rich.table import Table
-
-    shown = Table(title='Growth: k of N^k, least squares over the sizes above', title_justify='left')
-    shown.add_column('')
-    sizes = sorted({units for by_size in prices.values() for units in by_size})
-    for run in prices:
-        shown.add_column('{}\n{}'.format(run.lock, MODES[run.juju]), justify='right')
-    shown.add_column('floor', justify='right')
-    for name, figure in FIGURES.items():
-        fits = [exponent({n: figure(cost) for n, cost in by_size.items()}) for by_size in prices.values()]
-        fits.append(exponent({n: FLOORS[name](n) for n in sizes}) if name in FLOORS else None)
-        shown.add_row(name, *['' if fit is None else '{:.2f}'.format(fit) for fit in fits])
-    return shown
-
-
-def where_hooks_go(prices: Prices) -> List[str]:
-    """Explain what comes on top of the floor, which is N−1 hooks for each of N requests and N releases."""
-    lines = []
-    for run, by_size in prices.items():
-        for units, cost in by_size.items():
-            waking = cost.ledger_writes * (units - 1 if run.juju == 3 else units)
-            rest = cost.hooks - floor_hooks(units) - units - waking
-            lines.append(
-                '{}, {}, N = {}: {:,} = {:,} floor + {} config-changed + {:,} by the ledger {} {:,}'.format(
-                    run.lock,
-                    MODES[run.juju],
-                    units,
-                    cost.hooks,
-                    floor_hooks(units),
-                    units,
-                    waking,
-                    '-' if rest < 0 else '+',
-                    abs(rest),
-                )
-            )
-    return lines
-
-
-def picture(prices: Prices, path: Path) -> None:
-    """Draw four figures over the number of units into a file."""
-    import matplotlib
-
-    matplotlib.use('Agg')
-    from matplotlib import pyplot
-    from matplotlib.ticker import NullFormatter, ScalarFormatter
-
-    styles = {
-        Run(OURS, 3): ('#3070c0', 'o', '-'),
-        Run(THEIRS, 3): ('#c05030', 's', '-'),
-        Run(OURS, 4): ('#309060', '^', '--'),
-    }
-    sizes = sorted({units for by_size in prices.values() for units in by_size})
-    shown = ['hooks', 'hook-tool calls of the lock', 'ledger bytes written', 'duration']
-    figure, plots = pyplot.subplots(2, 2, figsize=(11, 8.5))
-    for name, axes in zip(shown, plots.flat):
-        if name in FLOORS:
-            axes.plot(sizes, [FLOORS[name](n) for n in sizes], color='black', linewidth=1, label='floor')
-        for run, by_size in prices.items():
-            colour, marker, line = styles[run]
-            figures = {n: FIGURES[name](cost) for n, cost in by_size.items()}
-            fit = exponent(figures)
-            label = '{}, {}'.format(run.lock, MODES[run.juju]) + (
-                '' if fit is None else ': N^{:.1f}'.format(fit)
-            )
-            axes.plot(
-                list(figures),
-                list(figures.values()),
-                color=colour,
-                marker=marker,
-                linestyle=line,
-                label=label,
-            )
-        axes.set_xscale('log')
-        axes.set_yscale('log')
-        axes.set_xticks(sizes)
-        axes.xaxis.set_major_formatter(ScalarFormatter())
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set_title(name + (', s' if name == 'duration' else ''), loc='left')
-        axes.set_xlabel('units')
-        axes.grid(True, which='major', color='#dddddd')
-        axes.legend(fontsize=8, loc='upper left', frameon=False)
-        for side in ('top', 'right'):
-            axes.spines[side].set_visible(False)
-    figure.suptitle('One rolling restart, {:.0f} s a unit'.format(RESTART_S), x=0.01, ha='left')
-    figure.tight_layout()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(str(path), dpi=120)
-    pyplot.close(figure)
-
-
-def aims(prices: Prices, late: List[Late]) -> List[str]:
-    """Say of each aim whether it is met, and at what worst figure."""
-    ours = [(run, cost) for run, by_size in prices.items() if run.lock == OURS for cost in by_size.values()]
-
-    def line(aim: str, figure: Callable[[Price], float], most: float, form: str = '{:.2f}') -> str:
-        run, worst = max(ours, key=lambda pair: figure(pair[1]))
-        over = ['N = {}, {}'.format(cost.units, MODES[r.juju]) for r, cost in ours if figure(cost) > most]
-        verdict = 'not met at ' + '; '.join(over) if over else 'met'
-        where = 'N = {}, {}'.format(worst.units, MODES[run.juju])
-        return '{}: worst {} ({}): {}'.format(aim, form.format(figure(worst)), where, verdict)
-
-    lines = [
-        line('hooks ≤ 1.1 × floor', lambda cost: cost.hooks_over_floor, 1.1),
-        line('≤ 4 calls a hook', lambda cost: cost.calls_a_hook, 4),
-        line('≤ 6 ledger writes', lambda cost: cost.ledger_writes, 6, '{:.0f}'),
-        line('duration ≤ 1.05 × floor', lambda cost: cost.duration_over_floor, 1.05, '{:.3f}'),
-    ]
-    for juju in MODES:
-        of_this = [roll for roll in late if roll.juju == juju]
-        if of_this:
-            worst = max(of_this, key=lambda roll: roll.ratio)
-            lines.append(
-                'duration ≤ 1.05 × floor, {} rolls on {}, leader at each place of {}: worst {:.3f} '
-                '(seed {}, place {}): {}'.format(
-                    len(of_this),
-                    MODES[juju],
-                    sorted({roll.place for roll in of_this}),
-                    worst.ratio,
-                    worst.seed,
-                    worst.place,
-                    'met' if worst.ratio <= 1.05 else 'not met',
-                )
-            )
-    return lines
+PARTS = ('rolls', 'sweep', 'hook', 'cpu', 'counts', 'controller', 'thousand')
 
 
 def main(words: Optional[List[str]] = None) -> int:
     """Measure what the command line asks for; return the exit code."""
     parser = argparse.ArgumentParser(prog='make bench', description=__doc__.splitlines()[0])
-    parser.add_argument('--units', type=int, nargs='+', default=[3, 10, 30, 100], help='sizes to roll')
+    parser.add_argument('--only', nargs='+', choices=PARTS, default=PARTS, help='parts to run')
+    parser.add_argument('--units', type=int, nargs='+', default=[3, 10, 30], help='sizes to roll')
     parser.add_argument(
         '--peer-up-to', type=int, default=30, help='largest size for charmhelpers.coordinator'
     )
+    parser.add_argument(
+        '--cpu-units', type=int, nargs='+', default=[10, 30, 100], help='sizes to roll with real processes'
+    )
+    parser.add_argument('--before-up-to', type=int, default=30, help='largest of these with `wake: all`')
+    parser.add_argument(
+        '--measured', type=int, default=60, help='whole hooks of a large roll that are run as programs'
+    )
+    parser.add_argument('--simulated', type=int, default=1000, help='size of the simulated roll')
     parser.add_argument('--seed', type=int, default=1)
     parser.add_argument(
         '--seeds', type=int, default=20, help='seeds of the sweep over the leader, 0 for none'
     )
-    parser.add_argument('--pairs', type=int, default=30, help='pairs of hooks to run as programs, 0 for none')
+    parser.add_argument('--pairs', type=int, default=15, help='pairs of hooks to run as programs, 0 for none')
     parser.add_argument('--workers', type=int, default=2, help='processes that roll side by side')
     parser.add_argument('--output', default='', help='where a picture goes, .png or .svg')
     options = parser.parse_args(words)
-    if min(options.units) < 2:
-        parser.error('UNITS: expected sizes of 2 and more, found {}'.format(min(options.units)))
+    least = min(options.units + options.cpu_units)
+    if least < 2:
+        parser.error('UNITS: expected sizes of 2 and more, found {}'.format(least))
     if options.output and Path(options.output).suffix not in ('.png', '.svg'):
         parser.error('OUTPUT: expected a file name ending in .png or .svg, found {!r}'.format(options.output))
     from rich.console import Console
 
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
-    left_out = [str(units) for units in sorted(options.units) if units > options.peer_up_to]
-    console.print('Rolling {} units …'.format(', '.join(map(str, sorted(options.units)))))
-    prices = rolls(options.units, options.peer_up_to, options.seed, options.workers)
-    console.print(table(prices))
-    if left_out:
-        console.print(
-            'charmhelpers.coordinator left out at {}: it makes about N³ calls; --peer-up-to runs it.'.format(
-                ', '.join(left_out)
-            )
-        )
-    console.print(growth(prices))
-    console.print('\n'.join(where_hooks_go(prices)))
-    late = sweep(5, range(1, options.seeds + 1), options.workers) if options.seeds else []
-    console.print()
-    console.print('\n'.join(aims(prices, late)))
-    if options.pairs:
-        import hookcost  # now that nothing else of this runs
+    if 'rolls' in options.only or 'sweep' in options.only:
+        _about_hooks(options, console)
+    if 'hook' in options.only and options.pairs:
+        from benchmarks import hookcost  # now that nothing else of this runs
 
         console.print()
         lines = hookcost.told(*hookcost.measure(options.pairs))
         console.print(hookcost.table(lines))
         console.print('\n'.join(hookcost.verdicts(lines)))
-    if options.output:
-        picture(prices, Path(options.output))
-        console.print('picture: {}'.format(options.output), soft_wrap=True)
+    from benchmarks import cpu_shown
+
+    cpu_shown.run(options, console)
     return 0
+
+
+def _about_hooks(options: Any, console: Any) -> None:
+    """Roll, and print what hooks, calls and ledgers came to."""
+    from benchmarks import shown
+
+    sizes = options.units if 'rolls' in options.only else []
+    left_out = [str(units) for units in sorted(sizes) if units > options.peer_up_to]
+    prices = rolls(sizes, options.peer_up_to, options.seed, options.workers)
+    if sizes:
+        console.print('Rolled {} units'.format(', '.join(map(str, sorted(sizes)))))
+        console.print(shown.table(prices))
+        if left_out:
+            form = 'charmhelpers.coordinator left out at {}: it makes about N³ calls; --peer-up-to runs it.'
+            console.print(form.format(', '.join(left_out)))
+        console.print(shown.growth(prices))
+        console.print('\n'.join(shown.where_hooks_go(prices)))
+    seeds = options.seeds if 'sweep' in options.only else 0
+    late = sweep(5, range(1, seeds + 1), options.workers) if seeds else []
+    console.print()
+    console.print('\n'.join(shown.aims(prices, late)))
+    if options.output and sizes:
+        shown.picture(prices, Path(options.output))
+        console.print('picture: {}'.format(options.output), soft_wrap=True)
 
 
 if __name__ == '__main__':

@@ -14,11 +14,10 @@ charmhelpers.coordinator is smaller with them by as much as each hook is dearer.
 """
 
 import concurrent.futures
-import os
 import statistics
 import tempfile
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from benchmarks import bench
 from benchmarks.account import Account
@@ -31,9 +30,9 @@ OURS, THEIRS = bench.OURS, bench.THEIRS
 JUJU_MS = 50.0
 """What the agent and the controller took for one hook, seen on a controller of Juju 4.0.14."""
 
-SCRIPT_S, NEVER_S = 0.05, 1e9
-MEASURED = 150
-"""Of a roll with many more whole hooks than twice this, about so many are run as programs."""
+NEVER_S = 1e9
+MEASURED = 60
+"""Of a roll with more whole hooks than four times this, about so many are programs, and all that ask."""
 
 
 class Lock(NamedTuple):
@@ -64,6 +63,7 @@ class Taken(NamedTuple):
         whole: hooks in which Python ran.
         left: hooks that a script left.
         cpu_s: CPU of all their processes.
+        left_s: that of the hooks that a script left.
         error_s: standard error of cpu_s; 0 where each hook was measured.
         measured: how many whole hooks were run as programs.
         reference_ms: CPU of a program that is always the same: the machine's speed meanwhile.
@@ -74,6 +74,7 @@ class Taken(NamedTuple):
     whole: int
     left: int
     cpu_s: float
+    left_s: float
     error_s: float
     measured: int
     reference_ms: float
@@ -83,6 +84,11 @@ class Taken(NamedTuple):
     def hooks(self) -> int:
         """All hooks, but for update-status."""
         return self.whole + self.left
+
+    @property
+    def with_juju_s(self) -> float:
+        """The CPU and what Juju itself takes for so many hooks."""
+        return self.cpu_s + self.hooks * JUJU_MS / 1000
 
     @property
     def units_of_reference(self) -> float:
@@ -107,14 +113,14 @@ def charm_of(lock: Lock, folder: Path) -> Path:
 
 def expected(lock: Lock, units: int) -> int:
     """Return about how many whole hooks a roll will have."""
-    per_unit = {'needed': 11.0, 'all': 2.1 * units, '': 3.0 * units}[lock.wake]
+    per_unit = {'needed': 8.0, 'all': 2.1 * units, '': 3.0 * units}[lock.wake]
     return round(units * per_unit)
 
 
 def one_in(lock: Lock, units: int, measured: int = MEASURED) -> int:
     """Return of how many hooks one is to be a program."""
     hooks = expected(lock, units)
-    return 1 if hooks <= 2.5 * measured else max(1, hooks // measured)
+    return 1 if hooks <= 4 * measured else hooks // measured
 
 
 def taken(lock: Lock, units: int, seed: int, measured: int = MEASURED) -> Taken:
@@ -123,7 +129,7 @@ def taken(lock: Lock, units: int, seed: int, measured: int = MEASURED) -> Taken:
         charm = charm_of(lock, Path(folder))
         with Priced(
             charm, units=units, juju=lock.juju, seed=seed, config={'go': 0},
-            machine=_machine(bench.RESTART_S), script_s=SCRIPT_S, update_status_s=NEVER_S,
+            machine=_machine(bench.RESTART_S), script_s=bench.SCRIPT_S, update_status_s=NEVER_S,
         ) as model:  # fmt: skip
             model.run()
             watch = Watch(model)
@@ -136,6 +142,7 @@ def taken(lock: Lock, units: int, seed: int, measured: int = MEASURED) -> Taken:
                 whole=len(whole),
                 left=len(used) - len(whole),
                 cpu_s=total_s(used),
+                left_s=sum(hook.ms or 0.0 for hook in used if not hook.whole) / 1000,
                 error_s=error_s(used),
                 measured=sum(hook.ms is not None for hook in whole),
                 reference_ms=statistics.mean(model.reference_ms),
@@ -178,7 +185,7 @@ def counted(units: int, juju: int, work_s: float, seed: int) -> Counted:
         charm = charm_of(NEW[juju], Path(folder))
         with Juju(
             charm, units=units, juju=juju, seed=seed, config={'go': 0}, quick=True,
-            machine=_machine(work_s), script_s=SCRIPT_S, update_status_s=NEVER_S,
+            machine=_machine(work_s), script_s=bench.SCRIPT_S, update_status_s=NEVER_S,
         ) as model:  # fmt: skip
             model.run()
             watch, account = Watch(model), Account(model)
@@ -191,7 +198,12 @@ def counted(units: int, juju: int, work_s: float, seed: int) -> Counted:
 
 
 def rolls(
-    sizes: Iterable[int], before_up_to: int, peer_up_to: int, seed: int, workers: int, measured: int = MEASURED
+    sizes: Iterable[int],
+    before_up_to: int,
+    peer_up_to: int,
+    seed: int,
+    workers: int,
+    measured: int = MEASURED,
 ) -> Rolls:
     """Roll every size with each lock, the dearest first, in so many processes.
 
@@ -214,9 +226,7 @@ def rolls(
     }
 
 
-def counts(
-    sizes: Iterable[int], works_s: Iterable[float], seed: int, workers: int
-) -> List[Counted]:
+def counts(sizes: Iterable[int], works_s: Iterable[float], seed: int, workers: int) -> List[Counted]:
     """Count the hooks of a roll of ours for each size, Juju and length of work."""
     wanted = [
         (units, juju, work_s)

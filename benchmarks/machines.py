@@ -6,16 +6,22 @@ not. A full hook takes the CPU that it took on the real controller, and longer
 where more full hooks than cores start at once.
 """
 
+import tempfile
 from collections import deque
-from typing import Any, Deque, Dict, List, Tuple
+from pathlib import Path
+from typing import Any, Deque, Dict, List, NamedTuple, Tuple
 
+from benchmarks import bench
+from benchmarks.account import Account, purposes
 from jujusim.agent import Operation
 from jujusim.executions import Execution
-from jujusim.juju import Juju
+from jujusim.juju import Event, Juju
+from tests.deploy import assemble
+from tests.watch import Watch
 
-FULL_S, SCRIPT_S, GAP_S, TOOL_S = 0.45, 0.012, 0.24, 0.005
-"""Seen on the real controller: a full hook's CPU, that of a script that leaves, the time between two hooks
-of a unit, and one hook tool."""
+FULL_S, SCRIPT_S, JUJU_S, GAP_S, TOOL_S = 0.45, 0.012, 0.05, 0.24, 0.005
+"""Seen on the real controller: a full hook's CPU, that of a script that leaves, what Juju takes for a hook,
+the time between two hooks of a unit, and one hook tool."""
 
 
 class Machines(Juju):
@@ -80,3 +86,83 @@ class Machines(Juju):
         self._soon(GAP_S + 0.001, lambda: self._next(name))
         if self._queued[place]:
             self._begin(*self._queued[place].popleft())
+
+
+class Controlled(NamedTuple):
+    """One roll of units that share machines.
+
+    Args:
+        account: what each of its hooks was for.
+        leader: the unit that led.
+        writes: ledger writes.
+        duration_s: how long it took.
+    """
+
+    account: Account
+    leader: str
+    writes: int
+    duration_s: float
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU in hooks, predicted: so much for each whole hook, and so much for each that leaves."""
+        return FULL_S * len(self.account.whole) + SCRIPT_S * len(self.account.left)
+
+
+def roll(
+    seed: int, units: int = 20, work_s: float = 1.0, wake: str = 'needed', again: bool = True
+) -> Controlled:
+    """Roll once as it was done on a real controller: 20 units on four machines, 1 s of work, Juju 4.
+
+    Args:
+        seed: of all delays.
+        units: how many there are.
+        work_s: how long each works.
+        wake: the layer's option.
+        again: whether each unit runs config-changed twice, as on the controller.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        charm = assemble(bench.CHARMS[bench.OURS], Path(folder) / 'charm', {'wake': wake})
+        (charm / 'reactive' / 'plan.py').write_text(bench.PLAN)
+        with Machines(
+            charm, units=units, juju=4, seed=seed, config={'go': 0}, quick=True,
+            update_status_s=1e9, machine=lambda _, argv: {'systemctl': (work_s, 0)}.get(argv[0]),
+        ) as model:  # fmt: skip
+            model.run()
+            watch, account = Watch(model), Account(model)
+            if again:
+                _run_config_changed_twice(model)
+            model.configure(go=1)
+            model.run(until=lambda: len(watch.turns) >= units and model.quiet)
+            watch.check()
+            return Controlled(account, str(model.controller.leader), watch.ledger_writes, watch.duration_s)
+
+
+def _run_config_changed_twice(model: Juju) -> None:
+    """Let each unit run config-changed once more after the next one, with nothing new in it."""
+    units = set(model.units)
+
+    def see(event: Event) -> None:
+        if (event.what, event.text) == ('ends', 'config-changed') and event.unit in units:
+            units.discard(event.unit)
+            model.at(model.now + 0.01, lambda: again(event.unit))
+
+    def again(unit: str) -> None:
+        model.agents[unit].local.config = 0
+        model._wake(unit, 0.0)
+
+    model.observers.append(see)
+
+
+def told(found: Controlled) -> List[str]:
+    """Say what such a roll came to, and what the whole hooks of the leader and of the others were for."""
+    account = found.account
+    form = '20 units on 4 machines, Juju 4, 1 s of work: {} whole, {} left, {} ledger writes, {:.0f} s long'
+    lines = [form.format(len(account.whole), len(account.left), found.writes, found.duration_s)]
+    form = 'predicted: {:.0f} s of CPU in hooks ({} s a whole one, {} s a script), {:.0f} s with Juju’s own'
+    lines.append(form.format(found.cpu_s, FULL_S, SCRIPT_S, found.cpu_s + JUJU_S * len(account.hooks)))
+    for who, mine in (('the leader', True), ('the others', False)):
+        hooks = [hook for hook in account.whole if (hook.unit == found.leader) is mine]
+        lines.append('{}: {} whole hooks'.format(who, len(hooks)))
+        lines += ['    {:4d}  {}'.format(count, what) for what, count in purposes(hooks)]
+    return lines

@@ -62,7 +62,7 @@ class Stubs(shell.Stubs):
             stub = os.path.join(self.path, 'stub')
             with open(stub, 'w') as file:
                 file.write(shell.STUB)
-            os.chmod(stub, 0o755)
+            os.chmod(stub, 0o755)  # noqa: S103
             for name in {*tools.names(), 'juju-log', *self._programs}:
                 os.symlink('stub', os.path.join(self.path, name))
         return os.pathsep.join([self.path, os.path.dirname(sys.executable), path])
@@ -123,7 +123,7 @@ class Priced(Juju):
         """Measure from now on: one hook in so many as a program."""
         self._one_in = one_in
         self.stub_ms = stub_ms(self._real_stubs)
-        self.reference_ms = [reference_ms()]
+        self.reference_ms = [reference_ms(self._site)]
 
     def _child(self, script: str, env: Dict[str, str], *about: Any) -> Any:
         if not self._one_in:
@@ -139,7 +139,9 @@ class Priced(Juju):
         if self._one_in:
             self.used.append(self._used(execution))
             if code:
-                raise RuntimeError('{}, {}: exit code {}: {}'.format(execution.unit, execution.title, code, why))
+                raise RuntimeError(
+                    '{}, {}: exit code {}: {}'.format(execution.unit, execution.title, code, why)
+                )
         super()._finish(execution, code, why)
 
     def _used(self, execution: Execution) -> Used:
@@ -148,7 +150,7 @@ class Priced(Juju):
         if isinstance(child, Program) and child.measured:
             self._programs += child.whole
             if child.whole and self._programs % EVERY == 0:
-                self.reference_ms.append(reference_ms())
+                self.reference_ms.append(reference_ms(self._site))
             ms = 1000 * child.cpu_s + child.calls * (TOOL_MS - self.stub_ms)
             return Used(kind, child.whole, child.calls, ms)
         return Used(kind, True, len(execution.tool_calls), None)
@@ -175,9 +177,9 @@ def stub_ms(stubs: Stubs, times: int = 40) -> float:
     return statistics.median(taken)
 
 
-def reference_ms() -> float:
-    """Run the reference once; return its CPU in ms."""
-    pid = os.posix_spawn(REFERENCE[0], REFERENCE, dict(os.environ))
+def reference_ms(site: str) -> float:
+    """Run the reference once, with the modules of `site`; return its CPU in ms."""
+    pid = os.posix_spawn(REFERENCE[0], REFERENCE, {'PATH': '/usr/bin:/bin', 'PYTHONPATH': site})
     _, status, used = os.wait4(pid, 0)
     if status:
         raise RuntimeError('the reference ended with {}'.format(status))

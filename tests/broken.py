@@ -511,6 +511,19 @@ def adopted_of_this_life(ledger, unit, nonce, own):
 
 
 @broken(
+    'rule 16', 'a leader forgets what a unit that has left said was over', 'view.View._read_all_claims',
+    'hooks/test_cases_subordinates.py::test_tickets_of_units_that_were_removed_in_good_order_hold_up_nobody',
+)  # fmt: skip
+def read_all_claims_of_those_who_stay(self):
+    unbroken(self)
+    here = self.port.everybody() - self._gone_among(self.port.everybody())
+    self._remember(
+        peers=tuple(peer for peer in self.state.peers if peer[0][0] in here),
+        about=tuple(each for each in self.state.about if each[0] in here | {self.context.unit}),
+    )
+
+
+@broken(
     'rule 16', 'no subordinate is ever found gone', 'view.View._gone_among',
     'hooks/test_cases_subordinates.py::test_a_subordinate_removed_by_force_while_it_works_delays_the_roll_and_no_more',
 )  # fmt: skip
@@ -825,6 +838,31 @@ def withdraw(self):
 )
 def write_without_what_was_said(self, needed, unheard):
     self._write(wake.text(needed, wake.Known(self._event), unheard))
+
+
+@broken(
+    'rule 19',
+    'the file stays in force though an action asks',
+    'view.View._save',
+    'hooks/test_found_wake.py::test_a_request_of_an_action_that_juju_never_heard_of_goes_on_with_the_next_news',
+)
+def save_under_the_file(self, **known):
+    withdraw, self.port.wake.withdraw = self.port.wake.withdraw, lambda: None
+    unbroken(self, **known)
+    self.port.wake.withdraw = withdraw
+
+
+@broken(
+    'rule 19',
+    'a unit that leads hears what another in its place would',
+    'session.Session._needed',
+    history(FOR_EVER, most=2000000, wakes=True),
+)
+def needed_by_any_unit(self):
+    leading, self.leading = self.leading, False
+    needed = unbroken(self)
+    self.leading = leading
+    return needed
 
 
 BROKEN.append(

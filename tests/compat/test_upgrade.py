@@ -11,8 +11,7 @@ import shutil
 from datetime import datetime
 
 import pytest
-from charms.layer.coordinator import juju as port
-from charms.layer.coordinator import rules
+from charms.layer.coordinator import environment, rules
 from charms.layer.coordinator.compat import predecessor as old
 from hypothesis import given
 from hypothesis import strategies as st
@@ -399,7 +398,9 @@ def test_any_text_under_the_old_keys_is_read_or_reported(text):
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 1)), max_size=3))
 def test_old_code_can_read_whatever_it_is_told(claims):
     own = {
-        str(number): rules.Claim(1, 0, (('lock', port.utc().strftime(port.TIME_FORM)),), kept, token)
+        str(number): rules.Claim(
+            1, 0, (('lock', environment.utc().strftime(environment.TIME_FORM)),), kept, token
+        )
         for number, (kept, token) in enumerate(claims)
     }
 

@@ -31,6 +31,7 @@ SHIPPED = {'lib/charms/layer/coordinator/{}.py'.format(module) for module in MOD
     'copyright.layer-coordinator',
     'hooks/coordinator-relation-changed',
     'hooks/coordinator-relation-joined',
+    'hooks/leader-settings-changed',
     'hooks/relations/coordinator/interface.yaml',
     'hooks/relations/coordinator/peers.py',
     'lib/charms/coordinator.py',

@@ -110,7 +110,7 @@ def test_a_subordinate_beside_a_new_principal_is_not_taken_for_one_that_is_gone(
 def test_tickets_of_units_that_were_removed_in_good_order_hold_up_nobody(
     model, charm_with, juju, subordinate
 ):
-    """Nobody asks when they leave, so their tickets stand; on Juju 4, relation-list may go on listing them."""
+    """Nobody asks when they leave, so their tickets stand; Juju 4 may go on listing them."""
     leavers = ('app/1', 'app/2')
     ask = ASK_FIRST.replace("!= 'app/1'", 'not in {}'.format(leavers))
     made = begun(model, charm_with(ask + WORK), units=4, juju=juju, subordinate=subordinate)

@@ -27,6 +27,7 @@ DEPTH = 2000000
 TWO_AT_WORK = '(ahead<='
 NOT_SERVED = 'store[who].asked>store[who].done'
 NOT_REPEATED = 'through[me]'
+LEADS_UNHEARD = '(leader!=me)'
 ALWAYS_UNREACHED = ('-end-',)
 BOUNDED = ('-DFAULTS=', '-DMOVES=', '-DCOARSE')
 """In such a world some statements of the model cannot be reached."""
@@ -105,6 +106,34 @@ PROVED = [
     _case('3 units, application databag', THREE + 'JUJU=4 MOVES=0'),
     _case('3 units, 2 slots, leader settings', THREE + 'JUJU=3 MOVES=0 SLOTS=2'),
     _case('rule 7 without its first read', FEW + 'JUJU=3 BREAK=7'),
+    _case('a hook is not retried, leader settings', FEW + 'JUJU=3 NORETRY'),
+    _case('a hook is not retried, application databag', FEW + 'JUJU=4 NORETRY'),
+]
+# Rule 19: the same with hooks that do not run
+WAKES = [
+    _case('only who must, wakes, leader settings', FEW + 'WAKES JUJU=3'),
+    _case('only who must, wakes, application databag', FEW + 'WAKES JUJU=4', quick=True),
+    *(
+        _case(
+            'wakes: {}, {}'.format(name, ledger),
+            '{} WAKES JUJU={}'.format(macros, juju),
+            live='LIVE' in macros,
+        )
+        for name, macros in (
+            ('leadership comes back', MOVED + 'MOVES=4'),
+            ('leadership comes back unheard of', MOVED + 'MOVES=2 SILENT'),
+            ('actions', FEW + 'ACTIONS'),
+            ('local stores are lost', FEW + 'FORGET'),
+            ('turns are kept', FEW + 'KEEP'),
+            ('a hook is not retried', FEW + 'NORETRY'),
+            ('a hook is not retried, actions', FAILED + 'ACTIONS NORETRY'),
+            ('calm weather ends, all served', MOVED + 'MOVES=1 LIVE'),
+            ('2 requests each', 'N=2 R=2 OPENED FAULTS=0 MOVES=1'),
+        )
+        for juju, ledger in ((3, 'leader settings'), (4, 'databag'))
+    ),
+    _case('wakes: 3 units, leader settings', THREE + 'WAKES JUJU=3 MOVES=0'),
+    _case('wakes: 3 units, 2 slots, leader settings', THREE + 'WAKES JUJU=3 MOVES=0 SLOTS=2'),
 ]
 REFUTED = [
     _case('rule 2: absence of data counts as a release', MOVED + 'JUJU=3 MOVES=1 BREAK=2', TWO_AT_WORK),
@@ -141,6 +170,22 @@ REFUTED = [
     _case('rule 14: an action hides a turn', LOST_ASIDE + 'JUJU=3 BREAK=122', TWO_AT_WORK, deep=True),
     _case('rule 14: one term claimed twice', LOST_ASIDE + 'JUJU=4 BREAK=147', TWO_AT_WORK, deep=True),
     _case('rule 14: over before Juju knows', LOST_ASIDE + 'JUJU=3 BREAK=146', TWO_AT_WORK, deep=True),
+    _case('rule 19: watches one too few', MOVED + 'JUJU=3 MOVES=0 WAKES BREAK=19', NOT_SERVED),
+    _case(
+        'rule 19: a leader hears nobody', 'N=2 R=2 OPENED JUJU=3 FAULTS=0 MOVES=0 WAKES BREAK=191', NOT_SERVED
+    ),
+    _case('rule 19: in force while a hook runs', FAILED + 'JUJU=3 WAKES NORETRY BREAK=192', NOT_SERVED),
+    _case('rule 19: put-off news is forgotten', MOVED + 'JUJU=3 MOVES=1 WAKES BREAK=193', NOT_SERVED),
+    _case('rule 19: a leader like any other', MOVED + 'JUJU=3 MOVES=0 WAKES BREAK=194', NOT_SERVED),
+    _case('rule 19: a release that Juju lacks', FAILED + 'JUJU=3 WAKES NORETRY BREAK=195', NOT_SERVED),
+    _case(
+        'rule 19: in force while an action asks',
+        FAILED + 'JUJU=3 WAKES NORETRY ACTIONS BREAK=196',
+        NOT_SERVED,
+    ),
+    _case('rule 19: deposed, like any other', MOVED + 'JUJU=3 MOVES=2 WAKES SILENT BREAK=197', LEADS_UNHEARD),
+    _case("rule 19: deaf to the leader's data", MOVED + 'JUJU=4 MOVES=0 WAKES BREAK=198', NOT_SERVED),
+    _case('rule 19: a request that Juju lacks', FAILED + 'JUJU=3 WAKES NORETRY BREAK=199', NOT_SERVED),
     _case('known limit: leadership comes back unheard of', MOVED + 'JUJU=3 MOVES=2 SILENT', NOT_SERVED),
     _case('known limit: the leader asks again', 'N=2 R=2 OPENED JUJU=4 FAULTS=0 MOVES=0 NOTICK', NOT_SERVED),
     _case('known limit: the leader asks in an action', FAILED + 'JUJU=3 ACTIONS NOTICK', NOT_SERVED),
@@ -148,8 +193,12 @@ REFUTED = [
 LARGE = [  # every number of faults and of moves; some minutes
     _case('every history, leader settings', 'N=2 R=1 JUJU=3'),
     _case('every history, application databag', 'N=2 R=1 JUJU=4'),
+    _case('wakes: every history, leader settings', 'N=2 R=1 JUJU=3 WAKES'),
+    _case('wakes: every history, application databag', 'N=2 R=1 JUJU=4 WAKES'),
+    _case('wakes: 3 units, a move, leader settings', THREE + 'JUJU=3 MOVES=1 WAKES'),
+    _case('wakes: 3 units, application databag', THREE + 'JUJU=4 MOVES=0 WAKES'),
 ]
-CASES = PROVED + REFUTED + LARGE
+CASES = PROVED + WAKES + REFUTED + LARGE
 
 
 # Where spin comes from

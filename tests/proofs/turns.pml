@@ -34,7 +34,8 @@
 /* Further: ACTIONS, units also run actions. KEEP, a turn may go on after its hook. FORGET, local stores are lost. LOSE=n, the ledger is lost
  * once, and terms end at n; STALE, also while a leader is about to write. FAULTS=n, MOVES=n: no more
  * failed hooks, moves of leadership, than n. OPENED, a leader has made the first ledger. COARSE, larger steps. LIVE, calm weather is also searched for histories without end.
- * SILENT, no leader-elected for leadership that comes back within a hook. NOTICK, no update-status. */
+ * SILENT, no leader-elected for leadership that comes back within a hook. NOTICK, no update-status.
+ * WAKES, hooks for news that cannot matter do not run. NORETRY, an operator may resolve a failed hook with no retry. */
 
 /* What Juju keeps, and each unit's local store. */
 
@@ -79,6 +80,27 @@ bit   led[N];            /* it led when this hook began */
 #endif
 #ifdef FORGET
 byte  ended[N];          /* the key-value store, which may outlive the local store */
+#endif
+#ifdef WAKES
+#define DATA 8
+#define ALL  15
+byte  hears[N] = ALL;    /* rule 19, the wake file: a bit for each unit whose news runs a hook, one for the leader's data */
+int   part[N];           /* tickets; while the ledger has them in a row, the leader's data run no hook */
+#define HEARS(unit) IN(unit, hears[me])
+#if JUJU == 4
+bit   shared[N];         /* the application databag has changed: its hook is one that may not run */
+#else                    /* leader-settings-changed is the charm's own, and always runs */
+#define shared due
+#endif
+#else
+#define HEARS(unit) true
+#define shared due
+#endif
+#ifdef NORETRY
+bit   resolved[N];       /* its last hook failed and is not run again; nothing has come since */
+#define RETRY if :: due[me] = 1 :: resolved[me] = 1 fi
+#else
+#define RETRY due[me] = 1
 #endif
 #ifdef LOSE
 byte  tried[N];          /* in the local store, too: the highest term that this unit has claimed */
@@ -205,15 +227,20 @@ inline promise_at_success() { /* rule 12: a hook that succeeds has done the work
 inline promise_at_rest() { /* when everything that was owed has run, a unit that still waits would wait for ever */
     d_step {
         for (who : 0 .. N - 1) {
-            ahead = ahead + (runs[who] || due[who]);
+            ahead = ahead + (runs[who] || due[who] || shared[who]);
+#ifdef NORETRY           /* the operator's own word: it goes on with whatever comes next */
+            ahead = ahead + resolved[who];
+#endif
             for (other : 0 .. N - 1) { ahead = ahead + news[who].by[other] }
         }
+#if !defined(SILENT) || !defined(WAKES)              /* there, only what `not_run` asserts */
         for (who : 0 .. N - 1) {
             if
             :: ahead == 0 -> assert(SERVED(who))
             :: else
             fi
         }
+#endif
         clean()
     }
 }
@@ -467,7 +494,7 @@ inline is_leader() {
 
 inline wake(all) { /* a key has changed: Juju 3 wakes the others, Juju 4 everybody (R9, R24) */
     d_step {
-        for (who : 0 .. N - 1) { due[who] = (due[who] || who != me || all) }
+        for (who : 0 .. N - 1) { shared[who] = (shared[who] || who != me || all) }
         clean()
     }
 }
@@ -604,7 +631,7 @@ inline story(tickets) {
 inline commit() { /* one transaction: on Juju 4 refused whole if it has a key to write and its unit leads no more (R10) */
     if
 #if JUJU == 4
-    :: writes[me] && leader != me -> due[me] = 1; printf("%d: the commit is refused\n", me)
+    :: writes[me] && leader != me -> RETRY; printf("%d: the commit is refused\n", me)
     :: writes[me] && leader == me ->
         if
         :: writes[me] == LEDGER
@@ -645,11 +672,137 @@ inline end_turn() { /* rule 12: with the charm's key-value store, when all handl
 inline changed(peer) { /* relation-changed of that peer: its cached databag is dropped */
     d_step {
         news[me].by[peer] = 0;
+#if BREAK == 193         /* who has news that was put off is not noted */
+        if :: HEARS(peer) ->
+#endif
         known[peer] = 0; seen[peer].asked = 0; seen[peer].done = 0; seen[peer].begun = 0; seen[peer].term = 0;
         seen[peer].from = 0
-    };
-    printf("%d: a hook begins, with news of %d\n", me, peer)
+#if BREAK == 193
+        :: else fi
+#endif
+    }
 }
+
+#ifdef WAKES
+#if BREAK == 19          /* watches one too few */
+#define WATCHED         (SLOTS - 1)
+#else
+#define WATCHED         SLOTS
+#endif
+#if BREAK == 194         /* a leader hears what another unit in its place would */
+#define LEADS           false
+#else
+#define LEADS           leads[me]
+#endif
+
+#ifdef ACTIONS
+#define IN_A_HOOK(does) if :: aside :: else -> does fi
+#else
+#define IN_A_HOOK(does) does
+#endif
+
+inline withdraw() { /* everything runs */
+    hears[me] = ALL; part[me] = 0
+}
+
+inline watch(places) { /* present: of the others in these places, the last with unfinished tickets, as many as slots */
+    ahead = 0; place = places;
+    do
+    :: place == 0 || ahead == WATCHED -> break
+    :: else ->
+        place--; ticket = AT(mine, place);
+        if
+        :: ticket != 0 && UNIT(ticket) != me && !FINISHED(ticket) -> ahead++; present = present | (1 << UNIT(ticket))
+        :: else
+        fi
+    od;
+    stands = (stands && ahead == WATCHED)
+}
+
+inline doze() { /* needs, row: what it must hear, as far as the ledger and the claims tell; ALL: everything */
+    d_step {
+        stands = 1; other = 0;
+        for (place : 0 .. N * R - 1) {
+            other = (OPEN(store[me]) && AT(mine, place) == TICKET(me, store[me].asked) -> place + 1 : other)
+        }
+        if
+        :: other > 0 ->          /* it waits with a ticket */
+            watch(other - 1);
+            row = (mine >> (3 * place)) & ((1 << (3 * (other - place))) - 1);
+            stands = (stands && !contested && sure[me])
+        :: else                  /* without one the leader's data will name it */
+        fi;
+        if
+        :: LEADS ->
+            basis = present; watch(N * R); row = 0;
+#if BREAK == 191         /* a leader whose slots are taken hears of no unit */
+            present = basis;
+#endif
+            present = present | DATA;
+            stands = (stands && !contested && !none)
+        :: else
+        fi;
+        needs = (stands -> present : ALL);
+        row = (stands -> row : 0);
+        clean()
+    }
+}
+
+/* What it has told, Juju may not have. */
+#if BREAK == 195         /* whether Juju has heard of the last release or not */
+#define UNTOLD          (store[me].asked != bag[me].asked)
+#elif BREAK == 199 || !defined(NORETRY)                /* a request comes again with the hook's retry */
+#define UNTOLD          (over || store[me].done != bag[me].done)
+#else
+#define UNTOLD          (over || store[me].done != bag[me].done || store[me].asked != bag[me].asked)
+#endif
+#if BREAK != 197 && defined(SILENT)
+#define DEPOSED         (led[me] && !leads[me])        /* it may lead again, and nobody will say so */
+#else
+#define DEPOSED         false
+#endif
+
+inline sleep() { /* at the end of a hook whose handlers have succeeded, before its commit */
+    d_step {
+#if BREAK == 195
+        needs = (over && !leads[me] -> 0 : needs);
+#endif
+        hears[me] = (turn || writes[me] || UNTOLD || DEPOSED -> ALL : needs);
+        part[me] = (hears[me] == ALL -> 0 : row);
+        needs = 0; row = 0
+    }
+}
+
+inline listen() { /* what the script does with the leader's data: a hook is due where they can matter */
+    d_step {
+        shared[me] = 0;
+        for (place : 0 .. N * R - 1) {
+            ticket = AT(ledger, place);
+            present = present || (ticket != 0 && UNIT(ticket) == me);              /* they name this unit */
+            behind = behind + (AT(part[me], place) != 0)
+        }
+        basis = (1 << (3 * behind)) - 1;
+        for (place : 0 .. N * R - 1) {
+            stands = stands || (part[me] != 0 && ((ledger >> (3 * place)) & basis) == part[me])
+        }
+#if BREAK == 198         /* who waits for a ticket hears nothing of the leader's data */
+        present = 0;
+#endif
+        due[me] = (due[me] || IN(3, hears[me]) || (present && !stands));
+        clean()
+    }
+}
+
+inline not_run() { /* a hook has come, and does not run */
+#ifdef NORETRY
+    resolved[me] = 0;
+#endif
+#ifdef SILENT
+    assert(leader != me || due[me] || IN(3, hears[me]));           /* a leader hears as a leader */
+#endif
+    promise_at_rest()
+}
+#endif
 
 /* A hook that nothing brings is left out where it could change nothing at all. */
 #define MATTERS (store[me].asked < R || leader == me || !SERVED(me))
@@ -676,15 +829,33 @@ proctype unit(byte me)
     byte  unheard;       /* peers to be heard before it is known */
     bit   forgot;        /* its local store was lost, and Juju has not been asked since */
     bit   aside;         /* this is an action, not a hook */
+#ifdef WAKES
+    byte  needs;         /* what it must hear until its next hook that runs, */
+    int   row;           /* and tickets that the ledger must keep; both are written at the end of the hook */
+#endif
 
 end:                     /* where a unit may rest; whether it should, `init` asserts */
     atomic {
         if  /* in calm weather only the hooks that are due; else any, at any time */
         :: FREE && !calm && !due[me] && MATTERS -> printf("%d: a hook begins\n", me)
         :: FREE && due[me] -> due[me] = 0; printf("%d: a hook begins, as due\n", me)
-        :: FREE && news[me].by[PEER] -> changed(PEER)
+        :: FREE && news[me].by[PEER] && HEARS(PEER) ->
+            changed(PEER); printf("%d: a hook begins, with news of %d\n", me, PEER)
 #if N > 2
-        :: FREE && news[me].by[PEER2] -> changed(PEER2)
+        :: FREE && news[me].by[PEER2] && HEARS(PEER2) ->
+            changed(PEER2); printf("%d: a hook begins, with news of %d\n", me, PEER2)
+#endif
+#ifdef WAKES
+        :: FREE && news[me].by[PEER] && !HEARS(PEER) ->
+            changed(PEER); printf("%d: news of %d runs no hook\n", me, PEER); not_run(); goto end
+#if N > 2
+        :: FREE && news[me].by[PEER2] && !HEARS(PEER2) ->
+            changed(PEER2); printf("%d: news of %d runs no hook\n", me, PEER2); not_run(); goto end
+#endif
+#if JUJU == 4
+        :: FREE && shared[me] ->
+            listen(); printf("%d: the leader's data, a hook is due: %d\n", me, due[me]); not_run(); goto end
+#endif
 #endif
 #ifdef ACTIONS
         :: FREE && !calm && MATTERS -> aside = 1; printf("%d: an action begins\n", me)
@@ -699,6 +870,12 @@ end:                     /* where a unit may rest; whether it should, `init` ass
             goto end
 #endif
         fi;
+#ifdef NORETRY
+        resolved[me] = (aside -> resolved[me] : 0);
+#endif
+#if BREAK != 192 && defined(WAKES)
+        IN_A_HOOK(withdraw());
+#endif
         BUSY(1);
         runs[me] = 1;
         leads[me] = (leader == me);
@@ -802,6 +979,9 @@ look:                    /* rules 3, 5 and 13: from the durable ledger and the c
             :: unheard == 0 -> BUSY(0)
             fi
         fi;
+#ifdef WAKES
+        IN_A_HOOK(doze());
+#endif
         if  /* what no later step of this hook reads */
 #if JUJU == 4
         :: leads[me] && store[me].asked < R
@@ -821,6 +1001,9 @@ handlers:
         :: FREE && !calm && !OPEN(store[me]) && store[me].asked < R ->
             store[me].asked++; sure[me] = 0;             /* remembered at once */
             printf("%d: asks\n", me);
+#if BREAK != 196 && defined(WAKES) && defined(ACTIONS)
+            if :: aside -> withdraw() :: else fi;
+#endif
             if
             :: leads[me] ->
                 BUSY(1);
@@ -856,7 +1039,7 @@ handlers:
             goto handlers
 #endif
         :: FREE && FAULTY ->
-            FAULT; due[me] = 1;                          /* rule 9: nothing is released, and rule 12 */
+            FAULT; RETRY;                                /* rule 9: nothing is released, and rule 12 */
             printf("%d: the hook fails\n", me)
         :: FREE ->                                       /* all handlers have succeeded */
 #ifdef KEEP
@@ -869,10 +1052,13 @@ handlers:
             :: !kept -> end_turn()
             :: else
             fi;
+#ifdef WAKES
+            IN_A_HOOK(sleep());
+#endif
             if
             :: commit()
             :: FAULTY -> FAULT; commit(); due[me] = 1; printf("%d: ... and will be run again\n", me)
-            :: FAULTY -> FAULT; due[me] = 1; printf("%d: the handlers succeed, the commit is lost\n", me)
+            :: FAULTY -> FAULT; RETRY; printf("%d: the handlers succeed, the commit is lost\n", me)
             fi
         fi;
         leads[me] = 0; writes[me] = 0; top[me] = 0;      /* a hook's own view ends with it */
@@ -881,6 +1067,9 @@ handlers:
 #endif
         mine = 0; out = 0; none = 0; contested = 0; fresh = 0; may = NOTHING; claimed = 0;
         turn = 0; over = 0; aside = 0; kept = 0; runs[me] = 0;
+#ifdef WAKES
+        needs = 0; row = 0;
+#endif
         close_gaps();
         promise_at_rest()
     };
