@@ -23,7 +23,7 @@ CACHES = ('.git', '.hypothesis', '.mypy_cache', '.pytest_cache', '.ruff_cache', 
 
 MODULES = (
     '__init__', 'actions', 'callbacks', 'context', 'environment', 'flags', 'juju', 'leading', 'onlooker',
-    'policy', 'report', 'rules', 'session', 'store', 'table', 'terms', 'values', 'view', 'wake', 'wire',
+    'policy', 'report', 'rest', 'rules', 'session', 'store', 'table', 'terms', 'values', 'view', 'wake', 'wire',
     'compat/__init__', 'compat/choice', 'compat/classes', 'compat/deciding', 'compat/predecessor',
 )  # fmt: skip
 SHIPPED = {'lib/charms/layer/coordinator/{}.py'.format(module) for module in MODULES} | {
@@ -103,8 +103,8 @@ else:
 TOOLS = """
     config-get goal-state is-leader juju-log leader-get leader-set relation-get relation-ids relation-list
     relation-set status-set systemctl action-fail action-get action-set application-version-set juju-reboot
-    network-get open-port relation-model-get resource-get secret-get state-get state-set status-get storage-get
-    unit-get
+    network-get open-port relation-model-get resource-get secret-get state-get state-set status-get
+    storage-get unit-get
 """
 
 

@@ -28,9 +28,9 @@ import json
 
 @hook('update-status')
 def say():
-    before = coordinator.chosen().session.snapshot()
+    before = coordinator._session().snapshot()
     hookenv.log('status ' + json.dumps(coordinator.status(), sort_keys=True))
-    assert coordinator.chosen().session.snapshot() == before
+    assert coordinator._session().snapshot() == before
 """
 
 

@@ -5,6 +5,7 @@
     a unit at work has an unfinished ticket in the newest ledger, or its turn has begun
     a turn ends only after the charm's flags know that its handlers have run
     a ticket leaves the newest ledger only after its unit has released it in a hook that succeeded
+    a hook that rest.py leaves alone, since it has nothing to do, has nothing to do
     tokens rise in the order of turns, and none is used twice
     calm weather serves every request                                     search.py runs it
 
@@ -14,6 +15,7 @@ What must not be here: how the layer keeps these promises.
 from typing import Mapping, Optional, Set, Tuple
 
 from charms.layer.coordinator import rules
+from charms.layer.coordinator.session import Session
 from charms.layer.coordinator.values import Claim, Said
 
 from tests.proofs.smalljuju import (
@@ -121,6 +123,15 @@ def not_done(who: str, does: Tuple[str, ...], held: Mapping[str, int], own: Mapp
         if 'ask again' in does and not (claim.again or claim.asked > ask):
             return '{} forgot that it asks again'.format(who)
     return ''
+
+
+def does_something(who: str, session: Session, before: U) -> str:
+    """Return what a unit does at the start of a hook that rest.py leaves alone, '' for nothing."""
+    slept = before.wake and (before.wake.needed, before.wake.unheard)
+    same = (session.state, (session.needed(), session.unheard)) == (before.store, slept)
+    if same and not (session.requested or session.turns or session.ends):
+        return ''
+    return '{} has something to do in a hook that is left alone'.format(who)
 
 
 def used(scene: Scene, turn: rules.Ticket) -> Tuple[Scene, str]:

@@ -84,6 +84,7 @@ class Asleep(NamedTuple):
     event: Tuple[str, int]  # ('', -1) if a hook has left since
     unheard: FrozenSet[str]
     told: Optional[Said] = None  # None if a hook has left since, or nothing was published
+    rests: bool = False  # whether the store is the one whose checksum the file has
 
 
 class Face(NamedTuple):
@@ -333,10 +334,17 @@ class SmallPort:
             both = state._replace(told=0)  # only for the log
             if self.me.process != UNREAD and theirs is not None:
                 both = rules.merged_states(both, theirs)
+            if self.me.wake and both != theirs:
+                self._now(wake=self.me.wake._replace(rests=False))
             self._now(store=both, process=UNREAD)
             return both
 
         return self._step(does)
+
+    def store_with(self, state: UnitState) -> str:
+        """Return a word if this unit's store has just this state: see `Asleep.rests`."""
+        same = self._step(lambda: (self.me.store == state._replace(told=0),))
+        return 'this one' if same[0] else ''
 
     @property
     def wake(self) -> 'SmallFile':
@@ -577,12 +585,13 @@ class SmallFile:
 
     def put(self, needed: Optional[Wake], unheard: FrozenSet[str]) -> None:
         event, told = (self._port.me.why, self._port.me.out) if needed else (('', -1), None)
-        self._port._now(wake=Asleep(needed, event, unheard, told))
+        rests = bool(needed and needed.store)
+        self._port._now(wake=Asleep(needed, event, unheard, told, rests))
 
 
 def left(asleep: Asleep, unheard: FrozenSet[str]) -> Asleep:
     """Return the wake file after a hook has left, which brought news of these units."""
-    return Asleep(asleep.needed, ('', -1), asleep.unheard | unheard)
+    return Asleep(asleep.needed, ('', -1), asleep.unheard | unheard, rests=asleep.rests)
 
 
 def runs(me: U, unit: int, why: str, peer: int, terms: Terms) -> bool:
@@ -591,7 +600,7 @@ def runs(me: U, unit: int, why: str, peer: int, terms: Terms) -> bool:
         return True
     if me.wake.told is not None and me.wake.told != me.bag:
         return True
-    units, tickets, data = me.wake.needed
+    units, tickets, data = me.wake.needed[:3]
     if why == 'news':
         return name(peer) in units
     ledgers = [record.ledger.tickets for record in terms.records if record.ledger]

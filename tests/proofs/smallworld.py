@@ -224,6 +224,9 @@ def _begin(port: SmallPort, kind: Kind, me: U, unit: int, why: str, about: int) 
     session = Unheard(port, Snapshot(context), _policy(kind, me))
     session.look()
     session.begin()
+    slept = me.wake.needed if me.store and me.wake and me.wake.rests else None
+    if slept and context.is_for_nothing(slept.rest) and not session.leading:
+        port.broken = promises.does_something(name(unit), session, me)
     return _after(port, session)
 
 

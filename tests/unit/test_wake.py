@@ -33,6 +33,7 @@ def claims_of(units, over=()):
 
 queues = st.lists(st.sampled_from(UNITS), unique=True, min_size=1).map(tuple)
 some = st.frozensets(st.sampled_from(UNITS))
+RESTS = st.sampled_from(['', 'no\trequest', 'never\tasked']), st.just('9a0b1c2d')
 
 
 # The rule
@@ -96,7 +97,7 @@ def test_a_leader_whose_own_ticket_is_the_only_unfinished_one_hears_everything()
 # The file
 
 
-@given(st.none() | st.builds(wake.Wake, some, st.just(()), st.booleans()), some)
+@given(st.none() | st.builds(wake.Wake, some, st.just(()), st.booleans(), *RESTS), some)
 def test_the_units_whose_news_was_not_heard_are_read_back(needed, unheard):
     assert (
         wake.skipped(wake.text(needed, wake.Known(CHANGED + ':app/1', ('coordinator:1', '{}')), unheard))
@@ -380,7 +381,8 @@ def test_without_a_file_the_hook_runs(charm):
 
 @settings(max_examples=60, deadline=None)
 @given(
-    needed=st.none() | st.builds(wake.Wake, some, st.just(()), st.just(False)), news=st.sampled_from(UNITS)
+    needed=st.none() | st.builds(wake.Wake, some, st.just(()), st.just(False), *RESTS),
+    news=st.sampled_from(UNITS),
 )
 def test_the_script_lets_through_exactly_the_units_in_the_file(tmp_path_factory, needed, news):
     charm = Charm(tmp_path_factory.mktemp('charm'))

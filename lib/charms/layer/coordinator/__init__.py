@@ -33,13 +33,15 @@ Flags, which are up to date before the first handler runs:
     coordinator.granted.LOCK    in exactly those hooks in which this unit holds the lock
 """
 
-from typing import Any, Dict, Optional
+from typing import TYPE_CHECKING, Any, Dict, Optional
 
 from charmhelpers.core import hookenv
-from charms.layer.coordinator import flags, wire
-from charms.layer.coordinator.compat.choice import chosen
-from charms.layer.coordinator.compat.classes import BaseCoordinator, Serial, SimpleCoordinator
-from charms.layer.coordinator.session import Session
+from charms.layer.coordinator import rest
+
+if TYPE_CHECKING:
+    from charms.layer.coordinator.compat.choice import Choice
+    from charms.layer.coordinator.compat.classes import BaseCoordinator, Serial, SimpleCoordinator
+    from charms.layer.coordinator.session import Session
 
 __all__ = ['begin_hook', 'end_hook', 'explain', 'is_granted', 'is_requested', 'keep_lock', 'release_lock']
 __all__ += [
@@ -53,9 +55,33 @@ __all__ += [
 ]
 
 
-def _session() -> Session:
+# Most hooks need nothing of what these four import, and rest.py lets those hooks go on without it.
+
+
+def __getattr__(name: str) -> Any:
+    """Return a class of charmhelpers.coordinator's API when it is asked for."""
+    if name not in ('BaseCoordinator', 'Serial', 'SimpleCoordinator'):
+        raise AttributeError('module {!r} has no attribute {!r}'.format(__name__, name))
+    from charms.layer.coordinator.compat import classes
+
+    return getattr(classes, name)
+
+
+def _chosen() -> 'Choice':
+    from charms.layer.coordinator.compat.choice import chosen
+
+    return chosen()
+
+
+def _session() -> 'Session':
     """Return this hook's LeaderSession (a Session on an OldJuju); compat/choice.py makes it at first use."""
-    return chosen().session
+    return _chosen().session
+
+
+def _lock(name: str) -> str:
+    from charms.layer.coordinator import wire
+
+    return wire.lock_name(name)
 
 
 # When it runs
@@ -74,11 +100,8 @@ def begin_hook() -> None:
         ValueError: for a layer option that does not exist or is not allowed.
         RuntimeError: below Juju 2.9.
     """
-    session = _session()
-    session.show = flags.show
-    chosen().begin()
-    for lock in sorted(session.granted):
-        session.log(session.explain(lock))
+    if not rest.begin():
+        _chosen().begin()
     hookenv.atexit(end_hook)
 
 
@@ -88,7 +111,10 @@ def end_hook() -> None:
     The turn is over when charms.reactive saves its flags, just after this; the other units know
     it when Juju has committed the hook.
     """
-    chosen().end()
+    if rest.lasts():
+        rest.end()
+    else:
+        _chosen().end()
 
 
 # What a charm calls
@@ -112,7 +138,7 @@ def request_lock(name: str) -> bool:
     Raises:
         ValueError: for a name that is not a lock name; nothing changes.
     """
-    return _session().request(wire.lock_name(name))
+    return _session().request(_lock(name))
 
 
 def keep_lock(name: str) -> bool:
@@ -133,7 +159,7 @@ def keep_lock(name: str) -> bool:
     Raises:
         ValueError: for a name that is not a lock name; nothing changes.
     """
-    return _session().keep(wire.lock_name(name))
+    return _session().keep(_lock(name))
 
 
 def release_lock(name: str) -> None:
@@ -153,7 +179,7 @@ def release_lock(name: str) -> None:
     Raises:
         ValueError: for a name that is not a lock name; nothing changes.
     """
-    _session().release(wire.lock_name(name))
+    _session().release(_lock(name))
 
 
 def request_again(name: str) -> None:
@@ -170,7 +196,7 @@ def request_again(name: str) -> None:
     Raises:
         ValueError: for a name that is not a lock name; nothing changes.
     """
-    _session().request_again(wire.lock_name(name))
+    _session().request_again(_lock(name))
 
 
 def is_granted(name: str) -> bool:
@@ -202,7 +228,7 @@ def is_requested(name: str) -> bool:
     Raises:
         ValueError: for a name that is not a lock name; nothing changes.
     """
-    return wire.lock_name(name) in _session().requested
+    return _lock(name) in _session().requested
 
 
 def token(name: str) -> Optional[int]:
@@ -219,7 +245,7 @@ def token(name: str) -> Optional[int]:
     Raises:
         ValueError: for a name that is not a lock name; nothing changes.
     """
-    turn = _session().turn(wire.lock_name(name))
+    turn = _session().turn(_lock(name))
     return turn.token if turn else None
 
 
@@ -236,7 +262,7 @@ def explain(name: str) -> str:
     Raises:
         ValueError: for a name that is not a lock name; nothing changes.
     """
-    return _session().explain(wire.lock_name(name))
+    return _session().explain(_lock(name))
 
 
 def status() -> Dict[str, Any]:

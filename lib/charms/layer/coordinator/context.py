@@ -9,6 +9,11 @@ from typing import Callable, NamedTuple
 # Takes a sentence each time something changes.
 Log = Callable[[str], None]
 
+# What the wake file (wake.py) says of a unit that has nothing to do in most hooks: it leads nobody, Juju has
+# all that it has to say, and all that it asked for is over, or it has never asked. No JSON has a tab.
+NO_REQUEST = 'no\trequest'
+NEVER_ASKED = 'never\tasked'
+
 
 class LedgerClosed(Exception):
     """Raised by a port if this unit may not write the ledger; the text, if any, is for the log."""
@@ -65,3 +70,13 @@ class HookContext(NamedTuple):
     restricted: bool = False
     newborn: bool = False
     id: str = ''
+
+    def is_for_nothing(self, rest: str) -> bool:
+        """Return whether a unit that does not lead has nothing to do for its locks in this hook.
+
+        Args:
+            rest: NO_REQUEST or NEVER_ASKED, if that is what its last hook found; otherwise ''.
+        """
+        # In update-status, a unit that has ever asked looks whether Juju still has its claims.
+        enough = (NEVER_ASKED,) if self.full_check else (NEVER_ASKED, NO_REQUEST)
+        return rest in enough and self == HookContext(self.unit, full_check=self.full_check, id=self.id)

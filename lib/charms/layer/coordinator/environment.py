@@ -6,15 +6,20 @@ What lives here: JUJU_* variables, metadata, the clock. What must not: a hook to
 import os
 import re
 from datetime import datetime, timezone
-from typing import List, Optional
+from typing import Any, Dict, List, Optional
 from urllib.parse import quote
 
 from charmhelpers.core import hookenv
-from charms.layer.coordinator import wire
 from charms.layer.coordinator.context import HookContext
 
 # The layer's peer relation. Frozen: Juju refuses an upgrade that changes it (lp:2049953).
 PEERS = 'coordinator'
+
+# The beginning of the layer's own keys in databags and leader settings, and of its files. Frozen, too.
+KEY = 'coordinator'
+
+# What the option `class` says where the charm has no class of its own.
+DEFAULT_CLASS = 'charms.coordinator.SimpleCoordinator'
 
 TIME_FORM = '%Y-%m-%d %H:%M:%S.%fZ'
 RESTRICTED = ('collect-metrics', 'meter-status-changed')
@@ -64,6 +69,18 @@ def event() -> str:
     return '{}:{}'.format(hookenv.hook_name(), hookenv.remote_unit() or '')
 
 
+def layer_options() -> Dict[str, Any]:
+    """Return the options of this layer, as the charm's layer.yaml sets them."""
+    from charms.layer import options  # type: ignore[attr-defined]  # of layer:basic
+
+    return dict(options.get('coordinator') or {})
+
+
+def has_default_class() -> bool:
+    """Return whether the layer's default class decides; one of the charm's own runs in every hook."""
+    return bool(layer_options().get('class', DEFAULT_CLASS) == DEFAULT_CLASS)
+
+
 def local_file(key: str, ending: str) -> str:
     """Return the path of one of the layer's own files on this unit's disk."""
     return os.path.join(hookenv.charm_dir() or '', '.{}.{}'.format(quote(key, safe=''), ending))
@@ -82,6 +99,8 @@ def major_version(version: str) -> int:
     """
     found = re.match(r'(\d+)\.(\d+)', version)
     if not found or (int(found.group(1)), int(found.group(2))) < (2, 9):
+        from charms.layer.coordinator import wire  # no other hook needs it so early: see rest.py
+
         consequence = 'upgrade the model: this hook fails until then'
         raise RuntimeError(wire.problem('JUJU_VERSION', '2.9 or newer', version, consequence))
     return int(found.group(1))
@@ -95,6 +114,8 @@ def peer_relations() -> List[str]:
     """
     peers = sorted(map(str, hookenv.metadata().get('peers') or {}))
     if not peers:
+        from charms.layer.coordinator import wire  # as above
+
         consequence = 'units cannot take turns without one, so this hook fails'
         raise AssertionError(wire.problem('metadata.yaml, peers', 'a peer relation', peers, consequence))
     return peers

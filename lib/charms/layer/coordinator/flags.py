@@ -3,7 +3,7 @@
 What lives here: flag names and charms.reactive. What must not: a rule.
 """
 
-from typing import AbstractSet
+from typing import AbstractSet, Set
 
 REQUESTED = 'coordinator.requested.'
 GRANTED = 'coordinator.granted.'
@@ -18,8 +18,15 @@ def show(requested: AbstractSet[str], granted: AbstractSet[str]) -> None:
     from charms.reactive import flags  # not before a reactive hook needs it
 
     wanted = {REQUESTED + lock for lock in requested} | {GRANTED + lock for lock in granted}
-    present = {flag for flag in flags.get_flags() if flag.startswith((REQUESTED, GRANTED))}
-    for flag in sorted(present - wanted):
+    before = present()
+    for flag in sorted(before - wanted):
         flags.clear_flag(flag)
-    for flag in sorted(wanted - present):
+    for flag in sorted(wanted - before):
         flags.set_flag(flag)
+
+
+def present() -> Set[str]:
+    """Return those flags of both families that are set."""
+    from charms.reactive import flags  # as above
+
+    return {flag for flag in flags.get_flags() if flag.startswith((REQUESTED, GRANTED))}

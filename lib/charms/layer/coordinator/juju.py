@@ -15,12 +15,9 @@ from typing import Any, Callable, Dict, FrozenSet, Iterable, Mapping, Optional, 
 from charmhelpers.core import hookenv
 from charms.layer.coordinator import callbacks, environment, rules, wake, wire
 from charms.layer.coordinator.context import LedgerClosed
-from charms.layer.coordinator.environment import PEERS, TIME_FORM, key_value_path, major_version, restricted
-from charms.layer.coordinator.store import Store, WakeFile
+from charms.layer.coordinator.environment import KEY, PEERS, key_value_path, major_version, restricted
+from charms.layer.coordinator.store import Store, WakeFile, checksum
 from charms.layer.coordinator.values import Claim, End, Record, Said, Terms, UnitState
-
-# The beginning of the layer's own keys in databags and leader settings. Frozen, too.
-KEY = 'coordinator'
 
 Read = TypeVar('Read')
 REFUSED = '{}: refused with exit code {}: this unit leads no more; the next leader gives the tickets'
@@ -105,7 +102,7 @@ class Juju:
 
     def now(self) -> str:
         """Return the time by this unit's clock, in UTC, as text that sorts."""
-        return environment.utc().strftime(TIME_FORM)
+        return environment.utc().strftime(environment.TIME_FORM)
 
     def is_leader(self) -> bool:
         """Return whether Juju says that this unit leads."""
@@ -127,6 +124,8 @@ class Juju:
             self.store.set('whose', [model, self.unit])
         self._stored = self.believed(wire.state(values.get('state'), 'local store ' + self.store.name))
         before = values.get('relation')
+        if before and hookenv.relation_type() == self.peers and hookenv.relation_id() == before:
+            self._relation = before  # there is nothing to note, so the store need not be read again
         if self._stored and before and self.relation != before:
             self._stored = self._stored._replace(known=False)  # the new relation's databag may be empty
         return self._stored
@@ -142,6 +141,11 @@ class Juju:
 
         self.store.update('state', merged)
         return self._stored or state
+
+    def store_with(self, state: UnitState) -> str:
+        """Return the checksum of the local store, '' if another process has changed this state."""
+        values = self.store.values()
+        return checksum(values) if wire.state(values.get('state'), '')[0] == state else ''
 
     def new_nonce(self) -> str:
         """Return a name for this life of the unit that no other has."""

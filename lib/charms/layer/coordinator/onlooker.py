@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, FrozenSet, List, Tuple
 
 from charms.layer.coordinator import environment, rules, terms
 from charms.layer.coordinator.compat.predecessor import OldJuju
-from charms.layer.coordinator.juju import KEY, Read
+from charms.layer.coordinator.juju import Read
 from charms.layer.coordinator.policy import Policy
 from charms.layer.coordinator.report import Seen
 from charms.layer.coordinator.session import Session
@@ -46,7 +46,7 @@ class Looking(OldJuju):
     def __init__(self) -> None:
         super().__init__()
         self.problems: List[str] = []
-        self.store = OnlyRead(environment.local_file(KEY, 'json'), self._note)
+        self.store = OnlyRead(environment.local_file(environment.KEY, 'json'), self._note)
 
     def _note(self, problem: str) -> None:
         self.problems += [problem] if problem not in self.problems else []

@@ -74,9 +74,10 @@ def refused(name: str, expected: str, found: Any) -> ValueError:
 
 
 def _slots(found: Any) -> Tuple[int, int]:
-    counts = isinstance(found, int) and not isinstance(found, bool) and found <= 10000
-    number = re.match(r'([0-9]{1,5})(%?)\Z', str(found).strip()) if counts or isinstance(found, str) else None
-    count, percent = (int(number.group(1)), number.group(2)) if number else (0, '')
+    count, percent = (found, '') if isinstance(found, int) and not isinstance(found, bool) else (0, '')
+    number = re.match(r'([0-9]{1,5})(%?)\Z', found.strip()) if isinstance(found, str) else None
+    if number:
+        count, percent = int(number.group(1)), number.group(2)
     if not 1 <= count <= (100 if percent else 10000):
         raise refused('slots', SLOTS_FORM, found)
     return (0, count) if percent else (count, 0)

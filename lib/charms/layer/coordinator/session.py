@@ -11,7 +11,7 @@ flag, a rule about whose turn it is. tests/proofs runs this file, too.
 from typing import Callable, Dict, FrozenSet, List, Mapping, Optional, Tuple
 
 from charms.layer.coordinator import rules, terms, wake
-from charms.layer.coordinator.context import Phase
+from charms.layer.coordinator.context import NEVER_ASKED, NO_REQUEST, Phase
 from charms.layer.coordinator.leading import Leading
 from charms.layer.coordinator.values import (
     NO_CLAIM,
@@ -116,6 +116,7 @@ class Session(Leading):
             self._find_unheard()
         if self.leading:
             self._lead()
+        self.deposed = self.state.led and not self.leading
         self._remember(led=self.leading)
         news = self.context.shared_news or self.state.opened < self.state.term  # or no ledger counted
         self._take_turns(reread or (self.state.spoken and news))
@@ -375,15 +376,17 @@ class Session(Leading):
     def sleep(self) -> None:
         """Say whose news matters to this unit until its next hook that runs (rule 19)."""
         if not (self.context.aside or self.context.restricted):
-            self.port.wake.write(self._needed(), self.unheard)
+            self.port.wake.write(self.needed(), self.unheard)
             self.asleep = True
 
-    def _needed(self) -> Optional[wake.Wake]:
+    def needed(self) -> Optional[wake.Wake]:
         """Return what this unit must hear; None for everything."""
         state, policy = self.state, self.policy
+        # If leadership came back within this hook, Juju runs no leader-elected.
+        deposed = self.deposed or (state.led and not self.leading)
         wrote, asks_class = self.given or self.dropped or self.claimed, policy.grow or policy.reports_releases
         waits = self.awaited or self.silent or state.opened < state.term or self.context.leaving
-        if not self._has_told() or wrote or waits or self.turns or asks_class or policy.every_hook:
+        if not self._has_told() or wrote or waits or deposed or self.turns or asks_class or policy.every_hook:
             return None
         parts: List[Optional[wake.Wake]] = []
         for queue, claim in state.own:
@@ -393,6 +396,9 @@ class Session(Leading):
             told = self.ledger if self.ledger_read and not policy.per_lock else None
             me = self.context.unit
             parts.append(wake.leading(told, me, policy.slots, self.claims) if told else None)
+        store = '' if parts or not state.known else self.port.store_with(state)
+        if store:
+            return wake.Wake(frozenset(), rest=NO_REQUEST if state.own else NEVER_ASKED, store=store)
         return wake.both(parts)
 
     def _has_told(self) -> bool:

@@ -73,7 +73,7 @@ class Store:
             text = file.read().decode('utf-8', 'replace')
         found = parsed(text)
         values = found.get('values') if isinstance(found, dict) else None
-        if isinstance(values, dict) and found.get('checksum') == _checksum(values):
+        if isinstance(values, dict) and found.get('checksum') == checksum(values):
             return values
         # A digit that changed on the disk could free what another unit holds, so no part of it is trusted.
         self._put_aside(text)
@@ -84,11 +84,12 @@ class Store:
         self._warn(problem('local store ' + self.name, 'JSON with its checksum', text, PUT_ASIDE))
 
     def _write(self, values: Dict[str, Any]) -> None:
-        text = json.dumps({'checksum': _checksum(values), 'values': values}, sort_keys=True)
+        text = json.dumps({'checksum': checksum(values), 'values': values}, sort_keys=True)
         _replace(self._path, text, sync=True)
 
 
-def _checksum(values: Any) -> str:
+def checksum(values: Any) -> str:
+    """Return the checksum that the file of these values begins with."""
     return '{:08x}'.format(zlib.crc32(json.dumps(values, sort_keys=True).encode()))
 
 

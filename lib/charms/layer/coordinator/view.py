@@ -51,6 +51,7 @@ class Snapshot(NamedTuple):
         unheard: the peers of which Juju has told news that this unit has not read; other hooks
             may have come for them, and not run (wake.py).
         heard: the peers on which this unit is up to date, among those that it watches.
+        deposed: whether it led in its last hook, and did not when this one began.
     """
 
     context: HookContext
@@ -69,6 +70,7 @@ class Snapshot(NamedTuple):
     silent: FrozenSet[str] = frozenset()
     unheard: FrozenSet[str] = frozenset()
     heard: FrozenSet[str] = frozenset()
+    deposed: bool = False
 
 
 class View:
@@ -86,7 +88,7 @@ class View:
         self.context, self.phase, self.state, self.leading = start[:4]
         self.ledger, self.ledger_read, self.turns, self.given = start[4:8]
         self.dropped, self.finished, self.awaited, self.ends = start[8:12]
-        self.claimed, self.silent, self.unheard, self.heard = start[12:]
+        self.claimed, self.silent, self.unheard, self.heard, self.deposed = start[12:]
         self._saved: Optional[UnitState] = None
         self.asleep = False  # whether the wake file was written in this hook
         self._published: Optional[Said] = None

@@ -46,11 +46,15 @@ class Wake(NamedTuple):
         tickets: the part of the ledger that this unit's turn depends on; while the leader's data
             have it, nothing that matters has changed. Empty: only data that name this unit matter.
         data: whether all news of the leader's data matters.
+        rest: NO_REQUEST or NEVER_ASKED, if this unit has nothing to do in most hooks (rest.py).
+        store: the checksum of the local store that `rest` is true of.
     """
 
     units: FrozenSet[str]
     tickets: Tuple[Ticket, ...] = ()
     data: bool = False
+    rest: str = ''
+    store: str = ''
 
 
 def watched(ledger: Ledger, ticket: Ticket, claims: Claims) -> Tuple[Ticket, ...]:
@@ -127,7 +131,8 @@ def text(wake: Optional[Wake], known: Known, unheard: Units) -> str:
         unheard: the units of which Juju has told news that this unit has not read.
     """
     words = ['wake-1', known.event, *sorted(wake.units), 'end'] if wake else ['wake-1', 'all', 'end']
-    part = '' if not wake or wake.data else _part(wake.tickets) or NO_TICKET
+    rests = '{}\t{}'.format(wake.rest, wake.store) if wake and wake.rest else NO_TICKET
+    part = '' if not wake or wake.data else _part(wake.tickets) or rests
     relation, said = known.said
     told = '{} {}'.format(relation, printed(said)) if said else ''
     return ''.join(

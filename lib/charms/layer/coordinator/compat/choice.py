@@ -6,9 +6,9 @@ they become a session and an instance. What must not: a rule, what a coordinator
 
 import re
 from importlib import import_module
-from typing import Any, List, Mapping, NamedTuple, Tuple
+from typing import Any, Mapping, NamedTuple, Tuple
 
-from charms.layer.coordinator import environment, policy, wire
+from charms.layer.coordinator import environment, flags, policy, rest, wire
 from charms.layer.coordinator.compat.classes import (
     BaseCoordinator,
     Coordinator,
@@ -31,14 +31,14 @@ CLASSES = {
     'charms.layer.coordinator.Serial': Serial,
 }
 DEFAULTS = {
-    'class': 'charms.coordinator.SimpleCoordinator', 'log_level': 'info', 'wake': 'needed', **policy.DEFAULTS,
+    'class': environment.DEFAULT_CLASS, 'log_level': 'info', 'wake': 'needed', **policy.DEFAULTS,
 }  # fmt: skip
 WAKE = ('needed', 'all')
 LEVELS = ('debug', 'info', 'warning', 'error', 'critical')
 CLASS_FORM = 'SimpleCoordinator, Serial, or a dotted path to a class of the charm such as module.MyClass'
 NEEDS_MORE = 'class {}: it needs what this Juju does not have ({}); instead, one unit at a time holds locks'
 
-_DOTTED = re.compile(r'[A-Za-z_]\w*(\.[A-Za-z_]\w*)+\Z')
+_DOTTED = r'[A-Za-z_]\w*(\.[A-Za-z_]\w*)+\Z'  # compiled for a class of the charm's own
 
 
 class Options(NamedTuple):
@@ -70,9 +70,12 @@ class Choice(NamedTuple):
 
     def begin(self) -> None:
         """Run the start of the charm's own class, if there is one; then let handlers use turns."""
+        self.session.show = flags.show
         for step in (self.instance.initialize, self.instance.handle) if self.own else ():
             self.instance.tolerating(step)
         self.session.begin()
+        for lock in sorted(self.session.granted):
+            self.session.log(self.session.explain(lock))
 
     def end(self) -> None:
         """Release what is held and not kept, through the charm's own class if there is one."""
@@ -81,21 +84,19 @@ class Choice(NamedTuple):
         self.session.sleep()
 
 
-_CHOSEN: List[Choice] = []
-
-
 def chosen() -> Choice:
     """Return what the layer options choose. The first call in a process makes it, and reads what is true now.
+
+    In a hook that seemed to have nothing to do (rest.py), it catches up with what has passed of it.
 
     Raises:
         ValueError: for a layer option with a value that is not allowed.
         RuntimeError: below Juju 2.9.
     """
-    if not _CHOSEN:
-        from charms.layer import options  # type: ignore[attr-defined]  # of layer:basic
-
-        _CHOSEN.append(_choice(options.get('coordinator') or {}))
-    return _CHOSEN[0]
+    if not rest.CHOSEN:
+        rest.CHOSEN.append(_choice(environment.layer_options()))
+        rest.make_up(rest.CHOSEN[0])
+    return rest.CHOSEN[0]
 
 
 def understood(options: Mapping[str, Any]) -> Tuple[Options, wire.Problems]:
@@ -114,7 +115,7 @@ def understood(options: Mapping[str, Any]) -> Tuple[Options, wire.Problems]:
         raise policy.refused('log_level', 'one of ' + ', '.join(LEVELS), level)
     if chosen['wake'] not in WAKE:
         raise policy.refused('wake', 'one of ' + ', '.join(WAKE), chosen['wake'])
-    if not isinstance(path, str) or not (path in CLASSES or _DOTTED.match(path)):
+    if not isinstance(path, str) or not (path in CLASSES or re.match(_DOTTED, path)):
         raise policy.refused('class', CLASS_FORM, path)
     for name, default in policy.DEFAULTS.items():
         if CLASSES.get(path) is not SimpleCoordinator and chosen[name] != default:

@@ -53,7 +53,7 @@ class Coordinator:
     _led_by_layer = False  # whether the layer, not hookenv, says when a hook begins and ends
     _about: Optional[Tuple[str, str]] = None  # during `grant`: decide only about this lock and unit
 
-    def __init__(self, relation_key: str = juju.KEY, peer_relation_name: Optional[str] = None) -> None:
+    def __init__(self, relation_key: str = environment.KEY, peer_relation_name: Optional[str] = None) -> None:
         self.key = relation_key
         self.relname = peer_relation_name
         if not self._led_by_layer:
@@ -123,7 +123,7 @@ class Coordinator:
     def _opened(self) -> deciding.LeaderSession:
         if self._session:
             return self._session
-        name = juju.KEY + '-' + type(self).__name__ if self.key == juju.KEY else self.key
+        name = environment.KEY + '-' + type(self).__name__ if self.key == environment.KEY else self.key
         self.relname = self.relname or juju.peers_in_use(name, self.key)
         if OPENED.setdefault(name, self) is not self:
             sentence = 'relation_key: {} and {} have the same key {!r}; give each its own, this hook fails'
