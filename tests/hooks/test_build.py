@@ -23,7 +23,8 @@ CACHES = ('.git', '.hypothesis', '.mypy_cache', '.pytest_cache', '.ruff_cache', 
 
 MODULES = (
     '__init__', 'actions', 'callbacks', 'context', 'environment', 'flags', 'juju', 'leading', 'onlooker',
-    'policy', 'report', 'rest', 'rules', 'session', 'store', 'table', 'terms', 'values', 'view', 'wake', 'wire',
+    'policy', 'report', 'rest', 'rules', 'session', 'store', 'table', 'terms', 'values', 'view', 'wake',
+    'wire',
     'compat/__init__', 'compat/choice', 'compat/classes', 'compat/deciding', 'compat/predecessor',
 )  # fmt: skip
 SHIPPED = {'lib/charms/layer/coordinator/{}.py'.format(module) for module in MODULES} | {
