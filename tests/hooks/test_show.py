@@ -104,7 +104,7 @@ def test_a_unit_that_waits_reads_the_sentence_of_explain_and_the_leaders_command
 
     assert holder != 'app/3'
     assert last
-    assert lines[0].endswith('It does not lead; Juju tells it no more.')
+    assert lines[0].endswith('It does not lead; Juju does not tell it which unit does.')
     assert lines[-1] == '    juju run app/leader coordinator-show'
     assert any('a: ' in line and '{} holds it'.format(holder) in line for line in lines), lines
 

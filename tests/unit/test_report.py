@@ -48,7 +48,7 @@ def test_the_table_names_the_holder_the_queue_and_the_next_command():
     assert (
         shown(found)
         == """\
-Locks as app/1 sees them at 02:17 UTC. It does not lead; Juju tells it no more.
+Locks as app/1 sees them at 02:17 UTC. It does not lead; Juju does not tell it which unit does.
 
 All locks, in one queue: app/3 holds it
   UNIT   TURN           TOKEN  ASKED                   LOCKS

@@ -33,7 +33,7 @@ LOG = "juju debug-log --replay --no-tail --include {} | grep 'coordinator: '"
 def text(data: Data) -> str:
     """Return the data as lines of at most WIDTH characters, none of which ends in a blank."""
     now, unit = _time(data['at']), data['unit']
-    leads = 'It leads.' if data['leads'] else 'It does not lead; Juju tells it no more.'
+    leads = 'It leads.' if data['leads'] else 'It does not lead; Juju does not tell it which unit does.'
     head = 'Locks as {} sees them at {}. {}'
     lines = wrap(head.format(unit, _clock(now, now), leads), WIDTH)
     if data['says']:
