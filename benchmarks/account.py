@@ -8,6 +8,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 from charms.layer.coordinator import wire
 from charms.layer.coordinator.values import NO_CLAIM
 
+from benchmarks.script import LINES, SETTINGS_CHANGED
 from jujusim.juju import Event, Juju
 
 RUNS_WHOLE = 'Reactive main running'  # what charms.reactive logs where a hook's handlers are run
@@ -20,8 +21,8 @@ class Ran(NamedTuple):
         unit: where it ran.
         event: the hook, `data` for news of the leader's data, `news` for a peer's.
         about: what the news said: asks, releases, asks and releases, nothing new; '' where it is no news.
-        woke: why a whole hook ran: all (the file said so), watched, data, retry; `always` for hooks without
-            a script; '' where the script left.
+        woke: why a whole hook ran: all (the file said so), watched, retry, data, or what Juju lacks of the
+            unit's claims; `always` for hooks without a script; '' where the script left.
         whole: whether Python ran.
         leads: whether the unit led at its start.
         gave: how many tickets it gave; None where it did not write the ledger.
@@ -73,7 +74,7 @@ class Account:
         return {
             'event': name if not is_news else 'news' if remote else 'data',
             'about': self._about(event.unit, remote) if is_news and remote else '',
-            'woke': self._why(event.unit, name, remote) if is_news else 'always',
+            'woke': self._why(event.unit, name, remote) if is_news or name == SETTINGS_CHANGED else 'always',
             'leads': self.model.controller.leader == event.unit,
             'logs': len(self.model.logs),
             'writes': len(self.model.controller.leader_writes),
@@ -87,12 +88,13 @@ class Account:
     def _why(self, unit: str, name: str, remote: str) -> str:
         """Return why the script would run the hook whole, as far as the file alone tells."""
         file = self._folder(unit) / '.coordinator.wake'
-        words = file.read_text().split('\n')[0].split(' ')[1:-1] if file.exists() else ['all']
-        if 'all' in words:
-            return 'all'
-        if '{}:{}'.format(name, remote) in words:
+        lines = file.read_text().split('\n') if file.exists() else []
+        words = lines[0].split(' ')[1:-1] if lines else ['all']
+        if 'all' in words or remote in words:
+            return 'all' if 'all' in words else 'watched'
+        if len(lines) < LINES + 2 and '{}:{}'.format(name, remote) in words:
             return 'retry'
-        return 'watched' if remote in words else 'data' if not remote else ''
+        return 'data' if not remote else 'what Juju lacks'
 
     def _about(self, unit: str, remote: str) -> str:
         """Return what a peer's news says beyond what the unit remembers of it."""

@@ -859,9 +859,10 @@ def save_under_the_file(self, **known):
     history(FOR_EVER, most=2000000, wakes=True),
 )
 def needed_by_any_unit(self):
-    leading, self.leading = self.leading, False
+    before = self.leading, self.state
+    self.leading, self.state = False, self.state._replace(led=False)
     needed = unbroken(self)
-    self.leading = leading
+    self.leading, self.state = before
     return needed
 
 
@@ -925,3 +926,24 @@ BROKEN.append(
         ('unit/test_house.py::test_nothing_of_the_layer_stands_in_the_way_of_layer_basic',),
     )
 )
+
+
+@broken(
+    'rest',
+    'a hook that brings news is left alone',
+    'context.HookContext.is_for_nothing',
+    history('has something to do in a hook that is left alone', wakes=True, terms=1),
+)
+def is_for_nothing_whatever_it_brings(self, rest):
+    return bool(rest)
+
+
+@broken(
+    'rest',
+    'a unit that waits is left alone',
+    'session.Session.needed',
+    history('has something to do in a hook that is left alone', wakes=True, terms=1),
+    'hooks/test_rest.py::test_what_is_asked_in_a_hook_that_seemed_idle_is_served_in_a_later_hook',
+)
+def needed_by_none(self):
+    return wake.Wake(frozenset(), rest=NO_REQUEST, store=self.port.store_with(self.state))
