@@ -264,6 +264,32 @@ def test_a_format_that_does_not_exist_is_refused_in_a_sentence(model, charm_with
     assert found == 'failed: format: expected one of text, json, found {!r}; nothing is shown'.format(wrong)
 
 
+@both
+def test_where_juju_does_not_answer_the_action_fails_in_a_sentence(model, charm_with, juju):
+    made = begun(model, charm_with(ASK + WORK), units=2, juju=juju)
+    made.fail_tool('app/1', 'relation-get', times=None)
+
+    found = answer(made, 'app/1')
+
+    assert found.startswith('failed: Juju did not answer: ')
+
+
+def test_on_juju_4_a_holder_that_was_removed_by_force_is_gone_until_its_ticket_is_dropped(model, charm_with):
+    """Juju 3 tells the leader with relation-departed, which drops it at once."""
+    made = begun(model, charm_with(ASK + WORK), units=4, juju=4, update_status_s=1e6)
+    watch = StrictWatch(made)
+    made.configure(go=1)
+    holder = at_work(made, watch)
+    unit = next(unit for unit in made.units if unit not in (holder, made.controller.leader))
+    made.lose_unit(holder, force=True)
+    made.run(seconds=5)
+
+    text = answer(made, unit)
+
+    assert '{}: Juju no longer lists it.'.format(holder) in text
+    assert 'juju resolve ' + holder not in text
+
+
 # In a hook, and with classes of a charm's own
 
 

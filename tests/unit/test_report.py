@@ -5,6 +5,8 @@ import json
 import pytest
 from charms.layer.coordinator import report, table
 from charms.layer.coordinator.values import UNREADABLE, Claim, Ledger, Ticket
+from hypothesis import given
+from hypothesis import strategies as st
 
 pytestmark = pytest.mark.every_python
 
@@ -71,7 +73,7 @@ def test_the_data_have_the_form_of_version_1_and_json_can_express_them():
     found = report.data(seen(ROLL, ledger_for('app/0', 'app/3', 'app/1'), leads=True))
 
     assert json.loads(json.dumps(found)) == found
-    row = {'begun': False, 'failed': False, 'holds': False}
+    row = {'begun': False, 'failed': False, 'gone': False, 'holds': False}
     assert found == {
         'version': 1,
         'unit': 'app/1',
@@ -248,6 +250,18 @@ def test_each_lock_has_a_table_of_its_own_where_locks_have_queues_of_their_own()
     assert 'restart: app/2 holds it\n' in text
 
 
+def test_a_unit_that_is_gone_is_not_to_be_resolved():
+    claims = {'app/3': asks(), 'app/2': asks()}
+
+    text = shown(seen(claims, ledger_for('app/3', 'app/2'), gone=frozenset(['app/3'])))
+
+    assert 'app/3  unit is gone ' in text
+    assert (
+        'app/3: Juju no longer lists it. The leader drops its ticket at update-status, if not before.' in text
+    )
+    assert 'resolve' not in text
+
+
 # How much
 
 
@@ -291,6 +305,55 @@ def test_no_line_of_a_table_is_wider_than_a_terminal_and_none_ends_in_a_blank(na
         line for line in lines if line not in commands and (len(line) > 98 or line != line.rstrip())
     ] == []
     assert sum('/{} '.format(number) in line for line in lines for number in range(3)) >= 3
+
+
+def test_an_answer_in_json_has_as_many_rows_as_there_is_room_for():
+    units = ['app/{}'.format(number) for number in range(1000)]
+    long = Claim(1, locks=tuple((letter * 200, MONDAY) for letter in 'abcdefghijk'))
+    found = seen(dict.fromkeys(units, long), ledger_for(*units))
+
+    text = report.as_json(found, 100000)
+
+    queue = json.loads(text)['queues'][0]
+    assert 50000 < len(text) <= 100000
+    assert len(queue['tickets']) + queue['more_tickets'] == 1000
+    assert json.loads(report.as_json(found, 10))['queues'][0]['more_tickets'] == 1000
+
+
+names = st.sampled_from(['restart', 'x' * 200, 'über alles', 'a, b', '/7', '日本' * 50])
+units = st.sampled_from(['app/0', 'app/1', 'app/2', '', 'a' * 60 + '/12345'])
+queues = st.sampled_from(['', 'restart', 'x' * 200])
+times = st.sampled_from(
+    [NOW, MONDAY, '', 'yesterday', '2026-13-41 99:99:99', '0001-01-01 00:00:00', '\n' * 40]
+)
+tickets = st.builds(
+    Ticket, st.integers(1, 2**53), queues, units, st.integers(0, 3), st.integers(1, 3),
+    raw=st.sampled_from(['', '[7]']), after=st.one_of(st.none(), st.tuples(st.integers(1, 9))),
+    requested_at=times, nonce=st.sampled_from(['', 'aa']),
+)  # fmt: skip
+some_claims = st.builds(
+    lambda asked, done, locks, begun, token, nonce: Claim(
+        max(asked, done), done, tuple(sorted(locks.items())), begun, token, nonce=nonce
+    ),
+    st.integers(0, 3), st.integers(0, 3), st.dictionaries(names, times, max_size=3), st.booleans(),
+    st.integers(0, 9), st.sampled_from(['', 'aa']),
+)  # fmt: skip
+ledgers = st.one_of(
+    st.none(),
+    st.just(UNREADABLE),
+    st.builds(Ledger, st.just(9), st.lists(tickets, max_size=9).map(tuple), contested=st.booleans()),
+)
+
+
+@given(ledgers, st.dictionaries(st.tuples(units, queues), some_claims), st.integers(0, 4))
+def test_whatever_was_read_can_be_told(ledger, claims, most):
+    found = report.Seen('app/1', NOW, 4, ledger=ledger, claims=claims, failed=frozenset(['', 'restart']))
+
+    data = report.data(found, most)
+    lines = table.text(data).splitlines()
+
+    assert json.loads(json.dumps(data)) == data
+    assert [line for line in lines if 'juju' not in line and (len(line) > 98 or line != line.rstrip())] == []
 
 
 # Times as people say them

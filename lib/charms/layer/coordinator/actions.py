@@ -4,9 +4,7 @@ What lives here: parameters, answers and refusals of actions. What must not: a r
 An action never changes a unit's status, and these read only.
 """
 
-import json
 from subprocess import CalledProcessError
-from typing import Any, Dict
 
 from charmhelpers.core import hookenv
 from charms.layer.coordinator import onlooker, report, table
@@ -26,21 +24,16 @@ def show() -> None:
         hookenv.action_fail(WRONG.format(', '.join(FORMATS), form))
         return
     try:
-        answer = _as_json() if form == 'json' else table.text(_data(table.FIRST))
+        answer = _as_json() if form == 'json' else _as_text()
     except (CalledProcessError, RuntimeError, OSError) as refused:
         hookenv.action_fail(NO_ANSWER.format(refused))
         return
     hookenv.action_set({RESULT: answer})
 
 
-def _data(most: int) -> Dict[str, Any]:
-    return report.data(onlooker.alone().seen(most), most)
+def _as_text() -> str:
+    return table.text(report.data(onlooker.alone().seen(table.FIRST), table.FIRST))
 
 
 def _as_json() -> str:
-    seen, most = onlooker.alone().seen(report.MOST), report.MOST
-    answer = json.dumps(report.data(seen, most), sort_keys=True)
-    while len(answer) > LONGEST and most:
-        most //= 2
-        answer = json.dumps(report.data(seen, most), sort_keys=True)
-    return answer
+    return report.as_json(onlooker.alone().seen(report.MOST), LONGEST)

@@ -97,7 +97,9 @@ class Onlooker(Session):
         if self.ledger is None:
             lost, reason = self._about_lost_ledger(self.port.terms())
         self._read_front(most)
+        units = frozenset(rules.unfinished_units(self.ledger, self.claims))
         return start._replace(
+            gone=self._gone_among(units - {self.context.unit, UNNAMED}),
             term=self.state.term, ledger=self.ledger, lost=lost, claims=self.claims, reason=reason,
             awaited=self.awaited | self.silent, failed=self._failed(), problems=tuple(self.port.problems),
         )  # fmt: skip

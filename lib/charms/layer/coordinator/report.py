@@ -28,10 +28,12 @@ Each ticket, and each request that has none, as far as this unit knows:
     begun       whether handlers have run in the turn; None if this unit cannot know: a unit says so only
                 when a hook has succeeded, and the turn goes on
     failed      whether the hook that began the turn is known not to have succeeded
+    gone        whether Juju no longer lists the unit; the leader drops the ticket at update-status, if not before
     locks       {LOCK: when it was asked for}, by that unit's clock
     since       the first of these times, '' if it is not known
 """
 
+import json
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
 from charms.layer.coordinator import rules
@@ -62,6 +64,7 @@ class Seen(NamedTuple):
         claims: what units say.
         awaited: the units that must run a hook before the leader makes a ledger.
         reason: why there is no ledger, in words.
+        gone: the units, among those with unfinished tickets, that will never run again.
         failed: the queues in which a hook that began a turn of this unit has not succeeded.
         problems: what could not be read.
     """
@@ -77,6 +80,7 @@ class Seen(NamedTuple):
     claims: Claims = {}  # noqa: RUF012 - nobody changes it
     awaited: Units = NOBODY
     reason: str = ''
+    gone: Units = NOBODY
     failed: Units = NOBODY
     problems: Tuple[str, ...] = ()
 
@@ -101,6 +105,16 @@ def data(seen: Seen, most: int = MOST) -> Data:
         'queues': [_queue(seen, queue, most) for queue in _queues(seen)],
         'problems': list(seen.problems),
     }
+
+
+def as_json(seen: Seen, longest: int) -> str:
+    """Return the data as JSON, with as many tickets and requests as there is room for."""
+    most = MOST
+    text = json.dumps(data(seen, most), sort_keys=True)
+    while len(text) > longest and most:
+        most //= 2
+        text = json.dumps(data(seen, most), sort_keys=True)
+    return text
 
 
 def _state_of_ledger(seen: Seen) -> str:
@@ -212,6 +226,7 @@ def _row(
         'holds': holds,
         'begun': begun,
         'failed': bool(begun) and unit == seen.unit and queue in seen.failed,
+        'gone': unit in seen.gone,
         'locks': dict(locks),
         'since': min((time for time in locks.values() if time), default=''),
     }

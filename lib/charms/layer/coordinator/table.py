@@ -19,6 +19,7 @@ TIME_FORM = '%Y-%m-%d %H:%M:%S'
 
 NOBODY = 'As far as this unit knows, nobody holds a lock or has asked for one.'
 KEEPS = '{} keeps the lock since a hook of its turn has succeeded; it goes on in its next hook.'
+GONE = '{}: Juju no longer lists it. The leader drops its ticket at update-status, if not before.'
 FAILED = 'A hook of {} has failed in its turn, or was killed. Repair the cause, then:'
 IN_ERROR = 'If `juju status {}` shows {} in error, repair the cause, then:'
 NOT_LEADING = 'Only the leader knows of all requests without a ticket:'
@@ -76,6 +77,8 @@ def _cells(row: Data, now: Optional[datetime], shared: bool) -> Tuple[str, ...]:
 
 
 def _turn(row: Data) -> str:
+    if row['gone']:
+        return 'unit is gone'
     if row['holds']:
         return {None: 'holds', False: 'holds, not begun'}.get(
             row['begun'], 'holds, hook failed' if row['failed'] else 'holds, begun'
@@ -150,7 +153,8 @@ def _next(data: Data) -> Iterable[Tuple[str, str]]:
     rows = [row for queue in data['queues'] for row in [*queue['tickets'], *queue['requests']]]
     held = [row for row in rows if row['holds'] and row['unit']]
     me = [row for row in held if row['unit'] == data['unit']]
-    others = sorted({row['unit'] for row in held} - {data['unit']})
+    others = sorted({row['unit'] for row in held if not row['gone']} - {data['unit']})
+    gone = sorted({row['unit'] for row in rows if row['gone']})
     if data['problems'] or data['ledger'] == 'unreadable':
         yield UNREADABLE, LOG.format(app)
     if data['ledger'] == 'lost':
@@ -159,6 +163,8 @@ def _next(data: Data) -> Iterable[Tuple[str, str]]:
         yield FAILED.format(data['unit']), 'juju resolve ' + data['unit']
     elif any(row['begun'] for row in me):
         yield KEEPS.format(data['unit']), ''
+    if gone:
+        yield GONE.format(' and '.join(gone)), ''
     if others:
         which = others[0] if len(others) == 1 else 'one of them, such as {},'.format(others[0])
         yield IN_ERROR.format(app, which), 'juju resolve ' + others[0]
