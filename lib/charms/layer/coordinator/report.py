@@ -28,7 +28,7 @@ Each ticket, and each request that has none, as far as this unit knows:
     begun       whether handlers have run in the turn; None if this unit cannot know: a unit says so only
                 when a hook has succeeded, and the turn goes on
     failed      whether the hook that began the turn is known not to have succeeded
-    gone        whether Juju no longer lists the unit; the leader drops the ticket at update-status, if not before
+    gone        whether Juju no longer lists the unit; the leader drops its ticket, at update-status at last
     locks       {LOCK: when it was asked for}, by that unit's clock
     since       the first of these times, '' if it is not known
 """
