@@ -876,6 +876,46 @@ def needed_though_deposed(self):
     return unbroken(self)
 
 
+@broken(
+    'coordinator-show',
+    'it acts as a hook of the unit does',
+    'onlooker.Onlooker.look',
+    'hooks/test_show.py::test_looking_changes_no_file_no_databag_no_status_and_logs_nothing[3]',
+)
+def look_as_a_hook(self):
+    Session.look(self)
+
+
+@broken(
+    'coordinator-show',
+    'what a unit has not heard of others counts as what they say',
+    'onlooker.Onlooker._read_front',
+    'hooks/test_show.py::test_a_unit_that_keeps_the_lock_has_not_failed[4]',
+)
+def read_no_claim(self, most):
+    pass
+
+
+@broken(
+    'coordinator-show',
+    'a turn that is kept counts as one whose hook failed',
+    'onlooker.Onlooker._failed',
+    'hooks/test_show.py::test_a_unit_that_keeps_the_lock_has_not_failed[3]',
+)
+def failed_if_begun(self):
+    return frozenset(queue for queue, claim in self.own.items() if claim.holds)
+
+
+@broken(
+    'coordinator-show',
+    'a unit whose claim says nothing of its turn counts as one that has not begun',
+    'report._ticket',
+    'unit/test_report.py::test_only_a_units_own_turn_and_one_that_goes_on_are_known_to_have_begun',
+)
+def ticket_not_begun(seen, ticket):
+    return {**unbroken(seen, ticket), 'begun': False}
+
+
 BROKEN.append(
     Broken(
         'the built charm',
