@@ -167,3 +167,74 @@ def settings():
     made.run()
 
     assert [unit for unit in made.units if made.log_of(unit, 'they have')] == ['app/1', 'app/2', 'app/3']
+
+
+@both
+def test_names_that_a_loss_of_power_took_from_the_leaders_disk_are_read_again_in_start(
+    model, charm_with, juju
+):
+    """The script does not synchronise what it appends; the machine is back before its lease is over."""
+    charm = acting(charm_with(ASK_SOME + WORK))
+    made = begun(model, charm, units=5, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
+    watch, agent = StrictWatch(made), made.agents['app/0']
+    made.configure(go=12)
+    until(made, lambda: bool(watch.at_work))
+    made.poison('app/4', 'any', 'news')
+    made.run(seconds=8)
+    file = made._charm_dir('app/0') / '.coordinator.wake'
+    on_disk = file.read_text()
+    made.run_action('app/3', 'ask')
+    made.run(seconds=10)
+    assert 'app/3' in file.read_text()
+    file.write_text(on_disk)
+    agent.restart()
+    agent.local.queued_start = True
+    made.poison('app/4', 'any', 'more news')
+    made.run(seconds=600)
+
+    watch.check()
+    assert watch.served('app/3') == 1, made.story(40)
+
+
+SECOND = """
+class Mine(coordinator.Serial):
+    pass
+
+mine = Mine(relation_key='mine', peer_relation_name='coordinator')
+
+@when_not('worked')
+def work():
+    if hookenv.config('go') and mine.acquire('x'):
+        check_call(['work', '60'])
+        reactive.set_flag('worked')
+"""
+
+
+@both
+def test_a_second_coordinator_in_the_layers_peer_relation_has_every_hook(model, charm_with, juju):
+    made = begun(model, charm_with(SECOND), units=4, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
+    watch = StrictWatch(made)
+    made.configure(go=1)
+    made.run(seconds=900)
+
+    watch.check()
+    assert [watch.served(unit) for unit in made.units] == [1] * 4, made.story(40)
+
+
+@both
+@pytest.mark.parametrize('works', [True, False], ids=['it works', 'it waits'])
+def test_a_unit_that_is_removed_is_not_the_only_one_that_is_heard(model, charm_with, juju, works):
+    """On Juju 3 no hook brings what it says after its relation-departed."""
+    charm = acting(charm_with(ASK_SOME + WORK))
+    made = begun(model, charm, units=5, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
+    watch = StrictWatch(made)
+    made.configure(go=12)
+    until(made, lambda: bool(watch.turns) or (not works and bool(watch.at_work)))
+    made.run(seconds=20)
+    made.remove_unit(next(unit for unit in ('app/1', 'app/2') if (unit in watch.at_work) == works))
+    made.run(seconds=200)
+    made.run_action('app/3', 'ask')
+    made.run(seconds=300)
+
+    watch.check()
+    assert watch.served('app/3') == 1, made.story(40)

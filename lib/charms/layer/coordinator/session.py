@@ -128,7 +128,7 @@ class Session(Leading):
     def _find_unheard(self) -> None:
         """Find out of which units there has been news since this unit read their claims."""
         skipped = self.port.wake.withdraw()
-        if skipped is None:
+        if skipped is None or self.context.reread:  # a disk that lost power may lack the last names
             skipped = frozenset(unit for (unit, _), _ in self.state.peers)
             self._remember(led=False)  # so a leader reads all claims
         self.unheard = (skipped | {self.context.news}) - {''}
@@ -373,10 +373,14 @@ class Session(Leading):
         for lock in sorted(before - self.granted):
             self.log('{}: released{}'.format(lock, ', and asked for again' if lock in again else ''))
 
-    def sleep(self) -> None:
-        """Say whose news matters to this unit until its next hook that runs (rule 19)."""
+    def sleep(self, beside: bool = False) -> None:
+        """Say whose news matters to this unit until its next hook that runs (rule 19).
+
+        Args:
+            beside: whether another coordinator uses this one's peer relation; then every hook runs.
+        """
         if not (self.context.aside or self.context.restricted):
-            self.port.wake.write(self.needed(), self.unheard)
+            self.port.wake.write(None if beside else self.needed(), self.unheard)
             self.asleep = True
 
     def needed(self) -> Optional[wake.Wake]:
@@ -399,7 +403,11 @@ class Session(Leading):
         store = '' if parts or not state.known else self.port.store_with(state)
         if store:
             return wake.Wake(frozenset(), rest=NO_REQUEST if state.own else NEVER_ASKED, store=store)
-        return wake.both(parts)
+        needed = wake.both(parts)
+        if needed and needed.units and self.port.durable_at_once:
+            # On Juju 2.9 - 3.x no hook brings what a unit says after its relation-departed.
+            return needed if needed.units <= self.port.related_units() else None
+        return needed
 
     def _has_told(self) -> bool:
         """Return whether Juju has all that this unit says, if it commits this hook; the script looks."""
