@@ -27,7 +27,7 @@ coordinator.request_lock({})
 
 def acting(charm, lock="'a'"):
     """Return the charm with an action that asks for a lock: no other unit runs a hook of its own for that."""
-    (charm / 'actions').mkdir()
+    (charm / 'actions').mkdir(exist_ok=True)
     (charm / 'actions' / 'ask').write_text(ASK_NOW.format(lock))
     (charm / 'actions' / 'ask').chmod(0o755)
     return charm
