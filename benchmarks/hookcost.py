@@ -11,8 +11,9 @@ Juju's hook tools cost much more than a shell script (about 22 ms each: a large
 program starts and asks the agent); `with tools` is the lock's own Python and
 that time for each of its calls.
 
-The hook is one peer's relation-changed, which is what rolls are made of. What
-its tools answer was recorded from the modelled Juju, in the second such hook.
+The hook is one peer's relation-changed, which is what rolls are made of; for a unit that rests, which
+is left alone (rest.py), it is config-changed. What its tools answer was recorded from the modelled Juju,
+in the third hook.
 """
 
 import argparse
@@ -61,9 +62,11 @@ def restart():
 ALONE = """
 import os, time
 from charmhelpers.core import hookenv
-from charms.layer import basic
+from charms.layer import basic, options
 import charms.reactive
 hookenv.juju_version = lambda: os.environ['JUJU_VERSION']
+charms.reactive.get_flags()  # charms.reactive opens the key-value store before any layer's code runs
+options.get('basic')  # and layer:basic reads the options
 begins = time.process_time()
 {}
 print(1000 * (time.process_time() - begins))
@@ -83,6 +86,7 @@ lock._save_state()""",
 UBUNTU = "import platform\nplatform.linux_distribution = lambda *a, **k: ('Ubuntu', '22.04', 'jammy')\n"
 WRITING = ('juju-log', 'relation-set', 'leader-set', 'status-set')
 TOOL_MS = 22.0
+NEWS = 'coordinator-relation-changed'
 WHOLE = 'coordinator-relation-broken'
 """The charm's ordinary hook file: what the script of ours runs where it does not leave (rule 19)."""
 
@@ -92,8 +96,8 @@ class Kind(NamedTuple):
 
     Args:
         lock: the lock of the charm.
-        state: idle (nobody asks), waiting (app/1 works, this unit and all but the leader wait), or leads
-            (the same, as the leader).
+        state: rests (nobody asks, and the hook is config-changed), idle (nobody asks), waiting (app/1
+            works, this unit and all but the leader wait), or leads (the same, as the leader).
         units: how many units the application has.
     """
 
@@ -104,6 +108,7 @@ class Kind(NamedTuple):
 
 KINDS = (
     Kind(NONE, 'idle', 3),
+    Kind(OURS, 'rests', 3),
     Kind(OURS, 'idle', 3),
     Kind(THEIRS, 'idle', 3),
     Kind(OURS, 'idle', 102),
@@ -145,7 +150,7 @@ def _controller(kind: Kind) -> Controller:
     controller = inprocess.application(3, names)
     controller.config['go'] = 0
     since = {name: SINCE.format(number / 1000) for number, name in enumerate(names)}
-    asking = names[1:] if kind.state != 'idle' else []
+    asking = names[1:] if kind.state in ('waiting', 'leads') else []
     if kind.lock == OURS:
         lives = {name: '{:08x}'.format(number) for number, name in enumerate(names)}
         for name in asking:
@@ -181,14 +186,16 @@ def prepare(kind: Kind, place: Path) -> Hook:
             'coordinator.granted.restart' if ours else 'plan.go',
         )
         (charm / 'reactive' / 'plan.py').write_text(handlers)
-    unit = {'leads': 'app/0', 'waiting': 'app/{}'.format(kind.units // 2), 'idle': 'app/1'}[kind.state]
+    unit = {'leads': 'app/0', 'waiting': 'app/{}'.format(kind.units // 2)}.get(kind.state, 'app/1')
     agent = inprocess.agent_of(_controller(kind), unit)
-    name = 'coordinator-relation-changed'
-    operation = Operation(name, 'app/{}'.format(kind.units - 1), version=1, with_relation=True)
+    operation = Operation(NEWS, 'app/{}'.format(kind.units - 1), version=1, with_relation=True)
     env = environment(agent, operation, str(charm), VERSIONS[3])
     script = str(charm / 'hooks' / WHOLE)
     for number in range(3):  # the first two leave behind what a unit remembers; each is a hook of its own
-        env['JUJU_CONTEXT_ID'] = '{}-{}-{}'.format(unit, name, number)
+        if kind.state == 'rests' and number == 2:
+            operation = Operation('config-changed')
+            env = environment(agent, operation, str(charm), VERSIONS[3])
+        env['JUJU_CONTEXT_ID'] = '{}-{}-{}'.format(unit, operation.name, number)
         calls, answers, logged = _recorded(agent, operation, script, env, str(place / 'log'))
     _write_tools(place / 'bin', answers)
     (place / 'site').mkdir()

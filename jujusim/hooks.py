@@ -142,7 +142,10 @@ class Hooked(Executing):
 
     def _tell_aside(self, execution: Execution, code: int, why: str, refused: str) -> None:
         """Tell how an action, juju exec or collect-metrics has ended; the unit is as it was before (R27)."""
-        said = ', '.join('{}: {}'.format(*pair) for pair in sorted(execution.context.action_results.items()))
+        context = execution.context
+        failed = [] if context.action_failed is None else [('failed', context.action_failed)]
+        results = sorted(context.action_results.items())
+        said = ', '.join('{}: {}'.format(*pair) for pair in [*failed, *results])
         if execution.operation.script:
             said = 'exit {}'.format(code) if code else ''
         if why and (execution.operation.script or execution.operation.restricted):

@@ -54,6 +54,17 @@ def test_an_action_publishes_unless_its_script_fails_and_puts_no_unit_in_error(d
     assert not made.agents['app/0'].local.in_error
 
 
+@both
+def test_the_history_tells_what_an_action_answered_and_why_it_failed(deployed, juju):
+    made = deployed(juju, {'actions/try': 'tool("action-set", "a=b"); tool("action-fail", "too late")'})
+
+    act(made, 'app/0', 'try')
+
+    assert [event.text for event in made.history if event.what == 'ran'] == [
+        'action try: failed: too late, a: b'
+    ]
+
+
 def test_an_action_gets_its_parameters_above_the_defaults_of_actions_yaml(deployed):
     files = {'actions.yaml': 'grow: {params: {by: {type: integer, default: 1}, to: {type: string}}}'}
     script = 'note("get", *[ask("action-get", *key) for key in ([], ["by"], ["how.fast"], ["no.such"])])'

@@ -22,11 +22,14 @@ EXAMPLE = ROOT / 'examples' / 'rolling-db'
 CACHES = ('.git', '.hypothesis', '.mypy_cache', '.pytest_cache', '.ruff_cache', '.venv', '__pycache__')
 
 MODULES = (
-    '__init__', 'callbacks', 'context', 'environment', 'flags', 'juju', 'leading', 'policy', 'rest', 'rules',
-    'session', 'store', 'terms', 'values', 'view', 'wake', 'wire',
+    '__init__', 'actions', 'callbacks', 'context', 'environment', 'flags', 'juju', 'leading', 'onlooker',
+    'policy', 'report', 'rest', 'rules', 'session', 'store', 'table', 'terms', 'values', 'view', 'wake',
+    'wire',
     'compat/__init__', 'compat/choice', 'compat/classes', 'compat/deciding', 'compat/predecessor',
 )  # fmt: skip
 SHIPPED = {'lib/charms/layer/coordinator/{}.py'.format(module) for module in MODULES} | {
+    'actions.yaml',  # of the layer alone, where the charm has no actions of its own
+    'actions/coordinator-show',
     'copyright.layer-coordinator',
     'hooks/coordinator-relation-changed',
     'hooks/coordinator-relation-joined',
@@ -54,7 +57,7 @@ RUBBISH = """
 """
 
 TOOL = """#!/usr/bin/env python3
-import json, pathlib, sys
+import json, os, pathlib, sys
 import yaml
 
 tool, args, unit = pathlib.Path(sys.argv[0]).name, sys.argv[1:], 'rolling-db/0'
@@ -82,7 +85,9 @@ answers = {
 }
 if command in answers:
     print(json.dumps(answers[command]))
-elif tool in ('juju-log', 'status-set', 'systemctl'):
+elif command == 'action-get format --format=json' and 'COORDINATOR_SHOW' in os.environ:
+    print(json.dumps(os.environ['COORDINATOR_SHOW']))
+elif tool in ('juju-log', 'status-set', 'systemctl', 'action-set', 'action-fail'):
     record(tool, ' '.join(args))
 elif tool == 'leader-get' and args == ['--format=json', '-']:
     print(json.dumps(kept('leader')))
@@ -98,8 +103,9 @@ else:
 """
 TOOLS = """
     config-get goal-state is-leader juju-log leader-get leader-set relation-get relation-ids relation-list
-    relation-set status-set systemctl action-get action-set application-version-set juju-reboot network-get
-    open-port relation-model-get resource-get secret-get state-get state-set status-get storage-get unit-get
+    relation-set status-set systemctl action-fail action-get action-set application-version-set juju-reboot
+    network-get open-port relation-model-get resource-get secret-get state-get state-set status-get
+    storage-get unit-get
 """
 
 
@@ -201,6 +207,14 @@ def test_the_built_charm_has_the_layers_options_relation_and_copyright(charm):
     assert (charm / 'copyright.layer-coordinator').read_text() == (ROOT / 'copyright').read_text()
 
 
+def test_the_built_charm_has_its_own_actions_and_the_layers_and_they_can_be_executed(charm):
+    described = yaml.safe_load((charm / 'actions.yaml').read_text())
+
+    assert set(described) == {'restart', *yaml.safe_load((ROOT / 'actions.yaml').read_text())}
+    assert {path.name for path in (charm / 'actions').iterdir()} == set(described)
+    assert all(os.access(str(path), os.X_OK) for path in (charm / 'actions').iterdir())
+
+
 def test_charm_proof_has_nothing_but_information_on_the_built_charm(charm_tools, charm):
     proof = charm_tools('charm-proof', charm)
 
@@ -277,22 +291,34 @@ def run_hook(unit, name, memory):
     """Run a hook; return what systemctl was called with in it."""
     (unit / 'state' / 'config').write_text(json.dumps({'memory': memory}))
     (unit / 'state' / 'systemctl').write_text('')
+    run_file(unit, 'hooks/' + name, JUJU_HOOK_NAME=name)
+    return (unit / 'state' / 'systemctl').read_text().splitlines()
+
+
+def run_action(unit, name, parameter):
+    """Run an action; return what it has set."""
+    (unit / 'state' / 'action-set').write_text('')
+    run_file(unit, 'actions/' + name, JUJU_HOOK_NAME='', JUJU_ACTION_NAME=name, COORDINATOR_SHOW=parameter)
+    return (unit / 'state' / 'action-set').read_text()
+
+
+def run_file(unit, file, **more):
+    """Run a file of the charm as Juju does."""
     env = {
         'CHARM_DIR': str(unit / 'charm'),
         'JUJU_CHARM_DIR': str(unit / 'charm'),
-        'JUJU_CONTEXT_ID': 'rolling-db/0-{}-{}'.format(name, uuid.uuid4().hex),
-        'JUJU_HOOK_NAME': name,
+        'JUJU_CONTEXT_ID': 'rolling-db/0-{}-{}'.format(file, uuid.uuid4().hex),
         'JUJU_MODEL_NAME': 'model',
         'JUJU_UNIT_NAME': 'rolling-db/0',
         'JUJU_VERSION': '3.6.1',
         'PATH': '{}:/usr/bin:/bin'.format(unit / 'bin'),
         'PYTHONPATH': str(unit / 'site'),
+        **more,
     }
-    command = [str(unit / 'charm' / 'hooks' / name)]
+    command = [str(unit / 'charm' / file)]
     hook = run(command, cwd=str(unit / 'charm'), env=env, stdout=PIPE, stderr=STDOUT, text=True)
     assert hook.returncode == 0, hook.stdout
     assert not (unit / 'state' / 'refused').exists(), (unit / 'state' / 'refused').read_text()
-    return (unit / 'state' / 'systemctl').read_text().splitlines()
 
 
 def test_a_changed_config_restarts_a_lone_leader_once_in_the_same_hook(unit):
@@ -314,3 +340,23 @@ def test_an_unchanged_config_restarts_nothing_after_the_turn_and_the_next_change
     other = run_hook(unit, 'config-changed', memory=3)
 
     assert (first, same, other) == (['restart rolling-db'], [], ['restart rolling-db'])
+
+
+@pytest.mark.parametrize('form', ['text', 'json'])
+def test_the_layers_action_runs_as_a_process_of_its_own_and_writes_nothing(unit, form):
+    run_hook(unit, 'start', memory=1)
+    run_hook(unit, 'config-changed', memory=2)
+    before = {path: path.read_bytes() for path in unit.rglob('*') if path.is_file() and is_kept(path)}
+
+    answer = run_action(unit, 'coordinator-show', form)
+
+    if form == 'text':
+        assert answer.startswith('coordinator=Locks as rolling-db/0 sees them at ')
+    else:
+        found = json.loads(answer[len('coordinator=') :])
+        assert (found['version'], found['leads'], found['ledger'], found['queues']) == (1, True, 'open', [])
+    assert {path: path.read_bytes() for path in unit.rglob('*') if path.is_file() and is_kept(path)} == before
+
+
+def is_kept(path):
+    return path.name not in ('action-set', 'juju-log') and path.suffix != '.pyc'

@@ -29,7 +29,24 @@ MAY_IMPORT = {
     'callbacks.py': set(),
     'juju.py': {'callbacks', 'context', 'environment', 'rules', 'store', 'values', 'wake', 'wire'},
     'flags.py': set(),
-    '__init__.py': {'compat.choice', 'compat.classes', 'rest', 'wire'},
+    'report.py': {'rules', 'values'},
+    'table.py': {'values'},
+    'onlooker.py': {
+        'compat.predecessor',
+        'environment',
+        'juju',
+        'policy',
+        'report',
+        'rules',
+        'session',
+        'store',
+        'terms',
+        'values',
+        'view',
+        'wire',
+    },
+    'actions.py': {'onlooker', 'report', 'table'},
+    '__init__.py': {'compat.choice', 'compat.classes', 'onlooker', 'report', 'rest', 'wire'},
     'compat/__init__.py': set(),
     'compat/deciding.py': {'policy', 'rules', 'session'},
     'compat/predecessor.py': {'environment', 'juju', 'values', 'wire'},
@@ -58,9 +75,10 @@ MAY_IMPORT = {
 
 PURE = (
     *('values.py', 'rules.py', 'terms.py', 'wire.py', 'policy.py', 'context.py'),
-    *('view.py', 'leading.py', 'session.py', 'compat/deciding.py'),
+    *('view.py', 'leading.py', 'session.py', 'compat/deciding.py', 'report.py', 'table.py'),
 )
 OUTSIDE_OF_PURE = {'typing', 'json', 're', 'enum', 'math'}
+ALSO = {'table.py': {'datetime', 'textwrap'}}  # it says how long ago a time is; the present is in its data
 
 PAGES = sorted(
     path
@@ -98,7 +116,7 @@ def test_a_module_imports_only_what_its_place_allows(name):
 
     assert ours <= MAY_IMPORT[name]
     if name in PURE:
-        assert others <= OUTSIDE_OF_PURE
+        assert others <= OUTSIDE_OF_PURE | ALSO.get(name, set())
 
 
 def test_hook_tools_are_called_in_one_place():

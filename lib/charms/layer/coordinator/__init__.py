@@ -33,7 +33,7 @@ Flags, which are up to date before the first handler runs:
     coordinator.granted.LOCK    in exactly those hooks in which this unit holds the lock
 """
 
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Dict, Optional
 
 from charmhelpers.core import hookenv
 from charms.layer.coordinator import rest
@@ -44,7 +44,15 @@ if TYPE_CHECKING:
     from charms.layer.coordinator.session import Session
 
 __all__ = ['begin_hook', 'end_hook', 'explain', 'is_granted', 'is_requested', 'keep_lock', 'release_lock']
-__all__ += ['BaseCoordinator', 'Serial', 'SimpleCoordinator', 'request_again', 'request_lock', 'token']
+__all__ += [
+    'BaseCoordinator',
+    'Serial',
+    'SimpleCoordinator',
+    'request_again',
+    'request_lock',
+    'status',
+    'token',
+]
 
 
 # Most hooks need nothing of what these four import, and rest.py lets those hooks go on without it.
@@ -255,3 +263,19 @@ def explain(name: str) -> str:
         ValueError: for a name that is not a lock name; nothing changes.
     """
     return _session().explain(_lock(name))
+
+
+def status() -> Dict[str, Any]:
+    """Return what this unit knows of all locks: who holds them, who waits, and what is the matter.
+
+    It changes nothing, and works in any hook and in actions. It reads the ledger, and the claims of units at
+    the front of each queue: up to 100 unfinished tickets, and those before them. The action
+    coordinator-show prints the same for people.
+
+    Returns:
+        A dict of plain values, which JSON can express. `version` is 1; report.py tells the keys. What
+        cannot be read is under `problems`.
+    """
+    from charms.layer.coordinator import onlooker, report  # only who asks needs them
+
+    return report.data(onlooker.beside(_session()).seen(report.MOST))

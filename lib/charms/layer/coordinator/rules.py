@@ -414,7 +414,10 @@ def who_holds(ledger: Optional[Ledger], ticket: Optional[Ticket], claims: Claims
         return ''
     waits = ahead(ledger, ticket, claims)
     slots = waits[0].slots if waits and ticket.raw else ticket.slots
-    holders = sorted({earlier.unit or 'a ticket that cannot be read' for earlier in waits[:slots]})
-    return (
-        '{} {} it'.format(' and '.join(holders), 'holds' if len(holders) == 1 else 'hold') if holders else ''
-    )
+    return hold(earlier.unit for earlier in waits[:slots])
+
+
+def hold(units: Iterable[str]) -> str:
+    """Return, in words, that these units hold a lock; '' for none."""
+    names = sorted({unit or 'a ticket that cannot be read' for unit in units})
+    return '{} {} it'.format(' and '.join(names), 'holds' if len(names) == 1 else 'hold') if names else ''

@@ -110,13 +110,13 @@ class Session(Leading):
         if self.context.restricted:
             return
         self.leading = not self.context.child and self.port.is_leader()
+        self.deposed = self.state.led and not self.leading
         reread = stored is None or self.context.reread
         self._compare_own_claims(stored is None, reread or (self.context.full_check and bool(self.state.own)))
         if not self.context.aside:
             self._find_unheard()
         if self.leading:
             self._lead()
-        self.deposed = self.state.led and not self.leading
         self._remember(led=self.leading)
         news = self.context.shared_news or self.state.opened < self.state.term  # or no ledger counted
         self._take_turns(reread or (self.state.spoken and news))
@@ -128,10 +128,10 @@ class Session(Leading):
     def _find_unheard(self) -> None:
         """Find out of which units there has been news since this unit read their claims."""
         skipped = self.port.wake.withdraw()
-        if skipped is None:
+        if skipped is None or self.context.reread:  # a disk that lost power may lack the last names
             skipped = frozenset(unit for (unit, _), _ in self.state.peers)
             self._remember(led=False)  # so a leader reads all claims
-        self.unheard = (skipped | {self.context.news}) - {'', self.context.departed}
+        self.unheard = (skipped | {self.context.news}) - {''}
 
     def begin(self) -> None:
         """Let handlers use turns from now on. If it was called before in this hook, do nothing.
@@ -373,10 +373,14 @@ class Session(Leading):
         for lock in sorted(before - self.granted):
             self.log('{}: released{}'.format(lock, ', and asked for again' if lock in again else ''))
 
-    def sleep(self) -> None:
-        """Say whose news matters to this unit until its next hook that runs (rule 19)."""
+    def sleep(self, beside: bool = False) -> None:
+        """Say whose news matters to this unit until its next hook that runs (rule 19).
+
+        Args:
+            beside: whether another coordinator uses this one's peer relation; then every hook runs.
+        """
         if not (self.context.aside or self.context.restricted):
-            self.port.wake.write(self.needed(), self.unheard)
+            self.port.wake.write(None if beside else self.needed(), self.unheard)
             self.asleep = True
 
     def needed(self) -> Optional[wake.Wake]:
@@ -389,7 +393,7 @@ class Session(Leading):
         if not self._has_told() or wrote or waits or deposed or self.turns or asks_class or policy.every_hook:
             return None
         parts: List[Optional[wake.Wake]] = []
-        for queue, claim in state.own:
+        for queue, claim in sorted(self.own.items()):
             if claim.outstanding:
                 parts.append(self._needed_to_wait(queue, claim))
         if self.leading:
@@ -399,7 +403,11 @@ class Session(Leading):
         store = '' if parts or not state.known else self.port.store_with(state)
         if store:
             return wake.Wake(frozenset(), rest=NO_REQUEST if state.own else NEVER_ASKED, store=store)
-        return wake.both(parts)
+        needed = wake.both(parts)
+        if needed and needed.units and self.port.durable_at_once:
+            # On Juju 2.9 - 3.x no hook brings what a unit says after its relation-departed.
+            return needed if needed.units <= self.port.related_units() else None
+        return needed
 
     def _has_told(self) -> bool:
         """Return whether Juju has all that this unit says, if it commits this hook; the script looks."""

@@ -76,9 +76,12 @@ class Store:
         if isinstance(values, dict) and found.get('checksum') == checksum(values):
             return values
         # A digit that changed on the disk could free what another unit holds, so no part of it is trusted.
+        self._put_aside(text)
+        return {}
+
+    def _put_aside(self, text: str) -> None:
         os.replace(self._path, self._path + '.unreadable')
         self._warn(problem('local store ' + self.name, 'JSON with its checksum', text, PUT_ASIDE))
-        return {}
 
     def _write(self, values: Dict[str, Any]) -> None:
         text = json.dumps({'checksum': checksum(values), 'values': values}, sort_keys=True)
@@ -109,13 +112,20 @@ class WakeFile:
         self._path, self._event = path, event
         self.said, self.settings, self._settings_before = ('', ''), '', ''
 
-    def withdraw(self) -> Optional[FrozenSet[str]]:
-        """Let every hook run; return the units whose news no hook has heard, None if that is not known."""
+    def _read(self) -> str:
         try:
             with open(self._path, encoding='utf-8') as file:
-                found = file.read()
+                return file.read()
         except (OSError, ValueError):
-            found = ''
+            return ''
+
+    def unheard(self) -> Optional[FrozenSet[str]]:
+        """Return the units whose news no hook has heard, None if that is not known."""
+        return wake.skipped(self._read())
+
+    def withdraw(self) -> Optional[FrozenSet[str]]:
+        """Let every hook run; return the units whose news no hook has heard, None if that is not known."""
+        found = self._read()
         unheard = wake.skipped(found)
         if unheard is not None:
             self._settings_before = wake.settings_in(found)
@@ -131,6 +141,7 @@ class WakeFile:
         sees that they have changed since, or does not read them, the next one must run.
         """
         heard = self._event.startswith('leader-settings-changed') or self.settings == self._settings_before
+        heard = heard and not self._event.startswith('upgrade-charm')  # new code has seen nothing
         known = wake.Known(self._event, self.said, self.settings if heard else '')
         self._write(wake.text(needed, known, unheard))
 

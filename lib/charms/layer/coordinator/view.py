@@ -145,7 +145,7 @@ class View:
         """Remember something, and save everything at once."""
         self._remember(**known)
         if self.state != self._saved:
-            if self.context.aside or self.asleep:
+            if self.context.aside or self.context.restricted or self.asleep:
                 self.port.wake.withdraw()
             self.state = self._saved = self.port.save(self.state._replace(context=self.context.id))
 

@@ -88,14 +88,17 @@ def leading(ledger: Ledger, unit: str, slots: int, claims: Claims) -> Optional[W
     Args:
         ledger: the ledger that all go by, and that it may write.
         unit: the leader.
-        slots: how many units may hold a lock at once; 0 if that is to be seen from the tickets.
+        slots: how many units may hold a lock at once; 0 if that grows with the units.
         claims: what all units say.
     """
     unfinished = [each for each in ledger.tickets if not rules.finished(each, claims)]
-    most = max([slots, 1, *(each.slots for each in unfinished)])
+    most = max([slots, *(each.slots for each in unfinished)])
     others = [each.unit for each in unfinished if each.unit != unit]
-    plain = ledger.readable and not ledger.contested and UNNAMED not in others
-    return Wake(frozenset(others[-most:]), data=True) if plain and len(others) >= most else None
+    plain = slots > 0 and ledger.readable and not ledger.contested and UNNAMED not in others
+    single = any(each.queue for each in unfinished)  # of an older layout: another lock may be free
+    return (
+        Wake(frozenset(others[-most:]), data=True) if plain and not single and len(others) >= most else None
+    )
 
 
 def both(parts: Sequence[Optional[Wake]]) -> Optional[Wake]:

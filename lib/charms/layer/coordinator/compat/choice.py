@@ -10,6 +10,7 @@ from typing import Any, Mapping, NamedTuple, Tuple
 
 from charms.layer.coordinator import environment, flags, policy, rest, wire
 from charms.layer.coordinator.compat.classes import (
+    OPENED,
     BaseCoordinator,
     Coordinator,
     Serial,
@@ -81,7 +82,7 @@ class Choice(NamedTuple):
         """Release what is held and not kept, through the charm's own class if there is one."""
         (self.instance.finish if self.own else self.session.end)()
         self.session.hide()
-        self.session.sleep()
+        self.session.sleep(any(other.relname == environment.PEERS for other in OPENED.values()))
 
 
 def chosen() -> Choice:

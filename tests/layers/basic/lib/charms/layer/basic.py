@@ -20,3 +20,7 @@ def clear_config_states():
         if flag.startswith('config.changed'):
             clear_flag(flag)
     unitdata.kv().flush()
+
+
+def activate_venv():
+    """Do nothing: this stand-in has no virtual environment. The real one runs the program again in it."""

@@ -1,0 +1,232 @@
+"""What a unit knows of all locks, as data for programs: the form of `status()`.
+
+What lives here: from the values of a session to plain data. What must not: IO, a clock, a rule about
+whose turn it is, the table for people (table.py).
+
+The data are one dict of plain values, which JSON can express. Version 1 keeps these keys; more may come:
+
+    version     1
+    unit, at    who says this, and when by its clock (UTC)
+    juju        the agent's major version
+    leads       whether this unit leads; Juju tells a unit no more about who does
+    term        the term of the ledger, 0 if there has been none
+    ledger      open, contested, unreadable, lost, none, or unknown (where Juju answers nothing)
+    awaits      the units that must run a hook before the leader makes a ledger
+    says        what is the matter with the ledger, '' if nothing is
+    this_unit   {LOCK: why this unit does not hold it yet}
+    queues      queue ('' for the one that all locks share), says (who holds it), tickets and requests (in
+                order), more_tickets and more_requests (how many are left out)
+    problems    what could not be read
+
+Each ticket, and each request that has none, as far as this unit knows:
+
+    unit        '' if that cannot be read
+    token       the fencing token; None without a ticket, unless the turn has begun
+    slots       how many units may hold the lock together; None without a ticket
+    holds       whether its turn has come
+    ahead       how many tickets it waits for; None without a ticket
+    begun       whether handlers have run in the turn; None if this unit cannot know: a unit says so only
+                when a hook has succeeded, and the turn goes on
+    failed      whether the hook that began the turn is known not to have succeeded
+    gone        whether Juju no longer lists the unit; the leader drops its ticket, at update-status at last
+    locks       {LOCK: when it was asked for}, by that unit's clock
+    since       the first of these times, '' if it is not known
+"""
+
+import json
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
+
+from charms.layer.coordinator import rules
+from charms.layer.coordinator.values import ALL_LOCKS, NO_CLAIM, NOBODY, Claim, Claims, Ledger, Ticket, Units
+
+VERSION = 1
+MOST = 100  # the most tickets, and the most requests, of a queue
+
+NO_LEDGER = 'no leader has given a ticket yet'
+CONTESTED = 'a new leader takes over; turns that have not begun wait for it'
+NOT_ANSWERED = 'Juju answers nothing in a hook of this kind'
+
+Data = Dict[str, Any]
+
+
+class Seen(NamedTuple):
+    """What one unit knows of all locks.
+
+    Args:
+        unit: the unit.
+        at: the time by its clock, as text that sorts.
+        juju: its agent's major version.
+        leads: whether it leads.
+        answers: whether Juju answers in this hook.
+        term: the highest term that the unit knows of.
+        ledger: the ledger that all go by, None if there is none.
+        lost: whether there has been another ledger, or an operator has marked it as lost.
+        claims: what units say.
+        awaited: the units that must run a hook before the leader makes a ledger.
+        reason: why there is no ledger, in words.
+        gone: the units, among those with unfinished tickets, that will never run again.
+        failed: the queues in which a hook that began a turn of this unit has not succeeded.
+        problems: what could not be read.
+    """
+
+    unit: str
+    at: str
+    juju: int
+    leads: bool = False
+    answers: bool = True
+    term: int = 0
+    ledger: Optional[Ledger] = None
+    lost: bool = False
+    claims: Claims = {}  # noqa: RUF012 - nobody changes it
+    awaited: Units = NOBODY
+    reason: str = ''
+    gone: Units = NOBODY
+    failed: Units = NOBODY
+    problems: Tuple[str, ...] = ()
+
+
+# For programs
+
+
+def data(seen: Seen, most: int = MOST) -> Data:
+    """Return what a unit knows as plain values; the head of this file tells their form."""
+    ledger = seen.ledger
+    return {
+        'version': VERSION,
+        'unit': seen.unit,
+        'at': seen.at,
+        'juju': seen.juju,
+        'leads': seen.leads,
+        'term': ledger.term if ledger else seen.term,
+        'ledger': _state_of_ledger(seen),
+        'awaits': sorted(seen.awaited - {''}),
+        'says': _about_ledger(seen),
+        'this_unit': _about_this_unit(seen),
+        'queues': [_queue(seen, queue, most) for queue in _queues(seen)],
+        'problems': list(seen.problems),
+    }
+
+
+def as_json(seen: Seen, longest: int) -> str:
+    """Return the data as JSON, with as many tickets and requests as there is room for."""
+    most = MOST
+    text = json.dumps(data(seen, most), sort_keys=True)
+    while len(text) > longest and most:
+        most //= 2
+        text = json.dumps(data(seen, most), sort_keys=True)
+    return text
+
+
+def _state_of_ledger(seen: Seen) -> str:
+    if not seen.answers:
+        return 'unknown'
+    if seen.ledger is None:
+        return 'lost' if seen.lost else 'none'
+    if not seen.ledger.readable:
+        return 'unreadable'
+    return 'contested' if seen.ledger.contested else 'open'
+
+
+def _about_ledger(seen: Seen) -> str:
+    state = _state_of_ledger(seen)
+    return {
+        'unknown': NOT_ANSWERED,
+        'lost': 'the ledger is lost; ' + seen.reason,
+        'none': NO_LEDGER + (seen.reason and '; ' + seen.reason),
+        'unreadable': rules.refusal(seen.ledger, None, seen.claims) if seen.ledger else '',
+        'contested': CONTESTED,
+    }.get(state, '')
+
+
+def _about_this_unit(seen: Seen) -> Dict[str, str]:
+    """Return, by lock, what `explain` says of each lock that this unit has asked for and does not hold."""
+    found = {}
+    for queue, claim in _own(seen):
+        ticket = rules.ticket_of(seen.ledger, seen.unit, queue, claim)
+        ledger = seen.ledger
+        if ledger and ledger.readable and ticket is None:
+            ticket = _last(queue, seen.unit)
+            ledger = ledger._replace(tickets=(*ledger.tickets, ticket))
+        for lock in sorted(claim.names if not claim.holds else ()):
+            found[lock] = rules.refusal(ledger, ticket, seen.claims)
+    return found
+
+
+def _own(seen: Seen) -> List[Tuple[str, Claim]]:
+    claims = ((queue, claim) for (unit, queue), claim in seen.claims.items() if unit == seen.unit)
+    return sorted((queue, claim) for queue, claim in claims if claim.outstanding)
+
+
+def _last(queue: str, unit: str) -> Ticket:
+    """Return a stand-in for a ticket that was not given: it waits for all others of the queue."""
+    return Ticket(0, queue, unit, 0, 1, raw='not given')
+
+
+def _unfinished(seen: Seen) -> Tuple[Ticket, ...]:
+    tickets = seen.ledger.tickets if seen.ledger else ()
+    return tuple(ticket for ticket in tickets if not rules.finished(ticket, seen.claims))
+
+
+def _queues(seen: Seen) -> List[str]:
+    asked = {queue for (_, queue), claim in seen.claims.items() if claim.outstanding}
+    return sorted(asked.union(ticket.queue for ticket in _unfinished(seen)))
+
+
+def _queue(seen: Seen, queue: str, most: int) -> Data:
+    unfinished = [ticket for ticket in _unfinished(seen) if ticket.queue == queue]
+    asked = rules.unserved(seen.ledger or Ledger(), seen.claims).get(queue, [])
+    tickets = [_ticket(seen, ticket) for ticket in unfinished[:most]]
+    requests = [_request(seen, queue, unit, claim) for unit, claim in asked[:most]]
+    return {
+        'queue': queue,
+        'says': _who_holds(seen, queue, [*tickets, *requests]),
+        'tickets': tickets,
+        'more_tickets': len(unfinished) - len(tickets),
+        'requests': requests,
+        'more_requests': len(asked) - len(requests),
+    }
+
+
+def _who_holds(seen: Seen, queue: str, rows: Iterable[Data]) -> str:
+    """Return who holds a queue, in the words of `explain`."""
+    holders = [row['unit'] for row in rows if row['holds']]
+    if holders:
+        return rules.hold(holders)
+    ledger = seen.ledger
+    if ledger and ledger.readable and not any(ticket.queue == queue for ticket in _unfinished(seen)):
+        ticket = _last(queue, seen.unit)
+        return rules.refusal(ledger._replace(tickets=(*ledger.tickets, ticket)), ticket, seen.claims)
+    return 'nobody is known to hold it'
+
+
+def _ticket(seen: Seen, ticket: Ticket) -> Data:
+    claim = seen.claims.get((ticket.unit, ticket.queue), NO_CLAIM)
+    said = claim if (claim.asked, claim.nonce) == (ticket.ask, ticket.nonce) else NO_CLAIM
+    locks = dict(said.locks)
+    if ticket.queue != ALL_LOCKS:
+        locks = {ticket.queue: locks.get(ticket.queue, ticket.requested_at)}
+    readable = seen.ledger is not None and seen.ledger.readable
+    ahead = len(rules.ahead(seen.ledger, ticket, seen.claims)) if seen.ledger else 0
+    holds = said.holds or (readable and ahead < ticket.slots)
+    begun = said.begun if said.begun or ticket.unit == seen.unit or not holds else None
+    row = _row(seen, ticket.unit, ticket.queue, locks, begun, holds)
+    return {**row, 'token': ticket.token, 'slots': ticket.slots, 'ahead': ahead}
+
+
+def _request(seen: Seen, queue: str, unit: str, claim: Claim) -> Data:
+    row = _row(seen, unit, queue, dict(claim.locks), claim.begun, claim.holds)
+    return {**row, 'token': claim.token if claim.holds else None, 'slots': None, 'ahead': None}
+
+
+def _row(
+    seen: Seen, unit: str, queue: str, locks: Mapping[str, str], begun: Optional[bool], holds: bool
+) -> Data:
+    return {
+        'unit': unit,
+        'holds': holds,
+        'begun': begun,
+        'failed': bool(begun) and unit == seen.unit and queue in seen.failed,
+        'gone': unit in seen.gone,
+        'locks': dict(locks),
+        'since': min((time for time in locks.values() if time), default=''),
+    }
