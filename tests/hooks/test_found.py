@@ -13,6 +13,7 @@ from charms.layer.coordinator import rules, wire
 from charms.layer.coordinator.compat import choice
 from charms.layer.coordinator.values import MAX_COUNT, MAX_TOKEN, UNREADABLE, Claim, Ledger, Record, UnitState
 
+from tests.cases import ASK_FIRST
 from tests.deploy import begun, said
 from tests.threeunits import MEMORY, UNITS, everybody_is_served, first_world
 from tests.watch import Watch
@@ -342,6 +343,31 @@ def test_a_spoilt_databag_is_put_right_with_another_text(model, charm_with):
     right = made.controller.units['app/1'].settings['coordinator-claims']
     assert right != good
     assert json.loads(right) == json.loads(good)
+
+
+SLOW_LEADER = """
+@when_not('never')
+def take_long():
+    if hookenv.is_leader():
+        check_call(['work', '30'])
+"""
+
+
+def test_an_emptied_databag_is_filled_with_another_text(model, charm_with):
+    """On Juju 4 a leader read it empty whose agent knew the very text that came back (seed 901144)."""
+    made = begun(model, charm_with(ASK_FIRST + WORK + SLOW_LEADER), units=2, juju=4)
+    made.elect('app/0')
+    made.run()
+    watch = Watch(made)
+    made.configure(go=1)
+    hears = ('app/0', 'begins', 'coordinator-relation-changed (app/1)')
+    made.run(until=lambda: made.history[-1][1:] == hears)
+
+    made.lose_databag('app/1')
+    made.upgrade('app/1')
+    made.run(seconds=1000)
+
+    assert watch.served('app/1') == 1, made.story(60)
 
 
 def test_a_leader_that_waits_behind_a_unit_that_is_gone_gives_it_no_ticket_again(model, charm_with):

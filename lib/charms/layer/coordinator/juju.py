@@ -178,12 +178,11 @@ class Juju:
     def published(self) -> Optional[Said]:
         """Return what Juju has of this unit, None if there is not even an empty claim."""
         text = self.said(self.unit, self.claims_key)
-        if not text and self._stored and self._stored.spoken and self._look_up():
+        emptied = not text and self._stored is not None and self._stored.spoken
+        if emptied and self._look_up():
             text = self.said(self.unit, self.claims_key)
-        if not text:
-            return None
         said, problems = self._read(self.unit, text)
-        self._spoilt = bool(problems)
+        self._spoilt = emptied or bool(problems)
         return self.believed((said, problems))
 
     def publish(self, said: Said) -> None:
@@ -192,8 +191,8 @@ class Juju:
         Before the relation exists, do nothing.
         """
         if self.relation is not None:
-            # Juju 4 compares databags by their hash (R25). Peers that have read a spoilt text meanwhile would
-            # not notice a repair that restores the text exactly, so a blank makes it a different text.
+            # Juju 4 compares databags by their hash (R25). Peers that read a spoilt text, or none, meanwhile
+            # would not notice a repair that restores the text exactly: so a blank makes it a different one.
             text = wire.said_text(said) + (' ' if self._spoilt else '')
             settings = {self.claims_key: text, **self.beside(dict(said.queues))}
             self._about_relation(lambda relation: hookenv.relation_set(relation, settings), None)
