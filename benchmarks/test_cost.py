@@ -272,7 +272,7 @@ def test_a_waiting_unit_makes_the_same_calls_behind_a_thousand_tickets_as_behind
         assert not session.turns
         costs.append(dict(calls))
 
-    # The claims of the first ahead, and of the one that is heard; and whether those it goes on hearing are there.
+    # The claims of the first ahead, and of the one that is heard; and whether those it hears are there.
     assert costs[0] == costs[1] == {'is-leader': 1, 'leader-get': 1, 'relation-get': 2, 'relation-list': 1}
 
 
