@@ -887,6 +887,65 @@ def needed_though_deposed(self):
 
 
 @broken(
+    'rule 19',
+    'the names on a disk that lost power are all that a leader reads',
+    'session.Session._find_unheard',
+    'hooks/test_wake_found.py::test_names_that_a_loss_of_power_took_from_the_leaders_disk_are_read_again_in_start',
+)
+def find_unheard_in_start_as_in_any_hook(self):
+    context, self.context = self.context, self.context._replace(reread=False)
+    unbroken(self)
+    self.context = context
+
+
+@broken(
+    'rule 19',
+    'a leader with a percentage goes by the slots of old tickets',
+    'wake.leading',
+    'hooks/test_wake_found.py::test_a_percentage_that_grows_gives_a_new_unit_its_turn',
+)
+def leading_by_old_slots(ledger, unit, slots, claims):
+    return unbroken(ledger, unit, slots or max([1, *(each.slots for each in ledger.tickets)]), claims)
+
+
+@broken(
+    'rule 19',
+    'the file stays in force though collect-metrics asks',
+    'view.View._save',
+    'hooks/test_wake_found.py::test_what_is_asked_for_in_collect_metrics_is_published_in_the_next_hook',
+)
+def save_as_where_juju_answers(self, **known):
+    context, self.context = self.context, self.context._replace(restricted=False)
+    unbroken(self, **known)
+    self.context = context
+
+
+@broken(
+    'rule 19',
+    'leader-settings-changed leaves though a refresh may have brought its handlers',
+    'store.WakeFile.write',
+    'hooks/test_wake_found.py::test_leader_settings_changed_runs_after_a_refresh_which_may_bring_its_handlers',
+)
+def write_in_a_refresh_as_in_any_hook(self, needed, unheard):
+    event, self._event = self._event, self._event.replace('upgrade-charm', 'start')
+    unbroken(self, needed, unheard)
+    self._event = event
+
+
+@broken(
+    'rule 19',
+    'a unit watches one that has departed',
+    'session.Session.needed',
+    'hooks/test_wake_found.py::test_a_unit_that_is_removed_is_not_the_only_one_that_is_heard',
+)
+def needed_of_any_unit(self):
+    related, self.port.related_units = self.port.related_units, lambda: {unit for unit, _ in self.claims}
+    needed = unbroken(self)
+    self.port.related_units = related
+    return needed
+
+
+@broken(
     'coordinator-show',
     'it acts as a hook of the unit does',
     'onlooker.Onlooker.look',
