@@ -6,6 +6,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence
 from benchmarks import bench, cpu, machines, thousand
 from benchmarks.cpu import BEFORE, NEW, PEER, Counted, Lock, Rolls, Taken
 from benchmarks.programs import TOOL_MS
+from benchmarks.shown import save, scale
 
 WORKS_S = (60.0, 0.1)
 FIGURES: Dict[str, Callable[[Taken], float]] = {
@@ -189,7 +190,6 @@ def picture(rolls: Rolls, path: Path) -> None:
 
     matplotlib.use('Agg')
     from matplotlib import pyplot
-    from matplotlib.ticker import NullFormatter, ScalarFormatter
 
     styles = {
         NEW[3]: ('#3070c0', 'o', '-'), NEW[4]: ('#309060', '^', '-'), PEER: ('#c05030', 's', '-'),
@@ -205,19 +205,5 @@ def picture(rolls: Rolls, path: Path) -> None:
             label = lock.title + ('' if fit is None else ': N^{:.1f}'.format(fit))
             axes.plot(list(figures), list(figures.values()), color=colour, marker=marker, linestyle=line,
                       label=label)  # fmt: skip
-        axes.set_xscale('log')
-        axes.set_yscale('log')
-        axes.set_xticks(sizes)
-        axes.xaxis.set_major_formatter(ScalarFormatter())
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set_title(name + (', s' if name.startswith('CPU') else ''), loc='left')
-        axes.set_xlabel('units')
-        axes.grid(True, which='major', color='#dddddd')
-        axes.legend(fontsize=7, loc='upper left', frameon=False)
-        for side in ('top', 'right'):
-            axes.spines[side].set_visible(False)
-    figure.suptitle('One rolling restart, {:.0f} s a unit'.format(bench.RESTART_S), x=0.01, ha='left')
-    figure.tight_layout()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(str(path), dpi=120)
-    pyplot.close(figure)
+        scale(axes, name + (', s' if name.startswith('CPU') else ''), sizes, fontsize=7)
+    save(figure, path)

@@ -1,7 +1,7 @@
 """What `make bench` prints of hooks, calls and ledgers, and its first picture."""
 
 from pathlib import Path
-from typing import Any, Callable, List
+from typing import Any, Callable, List, Sequence
 
 from benchmarks import bench
 
@@ -86,7 +86,6 @@ def picture(prices: bench.Prices, path: Path) -> None:
 
     matplotlib.use('Agg')
     from matplotlib import pyplot
-    from matplotlib.ticker import NullFormatter, ScalarFormatter
 
     styles = {
         bench.Run(bench.OURS, 3): ('#3070c0', 'o', '-'),
@@ -116,17 +115,31 @@ def picture(prices: bench.Prices, path: Path) -> None:
                 linestyle=line,
                 label=label,
             )
-        axes.set_xscale('log')
-        axes.set_yscale('log')
-        axes.set_xticks(sizes)
-        axes.xaxis.set_major_formatter(ScalarFormatter())
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set_title(name + (', s' if name == 'duration' else ''), loc='left')
-        axes.set_xlabel('units')
-        axes.grid(True, which='major', color='#dddddd')
-        axes.legend(fontsize=8, loc='upper left', frameon=False)
-        for side in ('top', 'right'):
-            axes.spines[side].set_visible(False)
+        scale(axes, name + (', s' if name == 'duration' else ''), sizes, fontsize=8)
+    save(figure, path)
+
+
+def scale(axes: Any, title: str, sizes: Sequence[int], fontsize: int) -> None:
+    """Make both axes logarithmic, with the sizes on one; give them their title and legend."""
+    from matplotlib.ticker import NullFormatter, ScalarFormatter
+
+    axes.set_xscale('log')
+    axes.set_yscale('log')
+    axes.set_xticks(sizes)
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_title(title, loc='left')
+    axes.set_xlabel('units')
+    axes.grid(True, which='major', color='#dddddd')
+    axes.legend(fontsize=fontsize, loc='upper left', frameon=False)
+    for side in ('top', 'right'):
+        axes.spines[side].set_visible(False)
+
+
+def save(figure: Any, path: Path) -> None:
+    """Write a picture of rolls into a file."""
+    from matplotlib import pyplot
+
     figure.suptitle('One rolling restart, {:.0f} s a unit'.format(bench.RESTART_S), x=0.01, ha='left')
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)

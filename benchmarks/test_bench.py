@@ -170,7 +170,7 @@ class Recorded(Roll):
 
     def _leaves(self, home, kind, remote):
         file = (home.folder / thousand.WAKE).read_text() + ''.join(home.left)
-        said = thousand.tools._json(self.controller.units[home.name].settings.get(thousand.CLAIMS, ''))
+        said = thousand.tools.as_json(self.controller.units[home.name].settings.get(thousand.CLAIMS, ''))
         found = super()._leaves(home, kind, remote)
         self.decided.append((file, thousand.NAMES[kind], remote, home.name, said, self._data, found))
         return found

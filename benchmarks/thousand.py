@@ -168,7 +168,7 @@ class Roll:
 
     def _notify(self, channel: str, unit: str) -> None:
         if channel in ('app', 'leader-settings'):
-            self._data = tools._json(ledger.data_of(self.controller)).rstrip('\n')
+            self._data = tools.as_json(ledger.data_of(self.controller)).rstrip('\n')
         kind = {'unit': NEWS, 'app': DATA, 'leader-settings': SETTINGS}.get(channel)
         if kind is None or not self._deployed:
             return
@@ -203,7 +203,7 @@ class Roll:
 
     def _leaves(self, home: Home, kind: int, remote: str) -> bool:
         said = self.controller.units[home.name].settings.get(CLAIMS, '') if home.asleep.told else ''
-        answers = Answers(tools._json(said).rstrip('\n'), '' if remote else self._data)
+        answers = Answers(tools.as_json(said).rstrip('\n'), '' if remote else self._data)
         found, calls = home.asleep.leaves(NAMES[kind], remote, home.name, answers)
         self.ran['calls'] += calls * found
         return found

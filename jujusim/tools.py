@@ -84,10 +84,10 @@ def names() -> List[str]:
 
 
 def _dump(found: Any) -> Answer:
-    return Answer(0, _json(found))
+    return Answer(0, as_json(found))
 
 
-def _json(found: Any) -> str:
+def as_json(found: Any) -> str:
     """Return JSON as Juju's tools print it, with Go's json.Marshal: keys in order, and <, > and & escaped."""
     text = json.dumps(found, separators=(',', ':'), sort_keys=True, ensure_ascii=False)
     return text.replace('&', '\\u0026').replace('<', '\\u003c').replace('>', '\\u003e') + '\n'
@@ -154,13 +154,13 @@ def _relation_ids(context: Context, arguments: List[str]) -> str:
     if not rest:
         raise Unanswered('relation-ids without a name')
     known = [context.relation_id, *context.other_relations] if context.knows_relation else []
-    return _json([relation for relation in known if relation.rpartition(':')[0] == rest[0]])
+    return as_json([relation for relation in known if relation.rpartition(':')[0] == rest[0]])
 
 
 def _relation_list(context: Context, arguments: List[str]) -> str:
     flags, _ = _reading('relation-list', arguments)
     _relation(context, flags)
-    return _json(list(context.members))
+    return as_json(list(context.members))
 
 
 def _relation_get(context: Context, arguments: List[str]) -> str:
@@ -182,7 +182,7 @@ def _relation_get(context: Context, arguments: List[str]) -> str:
         if found is None:  # R22
             raise Refused(_no_settings(context, unit))
     settings = found or {}
-    return _json(settings if key in (None, '-') else settings.get(str(key)))
+    return as_json(settings if key in (None, '-') else settings.get(str(key)))
 
 
 def _no_settings(context: Context, unit: str) -> str:
@@ -225,7 +225,7 @@ def _relation_set(context: Context, arguments: List[str]) -> str:
 
 def _is_leader(context: Context, arguments: List[str]) -> str:
     _reading('is-leader', arguments)
-    return _json(context.is_leader())
+    return as_json(context.is_leader())
 
 
 def _leader_get(context: Context, arguments: List[str]) -> str:
@@ -234,7 +234,7 @@ def _leader_get(context: Context, arguments: List[str]) -> str:
     if '=' in key:
         raise Misuse('invalid key "{}"'.format(key))
     settings = context.leader_settings()
-    return _json(settings if key == '-' else settings.get(key))
+    return as_json(settings if key == '-' else settings.get(key))
 
 
 def _leader_set(context: Context, arguments: List[str]) -> str:
@@ -272,12 +272,12 @@ def _goal_state(context: Context, arguments: List[str]) -> str:
             for name, unit in controller.principals().items()
         }
         found.update({name.split('/')[0]: _goal('joined') for name in found})
-        return _json({'units': {}, 'relations': {controller.container_endpoint: found} if found else {}})
+        return as_json({'units': {}, 'relations': {controller.container_endpoint: found} if found else {}})
     units = {
         name: _goal('dying' if unit.life == 'dying' else unit.status)
         for name, unit in controller.goal_units().items()
     }
-    return _json({'units': units, 'relations': {}})
+    return as_json({'units': units, 'relations': {}})
 
 
 def _goal(status: str) -> Dict[str, str]:
@@ -304,7 +304,7 @@ def _status_get(context: Context, arguments: List[str]) -> str:
     _reading('status-get', arguments, include_data=False)
     unit = context.controller.units[context.agent.name]
     first: Dict[str, object] = {'status': unit.status, 'message': unit.status_message, 'status-data': {}}
-    return _json(context.cached.setdefault('status', first))
+    return as_json(context.cached.setdefault('status', first))
 
 
 def _config_get(context: Context, arguments: List[str]) -> str:
@@ -312,14 +312,14 @@ def _config_get(context: Context, arguments: List[str]) -> str:
     if '--all' in flags and rest:
         raise Unanswered('config-get --all {}'.format(rest[0]))
     config = context.cached.setdefault('config', dict(context.controller.config))
-    return _json(config if '--all' in flags or not rest else config.get(rest[0]))
+    return as_json(config if '--all' in flags or not rest else config.get(rest[0]))
 
 
 def _unit_get(context: Context, arguments: List[str]) -> str:
     _, rest = _reading('unit-get', arguments, 1)
     if rest not in (['private-address'], ['public-address']):
         raise Misuse('unknown setting "{}"'.format(' '.join(rest)))
-    return _json(address_of(context.agent.name))
+    return as_json(address_of(context.agent.name))
 
 
 def _accepted(context: Context, arguments: List[str]) -> str:
@@ -338,7 +338,7 @@ def _action_get(context: Context, arguments: List[str]) -> str:
     found: Any = dict(context.operation.parameters)
     for word in rest[0].split('.') if rest and rest != ['-'] else []:
         found = found.get(word) if isinstance(found, dict) else None
-    return _json(found)
+    return as_json(found)
 
 
 def _action_set(context: Context, arguments: List[str]) -> str:

@@ -853,7 +853,7 @@ def write_without_what_was_said(self, needed, unheard):
     'rule 19',
     'the file stays in force though an action asks',
     'view.View._save',
-    'hooks/test_found_wake.py::test_a_request_of_an_action_that_juju_never_heard_of_goes_on_with_the_next_news',
+    'hooks/test_wake_found.py::test_a_request_of_an_action_that_juju_never_heard_of_goes_on_with_the_next_news',
 )
 def save_under_the_file(self, **known):
     withdraw, self.port.wake.withdraw = self.port.wake.withdraw, lambda: None
@@ -879,7 +879,7 @@ def needed_by_any_unit(self):
     'rule 19',
     'a leader that was deposed hears what another in its place would',
     'session.Session.needed',
-    'hooks/test_found_wake.py::test_a_leader_to_which_leadership_came_back_unheard_of_hears_the_next_request',
+    'hooks/test_wake_found.py::test_a_leader_to_which_leadership_came_back_unheard_of_hears_the_next_request',
 )
 def needed_though_deposed(self):
     self.deposed = False

@@ -1,6 +1,5 @@
 """Whose news can matter to a unit (rule 19): laws of the rule, and what the script does with the file."""
 
-import json
 import os
 import subprocess
 from pathlib import Path
@@ -12,6 +11,7 @@ from charms.layer.coordinator.values import About, Claim, Ledger, Record, Said, 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from jujusim.tools import as_json
 from tests.deploy import ROOT
 
 UNITS = tuple('app/{}'.format(number) for number in range(12))
@@ -188,15 +188,9 @@ def charm(tmp_path):
     return Charm(tmp_path)
 
 
-def as_go_prints(value):
-    """Return what a hook tool prints with `--format json`."""
-    text = json.dumps(value, separators=(',', ':'), sort_keys=True, ensure_ascii=False) + '\n'
-    return text.replace('&', '\\u0026').replace('<', '\\u003c').replace('>', '\\u003e')
-
-
 def data_of(*records):
     """Return the leader's data as relation-get prints them."""
-    return as_go_prints(
+    return as_json(
         {'coordinator-ledger-' + wire.record_name(each): wire.record_text(each) for each in records}
     )
 
@@ -261,7 +255,7 @@ def test_the_first_hook_runs_if_juju_does_not_have_what_this_unit_has_published(
     for has, runs in ((SAID, False), (SAID + ' ', True), ('', True), (None, True)):
         charm.file.write_text(wake.text(WAITS, published, frozenset()), encoding='utf-8')
 
-        assert charm.run('app/10', has if has is None else as_go_prints(has)) == (
+        assert charm.run('app/10', has if has is None else as_json(has)) == (
             RAN.format(CHANGED) if runs else ''
         )
         asked = 'relation-get --format json -r coordinator:1 coordinator-claims app/3\n'
@@ -270,7 +264,7 @@ def test_the_first_hook_runs_if_juju_does_not_have_what_this_unit_has_published(
 
 def test_what_this_unit_has_published_is_looked_at_once(charm):
     charm.file.write_text(wake.text(WAITS, wake.Known('start:', ('coordinator:1', SAID)), frozenset()))
-    assert charm.run('app/10', as_go_prints(SAID)) == ''
+    assert charm.run('app/10', as_json(SAID)) == ''
 
     assert charm.run('app/11') == ''
     assert not (charm.place / 'called').exists()
@@ -302,7 +296,7 @@ def test_leader_settings_of_others_run_a_hook_whenever_they_have_changed(charm, 
 
     def runs(settings):
         charm.file.write_text(wake.text(WAITS, wake.Known('start:', settings=digest), frozenset()))
-        return charm.run('', as_go_prints(settings), hook=SETTINGS) == RAN.format(SETTINGS)
+        return charm.run('', as_json(settings), hook=SETTINGS) == RAN.format(SETTINGS)
 
     written = dict(before)
     written['coordinator-ledger-' + wire.record_name(later)] = wire.record_text(later)
@@ -323,7 +317,7 @@ def test_leader_settings_of_others_run_a_hook_whenever_they_have_changed(charm, 
 def test_where_leader_settings_were_not_read_their_hook_runs(charm):
     charm.file.write_text(wake.text(WAITS, AT_START, frozenset()))
 
-    assert charm.run('', as_go_prints(settings_of(RECORD)), hook=SETTINGS) == RAN.format(SETTINGS)
+    assert charm.run('', as_json(settings_of(RECORD)), hook=SETTINGS) == RAN.format(SETTINGS)
     assert charm.run('', None, hook=SETTINGS) == RAN.format(SETTINGS)
 
 

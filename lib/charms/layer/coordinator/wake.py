@@ -96,9 +96,9 @@ def leading(ledger: Ledger, unit: str, slots: int, claims: Claims) -> Optional[W
     others = [each.unit for each in unfinished if each.unit != unit]
     plain = slots > 0 and ledger.readable and not ledger.contested and UNNAMED not in others
     single = any(each.queue for each in unfinished)  # of an older layout: another lock may be free
-    return (
-        Wake(frozenset(others[-most:]), data=True) if plain and not single and len(others) >= most else None
-    )
+    if not plain or single or len(others) < most:
+        return None
+    return Wake(frozenset(others[-most:]), data=True)
 
 
 def both(parts: Sequence[Optional[Wake]]) -> Optional[Wake]:

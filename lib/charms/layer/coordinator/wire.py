@@ -137,7 +137,7 @@ def _claim(found: Any, nonce: str) -> Optional[Claim]:
     locks, again, over = entry.get('locks', {}), entry.get('again', {}), entry.get('over', [])
     begun = entry.get('begun', entry.get('kept', False))
     counted = _is_count(asked) and _is_count(done) and done <= asked and _is_token(token)
-    named = isinstance(over, list) and all(nonce == '' or is_unit(nonce) for nonce in over)
+    named = isinstance(over, list) and all(life == '' or is_unit(life) for life in over)
     if not (counted and named and _is_timed(locks) and _is_timed(again) and isinstance(begun, bool)):
         return None
     times = (tuple(sorted(each.items())) for each in (locks, again))
