@@ -17,7 +17,7 @@ from charms.layer.coordinator.policy import Policy
 from charms.layer.coordinator.report import Seen
 from charms.layer.coordinator.session import Session
 from charms.layer.coordinator.store import Store
-from charms.layer.coordinator.values import NO_CLAIM, UNNAMED, Said, Terms, UnitState
+from charms.layer.coordinator.values import NO_CLAIM, UNNAMED, Terms, UnitState
 from charms.layer.coordinator.view import Snapshot
 from charms.layer.coordinator.wire import Problems
 
@@ -37,7 +37,7 @@ class OnlyRead(Store):
 
 
 class Looking(OldJuju):
-    """This hook's Juju for one who only looks: it writes nothing, and logs nothing.
+    """This hook's Juju for one who only looks and never publishes: it stores nothing and logs nothing.
 
     Attributes:
         problems: what could not be read.
@@ -56,13 +56,6 @@ class Looking(OldJuju):
         for problem in read[1]:
             self._note(problem)
         return read[0]
-
-    def publish(self, said: Said) -> None:
-        """Do nothing."""
-
-    def save(self, state: UnitState) -> UnitState:
-        """Do nothing; what is remembered stays as it is."""
-        return state
 
 
 class Onlooker(Session):
