@@ -22,9 +22,9 @@ EXAMPLE = ROOT / 'examples' / 'rolling-db'
 CACHES = ('.git', '.hypothesis', '.mypy_cache', '.pytest_cache', '.ruff_cache', '.venv', '__pycache__')
 
 MODULES = (
-    '__init__', 'actions', 'callbacks', 'context', 'environment', 'flags', 'juju', 'leading', 'onlooker',
-    'policy', 'report', 'rest', 'rules', 'session', 'store', 'table', 'terms', 'values', 'view', 'wake',
-    'wire',
+    '__init__', 'actions', 'callbacks', 'context', 'environment', 'flags', 'forms', 'juju', 'leading',
+    'onlooker', 'orders', 'ordertext', 'own', 'plan', 'policy', 'report', 'rest', 'rules', 'session',
+    'store', 'table', 'terms', 'values', 'view', 'wake', 'waking', 'why', 'wire',
     'compat/__init__', 'compat/choice', 'compat/classes', 'compat/deciding', 'compat/predecessor',
 )  # fmt: skip
 SHIPPED = {'lib/charms/layer/coordinator/{}.py'.format(module) for module in MODULES} | {

@@ -278,6 +278,7 @@ class SmallPort:
         self.picked, self.broken = [], ''  # type: List[Tuple[int, int]], str
         self.durable_at_once = on_juju_3(kind, around)
         self.principal = 'db/{}'.format(unit) if kind.subordinate else ''
+        self.zone = ''
         self._given, self.answers = list(answers), list(answers)
         self.before = me
         self._shared = False

@@ -233,8 +233,8 @@ def test_a_refusal_says_who_holds_it_and_how_many_are_ahead():
     said = asking((1, 0), (1, 0), (1, 0))
     ledger = grown(said)
 
-    assert rules.refusal(ledger, ledger.tickets[2], said) == 'app/0 holds it, 2 ahead of this unit'
-    assert rules.refusal(None, None, said) == 'asked, and the leader has given no ticket yet'
+    assert why.refusal(ledger, ledger.tickets[2], said) == 'app/0 holds it, 2 ahead of this unit'
+    assert why.refusal(None, None, said) == 'asked, and the leader has given no ticket yet'
 
 
 # Begun turns, ends of turns, incarnations

@@ -39,6 +39,7 @@ class Juju:
     def __init__(self, key: str = KEY, peers: str = PEERS) -> None:
         self.unit: str = hookenv.local_unit()
         self.principal: str = os.environ.get('JUJU_PRINCIPAL_UNIT', '')
+        self.zone = environment.zone()
         self.least = hookenv.DEBUG  # the least severe level that is logged
         self.peers, self.claims_key, self.ledger_key = peers, key + '-claims', key + '-ledger'
         self.ends_key = key + '.ended'

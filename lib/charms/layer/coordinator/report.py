@@ -36,7 +36,7 @@ Each ticket, and each request that has none, as far as this unit knows:
 import json
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
-from charms.layer.coordinator import rules
+from charms.layer.coordinator import rules, why
 from charms.layer.coordinator.values import ALL_LOCKS, NO_CLAIM, NOBODY, Claim, Claims, Ledger, Ticket, Units
 
 VERSION = 1
@@ -133,7 +133,7 @@ def _about_ledger(seen: Seen) -> str:
         'unknown': NOT_ANSWERED,
         'lost': 'the ledger is lost; ' + seen.reason,
         'none': NO_LEDGER + (seen.reason and '; ' + seen.reason),
-        'unreadable': rules.refusal(seen.ledger, None, seen.claims) if seen.ledger else '',
+        'unreadable': why.refusal(seen.ledger, None, seen.claims) if seen.ledger else '',
         'contested': CONTESTED,
     }.get(state, '')
 
@@ -148,7 +148,7 @@ def _about_this_unit(seen: Seen) -> Dict[str, str]:
             ticket = _last(queue, seen.unit)
             ledger = ledger._replace(tickets=(*ledger.tickets, ticket))
         for lock in sorted(claim.names if not claim.holds else ()):
-            found[lock] = rules.refusal(ledger, ticket, seen.claims)
+            found[lock] = why.refusal(ledger, ticket, seen.claims)
     return found
 
 
@@ -191,11 +191,11 @@ def _who_holds(seen: Seen, queue: str, rows: Iterable[Data]) -> str:
     """Return who holds a queue, in the words of `explain`."""
     holders = [row['unit'] for row in rows if row['holds']]
     if holders:
-        return rules.hold(holders)
+        return why.hold(holders)
     ledger = seen.ledger
     if ledger and ledger.readable and not any(ticket.queue == queue for ticket in _unfinished(seen)):
         ticket = _last(queue, seen.unit)
-        return rules.refusal(ledger._replace(tickets=(*ledger.tickets, ticket)), ticket, seen.claims)
+        return why.refusal(ledger._replace(tickets=(*ledger.tickets, ticket)), ticket, seen.claims)
     return 'nobody is known to hold it'
 
 
