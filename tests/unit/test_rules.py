@@ -1,7 +1,7 @@
 """The rules, one by one and as laws: claims, tickets, whose turn it is, what the leader appends."""
 
 import pytest
-from charms.layer.coordinator import rules, wire
+from charms.layer.coordinator import rules, why, wire
 from charms.layer.coordinator.compat import deciding
 from charms.layer.coordinator.policy import from_options
 from charms.layer.coordinator.values import MAX_COUNT, UNREADABLE, Claim, End, Ledger, Record, Ticket

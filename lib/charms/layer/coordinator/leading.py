@@ -4,7 +4,7 @@ What lives here: in which order a leader reads and writes the ledger. What must 
 a rule about whose turn it is, an answer to the charm.
 """
 
-from typing import FrozenSet, Optional, Tuple
+from typing import Dict, FrozenSet, Optional, Tuple
 
 from charms.layer.coordinator import orders, rules, terms
 from charms.layer.coordinator.context import LedgerClosed, Phase
@@ -66,6 +66,19 @@ class Leading(OwnClaims):
         if self.leading:
             # Otherwise their requests, which have lost their tickets, would be given new ones.
             self._remember(peers=tuple(peer for peer in self.state.peers if peer[0][0] not in gone))
+
+    def members(self) -> Dict[str, Tuple[str, str]]:
+        """Return the incarnation and the zone of each unit that a roll can be for.
+
+        These are this unit, and all that have spoken and stay. Any other unit has not run a hook of this
+        layer since it joined.
+        """
+        found = {self.context.unit: (self.state.nonce, self.port.zone)}
+        for unit in sorted(self.port.everybody()):
+            said = self.port.said_by(unit)
+            if said and said.nonce and said.about.spoke:
+                found[unit] = said.nonce, said.about.zone
+        return found
 
     def _find_rolled(self) -> None:
         """Find the rolls that are over and whose end no handler has seen."""
