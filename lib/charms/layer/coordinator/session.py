@@ -180,6 +180,11 @@ class Session(Waking):
                 own[turn.queue] = claim._replace(begun=True, token=turn.token)
         if own != dict(self.state.own):
             self._save(own=rules.frozen(own))
+            # A turn of a roll is from now on that of the ask which it began.
+            self.turns = tuple(
+                turn._replace(ask=own[turn.queue].asked, roll='') if turn.roll else turn
+                for turn in self.turns
+            )
 
     def handlers_succeeded(self) -> None:
         """Note that only callbacks run from now on: no handler can use a turn that comes now."""
