@@ -105,12 +105,19 @@ def has_no_ticket(unit: int, me: U, scene: Scene) -> str:
         queue, ask = turn
         said = claim_in(me.bag, queue)
         own = dict(me.store.own).get(queue, rules.NO_CLAIM) if me.store else said
-        seated = any(ticket[1:4] == (queue, name(unit), ask) for ticket in standing(scene))
+        seated = _is_seated(name(unit), turn, scene)
         begun = any(claim.begun and claim.outstanding and claim.asked == ask for claim in (own, said))
         # What the charm's flags know to be over is only said once more.
         if said.done >= ask or not (seated or begun or turn in me.rested):
             return '{} works without an unfinished ticket'.format(name(unit))
     return ''
+
+
+def _is_seated(who: str, turn: Tuple[str, int], scene: Scene) -> bool:
+    """Return whether a unit has a ticket for this turn; one of a roll is for any."""
+    queue, ask = turn
+    tickets = (ticket for ticket in standing(scene) if ticket[1:3] == (queue, who))
+    return any(ticket.roll or ticket.ask == ask for ticket in tickets)
 
 
 def begins_without(who: str, new: Set[Tuple[str, int]], before: U, scene: Scene) -> str:
@@ -120,10 +127,7 @@ def begins_without(who: str, new: Set[Tuple[str, int]], before: U, scene: Scene)
     """
     own = dict(before.store.own) if before.store else {}
     for queue, ask in new:
-        seated = any(
-            ticket[1:4] == (queue, who, ask) or (ticket.roll and ticket[1:3] == (queue, who))
-            for ticket in standing(scene)
-        )
+        seated = _is_seated(who, (queue, ask), scene)
         claims = own.get(queue, rules.NO_CLAIM), claim_in(before.bag, queue)
         if not (seated or any(claim.begun and claim.asked == ask for claim in claims)):
             return '{} works without an unfinished ticket'.format(who)
@@ -168,7 +172,8 @@ def used(scene: Scene, turn: rules.Ticket) -> Tuple[Scene, str]:
     With one slot tokens rise in the order of turns. With more, turns overlap,
     and only that no two have the same token is left of that.
     """
-    if any(past[:4] == turn[:4] for past in scene.used):
+    ended = any(turn.token <= last for last in freed(number(turn.unit), scene))
+    if ended or any(past[:4] == turn[:4] for past in scene.used):
         return scene, ''
     same = [past for past in scene.used if past.token == turn.token]
     later = [past for past in scene.used if turn.slots == 1 and past.queue == turn.queue]
