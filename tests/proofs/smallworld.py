@@ -16,10 +16,9 @@ and on what others see of each peer, and on nothing else; search.py works that o
 once for each such case.
 """
 
-from contextlib import contextmanager
 from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
-from charms.layer.coordinator import rules, wake
+from charms.layer.coordinator import rules
 from charms.layer.coordinator.context import HookContext, Phase
 from charms.layer.coordinator.plan import planned
 from charms.layer.coordinator.policy import Policy
@@ -105,17 +104,6 @@ class Unheard(Session):
         return ''
 
 
-@contextmanager
-def few_watched(kind: Kind) -> Iterator[None]:
-    """Let units watch as few others as is safe, so that two or three units show what may go wrong."""
-    before = wake.NEAREST
-    wake.NEAREST = 1 if kind.wakes else before
-    try:
-        yield
-    finally:
-        wake.NEAREST = before
-
-
 # What one unit may do
 
 
@@ -127,8 +115,7 @@ def _call(
     while picks is not None:
         port = SmallPort(kind, unit, me, around, answers, picks)
         try:
-            with few_watched(kind):
-                after = _TASKS[task[0]](port, kind, me, unit, *task[1:])
+            after = _TASKS[task[0]](port, kind, me, unit, *task[1:])
         except Stopped:
             after = port.me._replace(stopped=(task, tuple(port.answers)))
         except Beyond:

@@ -44,7 +44,7 @@ class Juju:
         self.peers, self.claims_key, self.ledger_key = peers, key + '-claims', key + '-ledger'
         self.ends_key = key + '.ended'
         self.store = Store(environment.local_file(key, 'json'), lambda text: self.log(text, hookenv.WARNING))
-        self.wake = WakeFile(environment.local_file(key, 'wake'), environment.event())
+        self.wake = WakeFile(environment.local_file(key, 'wake'), environment.event(), self._leaders_data)
         self._stored: Optional[UnitState] = None  # as this process last read or wrote it
         self._relation: Optional[str] = None
         self._looked_up = False  # whether Juju was asked for the relation's id in this hook

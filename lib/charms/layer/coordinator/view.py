@@ -405,14 +405,13 @@ class View:
 
     def _look_ahead(self, ledger: Ledger, ticket: Ticket) -> None:
         """Read the claims ahead, from the front, until as many as there are slots are still unfinished."""
-        seen = {*self.dropped, *(ticket for ticket in ledger.tickets if ticket.unit == UNNAMED)}
-        unseen: Optional[Ticket] = ticket
-        while unseen:
-            front = rules.ahead(ledger, ticket, self.claims)[: ticket.slots]
-            unseen = next((earlier for earlier in front if earlier not in seen), None)
-            if unseen:
-                seen.add(unseen)
-                self._read_claims([unseen.unit])
+        unfinished = 0
+        for earlier in rules.ahead(ledger, ticket, self.claims):
+            if earlier.unit != UNNAMED and earlier not in self.dropped:
+                self._read_claims([earlier.unit])
+            unfinished += not rules.finished(earlier, self.claims)
+            if unfinished == ticket.slots:
+                break
 
     def _hear_nearest(self, ledger: Ledger, ticket: Ticket) -> None:
         """Read the claims of those that this unit watches, where Juju has told more than it has read."""
