@@ -239,7 +239,7 @@ class Juju(Faulty):
         self.agents[unit].remote.actions.append(Action(action, given))
         self._wake(unit)
 
-    def run_exec(self, unit: str, script: str, as_action: bool = False) -> None:
+    def run_exec(self, unit: str, script: str, as_action: bool = False) -> Operation:
         """Do juju-exec: run a file of the charm, or a script, in a context of its own (R27).
 
         It runs between hooks, also before a failed hook runs again. What it
@@ -256,10 +256,10 @@ class Juju(Faulty):
             place.write_text(script)
             place.chmod(0o755)
             script = str(place)
-        self.agents[unit].remote.asides.append(
-            Operation('', script=script, action='juju-exec' if as_action else '')
-        )
+        operation = Operation('', script=script, action='juju-exec' if as_action else '')
+        self.agents[unit].remote.asides.append(operation)
         self._wake(unit)
+        return operation
 
     def collect_metrics(self, unit: str, hook: str = 'collect-metrics') -> None:
         """Run collect-metrics, or meter-status-changed, between hooks: its tools exit 1 but juju-log (R27).
