@@ -101,13 +101,16 @@ def _add_model(models: Models, line: Line, environ: Mapping[str, str]) -> Answer
         raise Refused(form.format(name, USER))
     if line.has('config'):
         raise NotKnown('juju add-model: --config is not known here; use juju model-config')
-    machine = environ.get('JUJUSIM_MACHINE', '')
+    machine, seed = environ.get('JUJUSIM_MACHINE', ''), environ.get('JUJUSIM_SEED') or '0'
+    if not seed.isdigit():
+        raise NotKnown('JUJUSIM_SEED: expected a whole number, found {}'.format(seed))
+    version = version_of(environ)
     folder = tempfile.mkdtemp(prefix='jujusim-')
     about = {
         'name': name,
-        'uuid': str(uuid.uuid4()),
-        'version': version_of(environ),
-        'seed': int(environ.get('JUJUSIM_SEED') or 0),
+        'uuid': str(uuid.uuid5(uuid.UUID(CONTROLLER_UUID), '{} {}'.format(name, seed))),
+        'version': version,
+        'seed': int(seed),
         'quick': environ.get('JUJUSIM_QUICK', '') not in ('', '0'),
         'machine': machine and os.path.abspath(machine),
         'socket': os.path.join(folder, 'juju'),
@@ -136,7 +139,7 @@ def start(about_file: Path, about: Dict[str, Any]) -> None:
         listener.bind(about['socket'])
         listener.listen(16)
         number = listener.fileno()
-        process = subprocess.Popen(
+        subprocess.Popen(
             [sys.executable, '-m', 'jujusim.cli.server', str(about_file.resolve()), str(number)],
             env={**os.environ, 'PYTHONPATH': os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')])},
             stdin=subprocess.DEVNULL,
@@ -145,8 +148,6 @@ def start(about_file: Path, about: Dict[str, Any]) -> None:
             pass_fds=[number],
             start_new_session=True,
         )
-    about['pid'] = process.pid
-    about_file.write_text(json.dumps(about))
     try:
         ask(about, {'argv': ['model-config'], 'folder': '/', 'step': 0.0})
     except Refused:

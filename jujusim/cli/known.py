@@ -28,7 +28,9 @@ OF_A_MODEL: Dict[str, str] = {
     'remove-unit': 'no-prompt force no-wait destroy-storage',
     'resolve': 'no-retry all',
     'run': 'format= wait= params= utc background string-args',
+    'show-task': 'format= utc',
     'show-unit': 'format=',
+    'ssh': 'no-host-key-checks pty=',
     'status': 'format= utc no-color relations',
 }
 """What a model's process answers."""
@@ -43,7 +45,7 @@ ALIASES = {
     'upgrade-charm': 'refresh',
 }
 
-WORDS_END_OPTIONS = ('exec',)
+WORDS_END_OPTIONS = ('exec', 'ssh')
 """Whose options all stand before the first word."""
 
 VERBS = {**OF_THE_CLIENT, **OF_A_MODEL}

@@ -161,6 +161,14 @@ class Live(Juju):
             return 'action not implemented on unit "{}"'.format(execution.unit)
         return 'exit status {}'.format(code)
 
+    # Agents
+
+    def start_agent(self, unit: str) -> None:
+        """Start the agent of a unit that was stopped."""
+        self._cut_until[unit] = self.now
+        if not self.controller.units[unit].connected:
+            self._reconnect(unit)
+
     # What happens
 
     def _begin(self, name: str, operation: Operation) -> None:

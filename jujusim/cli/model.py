@@ -50,6 +50,7 @@ class LocalModel:
         self.app, self.charm_name, self.revision, self.base = '', '', 0, ('ubuntu', '24.04')
         self.charm = Path()
         self.given: Dict[str, Any] = {}  # the options that the operator set
+        self.tasks: Dict[str, Task] = {}
         self.old_entries: List[Any] = []
         self._past, self._numbers = 0.0, 0 if self.juju == 4 else 1
         self._revisions: Dict[str, int] = {}

@@ -10,6 +10,7 @@ import os
 import shutil
 import socket
 import sys
+import time
 import traceback
 from pathlib import Path
 from typing import Any, Dict
@@ -22,8 +23,8 @@ from jujusim.cli.words import Answer, NotKnown, Refused, parse
 from jujusim.timeline import Restless
 from jujusim.tools import Unanswered
 
-LOOK_S = 30.0
-"""After so long without a command, the process looks whether its file is still there."""
+LOOK_S, PATIENCE_S = 30.0, 86400.0
+"""After so long without a command, the process looks whether its file is still there; and it ends."""
 
 
 def answer(model: LocalModel, request: Dict[str, Any]) -> Answer:
@@ -49,16 +50,17 @@ def answer(model: LocalModel, request: Dict[str, Any]) -> Answer:
 
 
 def main(about_file: str, listener: socket.socket) -> None:
-    """Answer commands until one destroys the model, or the file that describes it is gone."""
+    """Answer commands until one destroys the model, its file is gone, or nothing was asked for a day."""
     about = json.loads(Path(about_file).read_text())
     model = LocalModel(about)
     listener.settimeout(LOOK_S)
-    destroyed = False
-    while not destroyed and os.path.exists(about_file):
+    destroyed, heard = False, time.monotonic()
+    while not destroyed and os.path.exists(about_file) and time.monotonic() < heard + PATIENCE_S:
         try:
             line, _ = listener.accept()
         except socket.timeout:
             continue
+        heard = time.monotonic()
         line.settimeout(None)
         with line, line.makefile('rb') as said:
             request = receive(said)

@@ -35,7 +35,7 @@ def run(model: LocalModel, line: Line) -> Answer:
         if why:
             wrong.append(why)
             continue
-        task = Task(model.number(), unit, action, model.now)
+        task = _task(model, unit, action)
         model.demand_live().begin_task(task, parameters)
         tasks.append(task)
     if not tasks:
@@ -63,7 +63,7 @@ def execute(model: LocalModel, line: Line) -> Answer:
     command = words[0] if len(words) == 1 else ' '.join(shlex.quote(word) for word in words)
     operation = model.number()
     wrong = [_no_unit(model, unit) for unit in units if unit not in model.units]
-    tasks = [Task(model.number(), unit, 'juju-exec', model.now) for unit in units if unit in model.units]
+    tasks = [_task(model, unit, 'juju-exec') for unit in units if unit in model.units]
     if not tasks:
         return _nothing(operation, wrong)
     for task in tasks:
@@ -71,9 +71,24 @@ def execute(model: LocalModel, line: Line) -> Answer:
     return _ended(model, line, tasks, '')
 
 
+def show_task(model: LocalModel, line: Line) -> Answer:
+    """Show a task that was begun before."""
+    form = line.format(('json', 'yaml'), 'yaml')
+    number = line.demand(1, 1, 'a task')[0]
+    if number not in model.tasks:
+        raise Refused('task "{}" not found'.format(number))
+    return Answer(dump(result(model, model.tasks[number]), form))
+
+
 def _nothing(operation: int, wrong: List[str]) -> Answer:
     form = 'Operation {} failed to schedule any tasks:\n{}\n'
     return Answer('', form.format(operation, '\n'.join(wrong)))
+
+
+def _task(model: LocalModel, unit: str, action: str) -> Task:
+    task = Task(model.number(), unit, action, model.now)
+    model.tasks[task.id] = task
+    return task
 
 
 def _no_unit(model: LocalModel, unit: str) -> str:
@@ -147,7 +162,8 @@ def result(model: LocalModel, task: Task) -> Dict[str, Any]:
     found: Dict[str, Any] = {'id': task.id}
     if task.message:
         found['message'] = task.message
-    found['results'] = _nested(task.results)
+    if task.results:
+        found['results'] = _nested(task.results)
     found['status'] = task.status
     found['timing'] = {name: stamp(time) for name, time in times if time is not None}
     found['unit'] = task.unit

@@ -6,7 +6,7 @@ from typing import Any, Callable, Dict, List
 
 import yaml
 
-from jujusim.cli import show, tasks
+from jujusim.cli import machine, show, tasks
 from jujusim.cli.forms import clock, dump
 from jujusim.cli.model import LEVELS, MODEL_SETTINGS, LocalModel
 from jujusim.cli.words import Answer, Line, NotKnown, Refused, pairs
@@ -221,6 +221,8 @@ DO: Dict[str, Callable[[LocalModel, Line], Answer]] = {
     'remove-unit': remove_unit,
     'resolve': resolve,
     'run': tasks.run,
+    'show-task': tasks.show_task,
     'show-unit': show.show_unit,
+    'ssh': machine.ssh,
     'status': show.status,
 }
