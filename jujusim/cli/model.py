@@ -14,7 +14,11 @@ from jujusim.cli.live import Live, Task
 from jujusim.cli.words import NotKnown, Refused, seconds
 from jujusim.model import address_of
 
-MODEL_SETTINGS = {'logging-config': '<root>=INFO', 'update-status-hook-interval': '5m'}
+MODEL_SETTINGS = {
+    'automatically-retry-hooks': 'true',
+    'logging-config': '<root>=INFO',
+    'update-status-hook-interval': '5m',
+}
 LEVELS = ('TRACE', 'DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')
 
 
@@ -135,6 +139,7 @@ class LocalModel:
             seed=self._seed,
             quick=self._quick,
             machine=self._machine,
+            retry_automatically=self.retries,
             update_status_s=seconds(self.settings['update-status-hook-interval']),
         )
         self.live.version = self.version
@@ -277,14 +282,21 @@ class LocalModel:
 
     # Settings of the model, and the log
 
+    @property
+    def retries(self) -> bool:
+        """Whether a failed hook runs again by itself."""
+        return self.settings['automatically-retry-hooks'] == 'true'
+
     def change_settings(self, changes: Dict[str, str]) -> None:
         """Change settings of the model; update-status hooks that are due already keep their time."""
-        every = seconds(
-            changes.get('update-status-hook-interval', self.settings['update-status-hook-interval'])
-        )
-        self.settings.update(changes)
+        settings = {**self.settings, **changes}
+        every = seconds(settings['update-status-hook-interval'])
+        if settings['automatically-retry-hooks'] not in ('true', 'false'):
+            raise Refused('automatically-retry-hooks: expected bool, got string')
+        self.settings = settings
         if self.live:
             self.live.update_status_s = every
+            self.live.retry_automatically = self.retries
 
     def entries(self) -> List[Any]:
         """Return what was logged, as far as the model's logging-config keeps it."""

@@ -176,12 +176,16 @@ def model_config(model: LocalModel, line: Line) -> Answer:
     form = line.format(('json', 'yaml', 'tabular'), 'tabular')
     if words:
         value = model.settings[words[0]]
-        return Answer(value + '\n' if form == 'tabular' else dump(value, form))
+        return Answer(value + '\n' if form == 'tabular' else dump(_value(value), form))
     found = {
-        name: {'Value': value, 'Source': 'default' if value == MODEL_SETTINGS[name] else 'model'}
+        name: {'Value': _value(value), 'Source': 'default' if value == MODEL_SETTINGS[name] else 'model'}
         for name, value in sorted(model.settings.items())
     }
     return Answer(dump(found, 'yaml' if form == 'tabular' else form))
+
+
+def _value(text: str) -> Any:
+    return text == 'true' if text in ('true', 'false') else text
 
 
 def debug_log(model: LocalModel, line: Line) -> Answer:

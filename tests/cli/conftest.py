@@ -12,10 +12,14 @@ from jujusim.cli.places import Models
 from tests.deploy import ROOT
 
 MACHINE = """
+from pathlib import Path
+
 def machine(unit, argv):
-    if argv[0] == 'systemctl':
-        return (20.0, 0) if argv[1] == 'restart' else (0.0, 0)
+    if argv[:2] == ['systemctl', 'restart']:
+        return 20.0, int((Path(__file__).parent / ('ill-' + unit.replace('/', '-'))).exists())
+    return (0.0, 0) if argv[0] == 'systemctl' else None
 """
+"""A restart takes 20 s, and fails while there is a file ill-APP-N beside this one."""
 
 
 NAMES = ('JUJU_MODEL', 'JUJUSIM_VERSION', 'JUJUSIM_SEED', 'JUJUSIM_STEP_S', 'JUJUSIM_QUICK')
