@@ -13,14 +13,14 @@ import uuid
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Sequence
 
+from jujusim.cli.forms import dump, table
 from jujusim.cli.known import ALIASES, OF_THE_CLIENT, VERBS, WORDS_END_OPTIONS
-from jujusim.cli.places import CONTROLLER, USER, Models, ask
+from jujusim.cli.places import CLOUD, CONTROLLER, USER, Models, ask
 from jujusim.cli.words import Answer, Line, NotKnown, Refused, parse
 
 VERSION = '4.0.14'
 STEP_S = 5.0
 CONTROLLER_UUID = '8e2c80a1-e868-4cb8-84f2-5a999632b7b7'
-CLOUD = 'simulated'
 ROOT = Path(__file__).resolve().parents[2]
 
 SCRIPT = """#!/bin/sh
@@ -186,8 +186,6 @@ def _described(models: Models, name: str) -> Dict[str, Any]:
 
 
 def _models(models: Models, line: Line, environ: Mapping[str, str]) -> Answer:
-    from jujusim.cli.forms import dump, table
-
     form = line.format(('json', 'yaml', 'tabular'), 'tabular')
     access = {'access': USER, 'last-connection': 'just now'}
     found = [
@@ -204,8 +202,6 @@ def _models(models: Models, line: Line, environ: Mapping[str, str]) -> Answer:
 
 
 def _show_model(models: Models, line: Line, environ: Mapping[str, str]) -> Answer:
-    from jujusim.cli.forms import dump
-
     form = line.format(('json', 'yaml'), 'yaml')
     name = models.found((line.demand(0, 1, 'a model') or [line.get('model')])[0])
     asked = {'argv': ['machines', '--format', 'json'], 'folder': os.getcwd(), 'step': 0.0}
@@ -237,8 +233,6 @@ def _switch(models: Models, line: Line, environ: Mapping[str, str]) -> Answer:
 
 
 def _version(models: Models, line: Line, environ: Mapping[str, str]) -> Answer:
-    from jujusim.cli.forms import dump
-
     form = line.format(('json', 'yaml', 'smart'), 'smart')
     machine = {'x86_64': 'amd64', 'aarch64': 'arm64'}.get(platform.machine(), platform.machine())
     text = '{}-ubuntu-{}'.format(version_of(environ), machine)
@@ -249,8 +243,6 @@ def _version(models: Models, line: Line, environ: Mapping[str, str]) -> Answer:
 
 
 def _controllers(models: Models, line: Line, environ: Mapping[str, str]) -> Answer:
-    from jujusim.cli.forms import dump
-
     form = line.format(('json', 'yaml'), 'yaml')
     about = {
         'current-model': '{}/{}'.format(USER, models.current) if models.current else '',

@@ -13,7 +13,7 @@ from typing import Any, Dict, List, Optional
 
 from jujusim.cli.words import Refused
 
-CONTROLLER = 'jujusim'
+CONTROLLER, CLOUD = 'jujusim', 'simulated'
 USER = 'admin'
 
 

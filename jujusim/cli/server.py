@@ -67,9 +67,16 @@ def main(about_file: str, listener: socket.socket) -> None:
             if request is None:
                 continue
             destroyed = request['argv'] == ['destroy-model']
+            if destroyed:
+                _end(model, about)
             found = Answer() if destroyed else _guarded(model, request)
             with contextlib.suppress(OSError):  # the client has gone
                 line.sendall(json.dumps(found._asdict()).encode() + b'\n')
+    _end(model, about)
+
+
+def _end(model: LocalModel, about: Dict[str, Any]) -> None:
+    """Leave nothing behind."""
     model.close()
     shutil.rmtree(os.path.dirname(about['socket']), ignore_errors=True)
 

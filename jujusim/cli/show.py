@@ -3,14 +3,14 @@
 import uuid
 from typing import Any, Dict, List
 
-from jujusim.cli.forms import clock, dump, natural, since, table
+from jujusim.cli.forms import dump, natural, table
 from jujusim.cli.live import Live, Status
 from jujusim.cli.model import LocalModel
-from jujusim.cli.places import CONTROLLER
+from jujusim.cli.places import CLOUD, CONTROLLER
+from jujusim.cli.times import clock, since
 from jujusim.cli.words import Answer, Line, Refused
 from jujusim.model import address_of
 
-CLOUD = 'simulated'
 SEVERITY = ('unknown', 'terminated', 'active', 'maintenance', 'waiting', 'blocked', 'error')
 """An application's status is that of the unit that is worst, unless its charm says otherwise."""
 

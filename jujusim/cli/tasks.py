@@ -6,9 +6,10 @@ from typing import Any, Dict, List, Tuple
 
 import yaml
 
-from jujusim.cli.forms import as_yaml, dump, natural, stamp
+from jujusim.cli.forms import as_yaml, dump, natural
 from jujusim.cli.live import Task
 from jujusim.cli.model import LocalModel
+from jujusim.cli.times import stamp
 from jujusim.cli.words import Answer, Line, NotKnown, Refused, seconds
 
 WAIT_S = {'run': 60.0, 'exec': 300.0}

@@ -7,8 +7,9 @@ from typing import Any, Callable, Dict, List
 import yaml
 
 from jujusim.cli import machine, show, tasks
-from jujusim.cli.forms import clock, dump
+from jujusim.cli.forms import dump
 from jujusim.cli.model import LEVELS, MODEL_SETTINGS, LocalModel
+from jujusim.cli.times import clock
 from jujusim.cli.words import Answer, Line, NotKnown, Refused, pairs
 
 
