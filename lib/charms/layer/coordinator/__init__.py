@@ -36,7 +36,7 @@ Flags, which are up to date before the first handler runs:
 from typing import TYPE_CHECKING, Any, Dict, Optional
 
 from charmhelpers.core import hookenv
-from charms.layer.coordinator import rest
+from charms.layer.coordinator import environment, rest
 
 if TYPE_CHECKING:
     from charms.layer.coordinator.compat.choice import Choice
@@ -54,6 +54,9 @@ __all__ += [
     'token',
 ]
 
+
+# The exit code of a wake-up that does not count: with another than 0, charms.reactive saves nothing.
+NOT_COUNTED = 75
 
 # Most hooks need nothing of what these four import, and rest.py lets those hooks go on without it.
 
@@ -99,7 +102,10 @@ def begin_hook() -> None:
     Raises:
         ValueError: for a layer option that does not exist or is not allowed.
         RuntimeError: below Juju 2.9.
+        SystemExit: in a wake-up that does not count (wakeup.py): it ends here and saves nothing.
     """
+    if environment.wake_up() is False:
+        raise SystemExit(NOT_COUNTED)
     if not rest.begin():
         _chosen().begin()
     hookenv.atexit(end_hook)

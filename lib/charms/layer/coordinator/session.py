@@ -8,11 +8,11 @@ flag, a rule about whose turn it is. tests/proofs runs this file, too.
       │ own claim, a peer's news, what the leader owes the others, whose turn it is
 """
 
-from typing import Callable, Dict, FrozenSet, List, Mapping, Optional, Tuple
+from typing import Callable, Dict, List, Mapping, Optional, Tuple
 
 from charms.layer.coordinator import rules, terms, wake
 from charms.layer.coordinator.context import NEVER_ASKED, NO_REQUEST, Phase
-from charms.layer.coordinator.leading import Leading
+from charms.layer.coordinator.holding import Holding
 from charms.layer.coordinator.values import (
     NO_CLAIM,
     NOBODY,
@@ -20,13 +20,12 @@ from charms.layer.coordinator.values import (
     Claim,
     End,
     Said,
-    Ticket,
     Units,
     UnitState,
 )
 
 
-class Session(Leading):
+class Session(Holding):
     """One coordinator in the hook or action that runs; arguments as for View.
 
     Attributes:
@@ -34,30 +33,7 @@ class Session(Leading):
     """
 
     show: Optional[Callable[[Units, Units], None]] = None
-    _kept: FrozenSet[str] = frozenset()
     _own_at_look: Tuple[Tuple[str, Claim], ...] = ()
-
-    @property
-    def requested(self) -> FrozenSet[str]:
-        """The locks that this unit has asked for and whose turn is not over."""
-        waiting = [claim for claim in self.own.values() if claim.outstanding]
-        return frozenset(name for claim in waiting for name, _ in claim.locks + claim.again)
-
-    @property
-    def granted(self) -> FrozenSet[str]:
-        """The locks that this unit may use now."""
-        return frozenset(lock for lock in self.requested if self.turn(lock))
-
-    def turn(self, lock: str) -> Optional[Ticket]:
-        """Return the ticket by which the lock may be used now, None if it may not."""
-        queue = self.queue_of(lock)
-        if lock not in self.claim(lock).names:
-            return None
-        return next((turn for turn in self._usable() if turn.queue == queue), None)
-
-    def _usable(self) -> Tuple[Ticket, ...]:
-        """Return the turns that may be used here: none, if this is not a hook of its own (rule 12)."""
-        return () if self.context.aside else self.turns
 
     def explain(self, lock: str, look: bool = True) -> str:
         """Return why the lock is not held yet, as a sentence.
@@ -128,6 +104,7 @@ class Session(Leading):
     def _find_unheard(self) -> None:
         """Find out of which units there has been news since this unit read their claims."""
         skipped = self.port.wake.withdraw()
+        self.port.wake_up.withdraw()
         if skipped is None or self.context.reread:  # a disk that lost power may lack the last names
             skipped = frozenset(unit for (unit, _), _ in self.state.peers)
             self._remember(led=False)  # so a leader reads all claims
@@ -258,7 +235,7 @@ class Session(Leading):
         in this hook, and a write to leader settings wakes every unit but the
         leader. The start of the leader's next hook gives the ticket anyway.
         """
-        handlers = self.phase is Phase.HANDLERS and not self.context.aside
+        handlers = self.phase is Phase.HANDLERS and not (self.context.aside or self.context.woken)
         if self.leading and (handlers or not self.port.durable_at_once):
             self._append()
             self._take_turns()
@@ -291,11 +268,6 @@ class Session(Leading):
         self._say({**own, queue: asked} if asked != claim else None)
         if asked.asked > claim.asked:
             self._serve_own()
-
-    def keep(self, lock: str) -> bool:
-        """Keep a held lock over the end of this hook; return whether it is held."""
-        self._kept |= {lock} & self.granted
-        return lock in self.granted
 
     def request_again(self, lock: str) -> None:
         """Queue up again for a held lock when its turn is over; if it is not held, ask for it."""
@@ -362,6 +334,8 @@ class Session(Leading):
             left = claim.names - self._kept
             if left or not claim.names:
                 self._give_up(ticket.queue, claim, left)
+        if self.ends and self.context.woken:
+            self._save_ends()
         again = frozenset(lock for queue, end in self.ends for lock in dict(own[queue].again))
         if self.finished or (self.ends and self._policy_must_decide()):
             self._append(reported=self.finished)
@@ -381,6 +355,7 @@ class Session(Leading):
         """
         if not (self.context.aside or self.context.restricted):
             self.port.wake.write(None if beside else self.needed(), self.unheard)
+            self._wake_up_again()
             self.asleep = True
 
     def needed(self) -> Optional[wake.Wake]:

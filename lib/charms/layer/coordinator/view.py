@@ -90,6 +90,7 @@ class View:
         self.dropped, self.finished, self.awaited, self.ends = start[8:12]
         self.claimed, self.silent, self.unheard, self.heard, self.deposed = start[12:]
         self._saved: Optional[UnitState] = None
+        self.saved_ends: Tuple[Tuple[str, End], ...] = ()  # in a wake-up, those that were saved already
         self.asleep = False  # whether the wake file was written in this hook
         self._published: Optional[Said] = None
 
@@ -161,8 +162,15 @@ class View:
             self._published = said
 
     def _to_say(self) -> Said:
-        """Return what this unit has to say: outside a hook of its own, nothing of a turn."""
-        own, heard, term = self.own, self.state.heard, self.state.term
+        """Return what this unit has to say: outside a hook of its own, nothing of a turn.
+
+        Juju commits what a wake-up published even if it fails. So it says that a turn is over only
+        when that is saved.
+        """
+        own = (
+            rules.after_ends(dict(self.state.own), dict(self.saved_ends)) if self.context.woken else self.own
+        )
+        heard, term = self.state.heard, self.state.term
         if self.context.aside:
             own = rules.beside_a_turn(dict(self.state.own), dict(self.state.committed))
             # What ends here are requests that it made itself, or whose turn had not come.
