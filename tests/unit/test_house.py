@@ -24,7 +24,7 @@ MAY_IMPORT = {
     'holding.py': {'leading', 'rules', 'values'},
     'session.py': {'context', 'holding', 'rules', 'terms', 'values', 'wake'},
     'wake.py': {'rules', 'values', 'wire'},
-    'wakeup.py': {'store'},  # and the one that starts programs
+    'wakeup.py': {'store', 'wire'},  # and the one that starts programs
     'rest.py': {'callbacks', 'environment', 'flags'},  # what an idle hook needs, and no more
     'store.py': {'values', 'wake', 'wire'},
     'environment.py': {'context', 'wakeup', 'wire'},
@@ -48,7 +48,16 @@ MAY_IMPORT = {
         'wire',
     },
     'actions.py': {'onlooker', 'report', 'table'},
-    '__init__.py': {'compat.choice', 'compat.classes', 'environment', 'onlooker', 'report', 'rest', 'wire'},
+    '__init__.py': {
+        'compat.choice',
+        'compat.classes',
+        'environment',
+        'onlooker',
+        'report',
+        'rest',
+        'wakeup',
+        'wire',
+    },
     'compat/__init__.py': set(),
     'compat/deciding.py': {'policy', 'rules', 'session'},
     'compat/predecessor.py': {'environment', 'juju', 'values', 'wire'},

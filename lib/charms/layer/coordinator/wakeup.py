@@ -32,6 +32,7 @@ from subprocess import DEVNULL, Popen, TimeoutExpired, call
 from typing import Any, Callable, List, NamedTuple, Optional
 
 from charms.layer.coordinator.store import replace
+from charms.layer.coordinator.wire import problem
 
 # Under this key the charm's key-value store has the hook that wrote the file.
 HOOK_KEY = 'coordinator.wake-up'
@@ -117,6 +118,18 @@ def planned(timer: Optional[Timer], now: float, seconds: Optional[int]) -> Optio
     """
     early_enough = timer is not None and seconds is not None and timer.due <= now + seconds
     return None if early_enough else seconds
+
+
+def delay(seconds: Any) -> int:
+    """Return this number of seconds.
+
+    Raises:
+        ValueError: if it is not a whole number, or not one of those that are allowed.
+    """
+    if isinstance(seconds, int) and not isinstance(seconds, bool) and 1 <= seconds <= MOST_S:
+        return seconds
+    expected = 'a whole number of seconds from 1 to {}'.format(MOST_S)
+    raise ValueError(problem('check_again_in', expected, seconds, 'the lock is not kept'))
 
 
 class WakeUp:
