@@ -356,6 +356,10 @@ class SmallPort:
     def wake(self) -> 'SmallFile':
         return SmallFile(self)
 
+    @property
+    def wake_up(self) -> 'NoWakeUp':
+        return NoWakeUp()
+
     def new_nonce(self) -> Any:
         def does() -> Tuple[int]:
             if self.me.lives > self.kind.forgets + bool(self.kind.reborn):
@@ -569,6 +573,16 @@ class SmallPort:
         if ledger.token > self.kind.tokens:
             raise Beyond
         return ledger
+
+
+class NoWakeUp:
+    """No unit of a small world wakes itself: update-status comes at any time."""
+
+    def withdraw(self) -> None:
+        pass
+
+    def arrange(self, seconds: Optional[int]) -> None:
+        pass
 
 
 class SmallFile:

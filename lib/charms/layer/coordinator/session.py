@@ -8,25 +8,27 @@ flag, a rule about whose turn it is. tests/proofs runs this file, too.
       │ own claim, a peer's news, what the leader owes the others, whose turn it is
 """
 
-from typing import Callable, Dict, FrozenSet, Mapping, Optional, Tuple
+from typing import Callable, Dict, Mapping, Optional, Tuple
 
 from charms.layer.coordinator import orders, rules, terms, why
 from charms.layer.coordinator.context import Phase
+from charms.layer.coordinator.holding import Holding
 from charms.layer.coordinator.values import (
     NO_CLAIM,
     NOBODY,
     ROLLED,
     Claim,
+    Claims,
     End,
+    Ledger,
     Ticket,
     Units,
     UnitState,
     Wish,
 )
-from charms.layer.coordinator.waking import Waking
 
 
-class Session(Waking):
+class Session(Holding):
     """One coordinator in the hook or action that runs; arguments as for View.
 
     Attributes:
@@ -34,41 +36,7 @@ class Session(Waking):
     """
 
     show: Optional[Callable[[Units, Units, Units], None]] = None
-    _kept: FrozenSet[str] = frozenset()
     _own_at_look: Tuple[Tuple[str, Claim], ...] = ()
-
-    @property
-    def requested(self) -> FrozenSet[str]:
-        """The locks that this unit has asked for and whose turn is not over."""
-        return self._asked | {ticket.roll for ticket in self._rolls()}
-
-    @property
-    def _asked(self) -> FrozenSet[str]:
-        waiting = [claim for claim in self.own.values() if claim.outstanding]
-        return frozenset(name for claim in waiting for name, _ in claim.locks + claim.again)
-
-    def _rolls(self) -> Tuple[Ticket, ...]:
-        """Return this unit's tickets of rolls whose turn has not begun, unless it leaves."""
-        if not self.ledger_read or self.context.leaving:
-            return ()
-        ledger, me, places = self.ledger, self.context.unit, self.places
-        return tuple(each for queue in places for each in orders.waiting_in(ledger, me, queue, places[queue]))
-
-    @property
-    def granted(self) -> FrozenSet[str]:
-        """The locks that this unit may use now."""
-        return frozenset(lock for lock in self.requested if self.turn(lock))
-
-    def turn(self, lock: str) -> Optional[Ticket]:
-        """Return the ticket by which the lock may be used now, None if it may not."""
-        queue = self.queue_of(lock)
-        if lock not in self.claim(lock).names:
-            return None
-        return next((turn for turn in self._usable() if turn.queue == queue), None)
-
-    def _usable(self) -> Tuple[Ticket, ...]:
-        """Return the turns that may be used here: none, if this is not a hook of its own (rule 12)."""
-        return () if self.context.aside else self.turns
 
     def explain(self, lock: str, look: bool = True) -> str:
         """Return why the lock is not held yet, as a sentence.
@@ -98,6 +66,26 @@ class Session(Waking):
         refusal = why.refusal(ledger, ticket, claims)
         reason = self._why_no_ledger() if ledger is None else ''
         return '{}: {}{}'.format(lock, refusal, reason and '; ' + reason)
+
+    def _told(self, queue: str) -> Tuple[Optional[Ledger], Optional[Ticket], Claims]:
+        """Return the ledger, the ticket and the claims that say how a queue stands for this unit.
+
+        A unit without a ticket gets one at the end, to see who is ahead of it.
+        """
+        if not (self.ledger_read or self.context.restricted):
+            self._read_ledger()
+        claim = self.own.get(queue, self._no_claim)
+        ticket = rules.ticket_of(self.ledger, self.context.unit, queue, claim)
+        ledger = self.ledger
+        if ledger and ledger.readable:
+            if not ticket:
+                ticket = Ticket(0, queue, self.context.unit, 0, 1, raw='not given')
+                ledger = ledger._replace(tickets=(*ledger.tickets, ticket))
+            remembered = self.state, self.unheard
+            self._look_ahead(ledger, ticket)
+            claims, (self.state, self.unheard) = self.claims, remembered
+            return ledger, ticket, claims
+        return ledger, ticket, self.claims
 
     def _why_no_ledger(self) -> str:
         if self.silent:
@@ -144,6 +132,7 @@ class Session(Waking):
     def _find_unheard(self) -> None:
         """Find out of which units there has been news since this unit read their claims."""
         skipped = self.port.wake.withdraw()
+        self.port.wake_up.withdraw()
         if skipped is None or self.context.reread:  # a disk that lost power may lack the last names
             skipped = frozenset(unit for (unit, _), _ in self.state.peers)
             self._remember(led=False)  # so a leader reads all claims
@@ -198,7 +187,7 @@ class Session(Waking):
         in this hook, and a write to leader settings wakes every unit but the
         leader. The start of the leader's next hook gives the ticket anyway.
         """
-        handlers = self.phase is Phase.HANDLERS and not self.context.aside
+        handlers = self.phase is Phase.HANDLERS and not (self.context.aside or self.context.woken)
         if self.leading and (handlers or not self.port.durable_at_once):
             self._append()
             self._take_turns()
@@ -231,11 +220,6 @@ class Session(Waking):
         self._say({**own, queue: asked} if asked != claim else None)
         if asked.asked > claim.asked:
             self._serve_own()
-
-    def keep(self, lock: str) -> bool:
-        """Keep a held lock over the end of this hook; return whether it is held."""
-        self._kept |= {lock} & self.granted
-        return lock in self.granted
 
     def request_again(self, lock: str) -> None:
         """Queue up again for a held lock when its turn is over; if it is not held, ask for it."""
@@ -323,6 +307,8 @@ class Session(Waking):
             left = claim.names - self._kept
             if left or not claim.names:
                 self._give_up(ticket.queue, claim, left)
+        if self.ends and self.context.woken:
+            self._save_ends()
         own = self._queued_again(own)
         again = frozenset(lock for queue, end in self.ends for lock in dict(own[queue].again))
         if self.rolled:

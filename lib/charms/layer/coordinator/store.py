@@ -85,7 +85,7 @@ class Store:
 
     def _write(self, values: Dict[str, Any]) -> None:
         text = json.dumps({'checksum': checksum(values), 'values': values}, sort_keys=True)
-        _replace(self._path, text, sync=True)
+        replace(self._path, text, sync=True)
 
 
 def checksum(values: Any) -> str:
@@ -151,10 +151,11 @@ class WakeFile:
         self._write(wake.text(needed, known, unheard))
 
     def _write(self, text: str) -> None:
-        _replace(self._path, text, sync=False)
+        replace(self._path, text, sync=False)
 
 
-def _replace(path: str, text: str, sync: bool) -> None:
+def replace(path: str, text: str, sync: bool) -> None:
+    """Replace a file atomically; `sync` waits until the disk has it."""
     new = '{}.{}'.format(path, os.getpid())
     with open(new, 'w', encoding='utf-8', opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
         file.write(text)
