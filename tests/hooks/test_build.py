@@ -22,8 +22,8 @@ EXAMPLE = ROOT / 'examples' / 'rolling-db'
 CACHES = ('.git', '.hypothesis', '.mypy_cache', '.pytest_cache', '.ruff_cache', '.venv', '__pycache__')
 
 MODULES = (
-    '__init__', 'actions', 'callbacks', 'context', 'environment', 'flags', 'forms', 'holding', 'juju',
-    'leading', 'onlooker', 'orders', 'ordertext', 'own', 'plan', 'policy', 'report', 'rest', 'rules',
+    '__init__', 'actions', 'callbacks', 'context', 'environment', 'flags', 'forms', 'gates', 'holding',
+    'juju', 'leading', 'onlooker', 'orders', 'ordertext', 'own', 'plan', 'policy', 'report', 'rest', 'rules',
     'session', 'store', 'table', 'terms', 'values', 'view', 'wake', 'wakeup', 'waking', 'why', 'wire',
     'compat/__init__', 'compat/choice', 'compat/classes', 'compat/deciding', 'compat/predecessor',
 )  # fmt: skip

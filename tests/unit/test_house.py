@@ -38,6 +38,7 @@ MAY_IMPORT = {
     'callbacks.py': set(),
     'juju.py': {'callbacks', 'context', 'environment', 'rules', 'store', 'values', 'wake', 'wakeup', 'wire'},
     'flags.py': set(),
+    'gates.py': set(),
     'report.py': {'rules', 'values', 'why'},
     'table.py': {'values'},
     'onlooker.py': {
@@ -83,6 +84,7 @@ MAY_IMPORT = {
         'compat.predecessor',
         'environment',
         'flags',
+        'gates',
         'policy',
         'rest',
         'session',
