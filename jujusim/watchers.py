@@ -8,6 +8,7 @@ from jujusim.timeline import Timeline
 
 LEASE_S, RENEW_S, SWEEP_S = 60.0, 30.0, {3: 1.0, 4: 5.0}  # R14
 UPDATE_STATUS_S, UPDATE_STATUS_SPREAD = 300.0, 0.2  # R26
+STEP_S = 0.1  # Juju 4.0.14: between the two steps in which a configuration reaches a unit
 
 
 class Watched(Timeline):
@@ -66,6 +67,13 @@ class Watched(Timeline):
     def _deliver(self, name: str, channel: str, unit: str) -> None:
         self._soon(self._delay(), lambda: self._arrive(name, channel, unit))
 
+    def _configured(self, name: str, twice: bool) -> None:
+        """Deliver a configuration; in two steps, so that a unit at rest runs config-changed twice."""
+        delay = self._delay()
+        if twice:
+            self._soon(delay, lambda: self._arrive(name, 'config, half', name))
+        self._soon(delay + (STEP_S if twice else 0.0), lambda: self._arrive(name, 'config', name))
+
     def _deliver_relation(self, name: str) -> None:
         """Deliver who is in the peer relation, and the application's databag, to a unit that enters it."""
         for peer in self.controller.units:
@@ -94,6 +102,8 @@ class Watched(Timeline):
             agent.remote.leads = self.controller.leader == name
         elif channel == 'config':
             agent.remote.config = self.controller.config_version()
+        elif channel == 'config, half':
+            agent.remote.config = -1
         elif channel == 'life':
             agent.remote.dying = True
         self._wake(name, 0.0)

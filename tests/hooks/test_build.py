@@ -22,9 +22,10 @@ EXAMPLE = ROOT / 'examples' / 'rolling-db'
 CACHES = ('.git', '.hypothesis', '.mypy_cache', '.pytest_cache', '.ruff_cache', '.venv', '__pycache__')
 
 MODULES = (
-    '__init__', 'actions', 'answers', 'callbacks', 'context', 'environment', 'flags', 'forms', 'juju',
-    'leading', 'onlooker', 'ordering', 'orders', 'ordertext', 'own', 'plan', 'policy', 'report', 'rest',
-    'rules', 'session', 'store', 'table', 'terms', 'values', 'view', 'wake', 'waking', 'why', 'wire',
+    '__init__', 'actions', 'answers', 'callbacks', 'context', 'environment', 'flags', 'forms', 'gates',
+    'holding', 'juju', 'leading', 'onlooker', 'ordering', 'orders', 'ordertext', 'own', 'plan', 'policy',
+    'report', 'rest', 'rules', 'session', 'store', 'table', 'terms', 'values', 'view', 'wake', 'wakeup',
+    'waking', 'why', 'wire',
     'compat/__init__', 'compat/choice', 'compat/classes', 'compat/deciding', 'compat/predecessor',
 )  # fmt: skip
 SHIPPED = {'lib/charms/layer/coordinator/{}.py'.format(module) for module in MODULES} | {
@@ -33,6 +34,7 @@ SHIPPED = {'lib/charms/layer/coordinator/{}.py'.format(module) for module in MOD
     'copyright.layer-coordinator',
     'hooks/coordinator-relation-changed',
     'hooks/coordinator-relation-joined',
+    'hooks/coordinator-wake-up',
     'hooks/leader-settings-changed',
     'hooks/relations/coordinator/interface.yaml',
     'hooks/relations/coordinator/peers.py',

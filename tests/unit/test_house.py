@@ -28,14 +28,17 @@ MAY_IMPORT = {
     'own.py': {'rules', 'values', 'view'},
     'leading.py': {'context', 'orders', 'own', 'rules', 'terms', 'values'},
     'waking.py': {'context', 'leading', 'orders', 'rules', 'values', 'wake'},
-    'session.py': {'context', 'orders', 'rules', 'terms', 'values', 'waking', 'why'},
+    'holding.py': {'orders', 'rules', 'values', 'waking'},
+    'session.py': {'context', 'holding', 'orders', 'rules', 'terms', 'values', 'why'},
     'wake.py': {'rules', 'values', 'wire'},
+    'wakeup.py': {'store', 'wire'},  # and the one that starts programs
     'rest.py': {'callbacks', 'environment', 'flags'},  # what an idle hook needs, and no more
     'store.py': {'values', 'wake', 'wire'},
-    'environment.py': {'context', 'wire'},
+    'environment.py': {'context', 'wakeup', 'wire'},
     'callbacks.py': set(),
-    'juju.py': {'callbacks', 'context', 'environment', 'rules', 'store', 'values', 'wake', 'wire'},
+    'juju.py': {'callbacks', 'context', 'environment', 'rules', 'store', 'values', 'wake', 'wakeup', 'wire'},
     'flags.py': set(),
+    'gates.py': set(),
     'report.py': {'rules', 'values', 'why'},
     'table.py': {'values'},
     'onlooker.py': {
@@ -64,7 +67,17 @@ MAY_IMPORT = {
         'report',
         'table',
     },
-    '__init__.py': {'compat.choice', 'compat.classes', 'onlooker', 'ordering', 'report', 'rest', 'wire'},
+    '__init__.py': {
+        'compat.choice',
+        'compat.classes',
+        'environment',
+        'onlooker',
+        'ordering',
+        'report',
+        'rest',
+        'wakeup',
+        'wire',
+    },
     'compat/__init__.py': set(),
     'compat/deciding.py': {'policy', 'rules', 'session'},
     'compat/predecessor.py': {'environment', 'juju', 'values', 'wire'},
@@ -83,6 +96,7 @@ MAY_IMPORT = {
         'compat.predecessor',
         'environment',
         'flags',
+        'gates',
         'policy',
         'rest',
         'session',
@@ -94,7 +108,7 @@ MAY_IMPORT = {
 PURE = (
     *('values.py', 'rules.py', 'terms.py', 'forms.py', 'ordertext.py', 'wire.py', 'orders.py', 'plan.py'),
     *('why.py', 'policy.py', 'context.py', 'view.py', 'own.py', 'leading.py', 'waking.py', 'session.py'),
-    *('compat/deciding.py', 'report.py', 'table.py', 'ordering.py', 'answers.py'),
+    *('holding.py', 'compat/deciding.py', 'report.py', 'table.py', 'ordering.py', 'answers.py'),
 )
 OUTSIDE_OF_PURE = {'typing', 'json', 're', 'enum', 'math'}
 ALSO = {
@@ -165,7 +179,7 @@ SCRIPT = {'coordinator-relation-changed', 'coordinator-relation-joined', 'leader
 def test_nothing_of_the_layer_stands_in_the_way_of_layer_basic():
     assert not (ROOT / 'lib' / 'charms' / '__init__.py').exists()
     assert not (ROOT / 'lib' / 'charms' / 'layer' / '__init__.py').exists()
-    assert {path.name for path in (ROOT / 'hooks').iterdir()} == {'relations', *SCRIPT}
+    assert {path.name for path in (ROOT / 'hooks').iterdir()} == {'relations', 'coordinator-wake-up', *SCRIPT}
     assert len({(ROOT / 'hooks' / name).read_bytes() for name in SCRIPT}) == 1
     assert (ROOT / 'hooks' / 'relations' / 'coordinator').is_symlink()
 

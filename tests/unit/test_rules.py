@@ -267,6 +267,7 @@ any_end = st.builds(
     st.integers(0, 4),
     st.lists(st.sampled_from('abc'), max_size=3, unique=True).map(tuple),
     st.sampled_from(['n1', 'n2']),
+    st.just(0),
 )
 ends_by_queue = st.dictionaries(st.sampled_from(['', 'a', 'b']), any_end, max_size=3)
 
@@ -289,6 +290,15 @@ def test_an_end_counts_only_for_the_ask_and_the_incarnation_that_it_names(own, e
             assert after[queue].locks == claim.again
             assert after[queue].outstanding == bool(claim.again)
     assert set(after) == set(own)
+
+
+@given(owns, st.sampled_from(['', 'a']), st.integers(1, 5))
+def test_an_end_that_names_a_token_says_that_rolls_up_to_it_are_over(own, queue, token):
+    before = own.get(queue, Claim(nonce='n1'))
+    after = rules.after_ends(own, {queue: End(9, (), 'n1', token)})[queue]
+
+    over = max(before.ended, token) if before.nonce == 'n1' else before.ended
+    assert after == before._replace(ended=over)
 
 
 @given(owns, ends_by_queue)

@@ -37,7 +37,7 @@ Flags, which are up to date before the first handler runs:
 from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence, Union
 
 from charmhelpers.core import hookenv
-from charms.layer.coordinator import rest
+from charms.layer.coordinator import environment, rest
 
 if TYPE_CHECKING:
     from charms.layer.coordinator.compat.choice import Choice
@@ -60,6 +60,9 @@ __all__ += [
     'token',
 ]
 
+
+# The exit code of a wake-up that does not count: with another than 0, charms.reactive saves nothing.
+NOT_COUNTED = 75
 
 # Most hooks need nothing of what these four import, and rest.py lets those hooks go on without it.
 
@@ -105,7 +108,10 @@ def begin_hook() -> None:
     Raises:
         ValueError: for a layer option that does not exist or is not allowed.
         RuntimeError: below Juju 2.9.
+        SystemExit: in a wake-up that does not count (wakeup.py): it ends here and saves nothing.
     """
+    if environment.wake_up() is False:
+        raise SystemExit(NOT_COUNTED)
     if not rest.begin():
         _chosen().begin()
     hookenv.atexit(end_hook)
@@ -147,7 +153,7 @@ def request_lock(name: str) -> bool:
     return _session().request(_lock(name))
 
 
-def keep_lock(name: str) -> bool:
+def keep_lock(name: str, *, check_again_in: Optional[int] = None) -> bool:
     """Keep a held lock over the end of this hook. For "hold until healthy".
 
     Sets the flag `coordinator.granted.NAME` again in the next hook of this unit.
@@ -155,17 +161,28 @@ def keep_lock(name: str) -> bool:
     lock keeps every other unit waiting: to find out only whether the lock is held,
     read the flag or call `is_granted`. It goes together with `request_again`.
 
+    With `check_again_in`, this unit wakes itself after so many seconds, if this hook succeeds and keeps the
+    lock. A unit has one such timer, the earliest that was asked for, and hooks that keep the lock leave it as
+    it is. The wake-up is a hook named `coordinator-wake-up`: turns go on in it, and none begins. If it fails,
+    Juju does not retry it, and the turn goes on in the next hook.
+
     Args:
         name: the lock: 1 to 200 printable characters, without braces and
             without blanks at either end.
+        check_again_in: after how many seconds this unit wakes itself, 1 to 86400. Without it, the next
+            hook may be update-status.
 
     Returns:
         Whether the lock is held. If it is not, nothing changes.
 
     Raises:
-        ValueError: for a name that is not a lock name; nothing changes.
+        ValueError: for a name that is not a lock name, or another number of seconds; nothing changes.
     """
-    return _session().keep(_lock(name))
+    if check_again_in is not None:
+        from charms.layer.coordinator import wakeup  # most hooks do not need it
+
+        check_again_in = wakeup.delay(check_again_in)
+    return _session().keep(_lock(name), check_again_in)
 
 
 def release_lock(name: str) -> None:

@@ -149,10 +149,7 @@ def _matters(order: Order, ledger: Ledger, claims: Claims, gone: Units, rolled: 
     if order.kind == FREE:
         said = [claims.get((order.unit, queue), NO_CLAIM) for queue, _ in order.asks]
         anew = any(claim.nonce not in ('', order.nonce) for claim in said)
-        over = all(
-            claim.done >= ask and not (claim.holds and claim.token <= order.last)
-            for claim, (_, ask) in zip(said, order.asks)
-        )
+        over = all(claim.ended >= order.last for claim in said)  # it has read this
         return not (order.unit in gone or anew or over)
     if order.first:  # a pause between two stages
         return any(each.token >= order.first and each.roll == order.lock for each in ledger.tickets)

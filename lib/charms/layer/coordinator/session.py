@@ -12,11 +12,13 @@ from typing import Callable, Dict, FrozenSet, Mapping, Optional, Tuple
 
 from charms.layer.coordinator import orders, rules, terms, why
 from charms.layer.coordinator.context import Phase
+from charms.layer.coordinator.holding import Holding
 from charms.layer.coordinator.values import (
     NO_CLAIM,
     NOBODY,
     ROLLED,
     Claim,
+    Claims,
     End,
     Ledger,
     Ticket,
@@ -24,52 +26,19 @@ from charms.layer.coordinator.values import (
     UnitState,
     Wish,
 )
-from charms.layer.coordinator.waking import Waking
 
 
-class Session(Waking):
+class Session(Holding):
     """One coordinator in the hook or action that runs; arguments as for View.
 
     Attributes:
+        gate: called with the locks of a turn that would begin; returns why it may not begin now.
         show: called with the locks requested, granted and rolled each time they may have changed.
     """
 
     show: Optional[Callable[[Units, Units, Units], None]] = None
-    _kept: FrozenSet[str] = frozenset()
+    gate: Callable[[FrozenSet[str]], str] = staticmethod(lambda locks: '')
     _own_at_look: Tuple[Tuple[str, Claim], ...] = ()
-
-    @property
-    def requested(self) -> FrozenSet[str]:
-        """The locks that this unit has asked for and whose turn is not over."""
-        return self._asked | {ticket.roll for ticket in self._rolls()}
-
-    @property
-    def _asked(self) -> FrozenSet[str]:
-        waiting = [claim for claim in self.own.values() if claim.outstanding]
-        return frozenset(name for claim in waiting for name, _ in claim.locks + claim.again)
-
-    def _rolls(self) -> Tuple[Ticket, ...]:
-        """Return this unit's tickets of rolls whose turn has not begun, unless it leaves."""
-        if not self.ledger_read or self.context.leaving:
-            return ()
-        ledger, me, places = self.ledger, self.context.unit, self.places
-        return tuple(each for queue in places for each in orders.waiting_in(ledger, me, queue, places[queue]))
-
-    @property
-    def granted(self) -> FrozenSet[str]:
-        """The locks that this unit may use now."""
-        return frozenset(lock for lock in self.requested if self.turn(lock))
-
-    def turn(self, lock: str) -> Optional[Ticket]:
-        """Return the ticket by which the lock may be used now, None if it may not."""
-        queue = self.queue_of(lock)
-        if lock not in self.claim(lock).names:
-            return None
-        return next((turn for turn in self._usable() if turn.queue == queue), None)
-
-    def _usable(self) -> Tuple[Ticket, ...]:
-        """Return the turns that may be used here: none, if this is not a hook of its own (rule 12)."""
-        return () if self.context.aside else self.turns
 
     def explain(self, lock: str, look: bool = True) -> str:
         """Return why the lock is not held yet, as a sentence.
@@ -97,8 +66,30 @@ class Session(Waking):
             holders = why.who_holds(ledger, ticket, claims)
             return '{}: not asked for by this unit{}'.format(lock, holders and '; ' + holders)
         refusal = why.refusal(ledger, ticket, claims)
+        if self.claim(lock).reason and ledger and ticket and self._has_come(ticket):
+            refusal = self.claim(lock).reason  # of the charm's gate
         reason = self._why_no_ledger() if ledger is None else ''
         return '{}: {}{}'.format(lock, refusal, reason and '; ' + reason)
+
+    def _told(self, queue: str) -> Tuple[Optional[Ledger], Optional[Ticket], Claims]:
+        """Return the ledger, the ticket and the claims that say how a queue stands for this unit.
+
+        A unit without a ticket gets one at the end, to see who is ahead of it.
+        """
+        if not (self.ledger_read or self.context.restricted):
+            self._read_ledger()
+        claim = self.own.get(queue, self._no_claim)
+        ticket = rules.ticket_of(self.ledger, self.context.unit, queue, claim)
+        ledger = self.ledger
+        if ledger and ledger.readable:
+            if not ticket:
+                ticket = Ticket(0, queue, self.context.unit, 0, 1, raw='not given')
+                ledger = ledger._replace(tickets=(*ledger.tickets, ticket))
+            remembered = self.state, self.unheard
+            self._look_ahead(ledger, ticket)
+            claims, (self.state, self.unheard) = self.claims, remembered
+            return ledger, ticket, claims
+        return ledger, ticket, self.claims
 
     def _why_no_ledger(self) -> str:
         if self.silent:
@@ -145,6 +136,7 @@ class Session(Waking):
     def _find_unheard(self) -> None:
         """Find out of which units there has been news since this unit read their claims."""
         skipped = self.port.wake.withdraw()
+        self.port.wake_up.withdraw()
         if skipped is None or self.context.reread:  # a disk that lost power may lack the last names
             skipped = frozenset(unit for (unit, _), _ in self.state.peers)
             self._remember(led=False)  # so a leader reads all claims
@@ -172,15 +164,36 @@ class Session(Waking):
 
     def _begin_turns(self) -> None:
         """Note, before any handler runs in them, that these turns have begun (rule 11)."""
+        self._ask_gates()
         own = dict(self.state.own)
         for turn in self._usable():
             claim = own.get(turn.queue, self._no_claim)
             if turn.roll and not claim.holds:
                 claim = rules.asked_for(claim, turn.roll, self.port.now())._replace(roll=True)
             if not claim.holds and (turn.roll or claim.asked == turn.ask):
-                own[turn.queue] = claim._replace(begun=True, token=turn.token)
+                own[turn.queue] = claim._replace(begun=True, token=turn.token, reason='')
         if own != dict(self.state.own):
             self._save(own=rules.frozen(own))
+            # A turn of a roll is from now on that of the ask which it began.
+            self.turns = tuple(
+                turn._replace(ask=own[turn.queue].asked, roll='') if turn.roll else turn
+                for turn in self.turns
+            )
+
+    def _ask_gates(self) -> None:
+        """Take back the turns that the charm does not want to begin now, and say why.
+
+        A gate is asked before a turn begins, and never again in that turn.
+        """
+        own = dict(self.state.own)
+        for turn in self._usable():
+            claim = own.get(turn.queue, self._no_claim)
+            why_not = '' if claim.holds else self.gate(claim.names | ({turn.roll} - {''}))
+            if why_not:
+                own[turn.queue] = claim._replace(reason=why_not)
+                self.turns = tuple(other for other in self.turns if other.queue != turn.queue)
+        if own != dict(self.state.own):
+            self._say(own)
 
     def handlers_succeeded(self) -> None:
         """Note that only callbacks run from now on: no handler can use a turn that comes now."""
@@ -194,7 +207,7 @@ class Session(Waking):
         in this hook, and a write to leader settings wakes every unit but the
         leader. The start of the leader's next hook gives the ticket anyway.
         """
-        handlers = self.phase is Phase.HANDLERS and not self.context.aside
+        handlers = self.phase is Phase.HANDLERS and not (self.context.aside or self.context.woken)
         if self.leading and (handlers or not self.port.durable_at_once):
             self._append()
             self._take_turns()
@@ -227,11 +240,6 @@ class Session(Waking):
         self._say({**own, queue: asked} if asked != claim else None)
         if asked.asked > claim.asked:
             self._serve_own()
-
-    def keep(self, lock: str) -> bool:
-        """Keep a held lock over the end of this hook; return whether it is held."""
-        self._kept |= {lock} & self.granted
-        return lock in self.granted
 
     def request_again(self, lock: str) -> None:
         """Queue up again for a held lock when its turn is over; if it is not held, ask for it."""
@@ -329,6 +337,8 @@ class Session(Waking):
             left = claim.names - self._kept
             if left or not claim.names:
                 self._give_up(ticket.queue, claim, left)
+        if self.ends and self.context.woken:
+            self._save_ends()
         own = self._queued_again(own)
         again = frozenset(lock for queue, end in self.ends for lock in dict(own[queue].again))
         if self.rolled:

@@ -16,7 +16,6 @@ from charms.layer.coordinator.values import (
     UNNAMED,
     About,
     Claim,
-    Claims,
     End,
     Ledger,
     Order,
@@ -93,6 +92,7 @@ class View:
         self.dropped, self.finished, self.awaited, self.ends = start[8:12]
         self.claimed, self.silent, self.unheard, self.heard, self.deposed, self.rolled = start[12:]
         self._saved: Optional[UnitState] = None
+        self.saved_ends: Tuple[Tuple[str, End], ...] = ()  # in a wake-up, those that were saved already
         self.asleep = False  # whether the wake file was written in this hook
         self._published: Optional[Said] = None
 
@@ -174,8 +174,15 @@ class View:
             self._published = said
 
     def _to_say(self) -> Said:
-        """Return what this unit has to say: outside a hook of its own, nothing of a turn."""
-        own, heard, term = self.own, self.state.heard, self.state.term
+        """Return what this unit has to say: outside a hook of its own, nothing of a turn.
+
+        Juju commits what a wake-up published even if it fails. So it says that a turn is over only
+        when that is saved.
+        """
+        own = (
+            rules.after_ends(dict(self.state.own), dict(self.saved_ends)) if self.context.woken else self.own
+        )
+        heard, term = self.state.heard, self.state.term
         if self.context.aside:
             own = rules.beside_a_turn(dict(self.state.own), dict(self.state.committed))
             # What ends here are requests that it made itself, or whose turn had not come.
@@ -407,14 +414,13 @@ class View:
 
     def _look_ahead(self, ledger: Ledger, ticket: Ticket) -> None:
         """Read the claims ahead, from the front, until as many as there are slots are still unfinished."""
-        seen = {*self.dropped, *(ticket for ticket in ledger.tickets if ticket.unit == UNNAMED)}
-        unseen: Optional[Ticket] = ticket
-        while unseen:
-            front = rules.ahead(ledger, ticket, self.claims)[: ticket.slots]
-            unseen = next((earlier for earlier in front if earlier not in seen), None)
-            if unseen:
-                seen.add(unseen)
-                self._read_claims([unseen.unit])
+        unfinished = 0
+        for earlier in rules.ahead(ledger, ticket, self.claims):
+            if earlier.unit != UNNAMED and earlier not in self.dropped:
+                self._read_claims([earlier.unit])
+            unfinished += not rules.finished(earlier, self.claims)
+            if unfinished == ticket.slots:
+                break
 
     def _hear_nearest(self, ledger: Ledger, ticket: Ticket) -> None:
         """Read the claims of those that this unit watches, where Juju has told more than it has read."""
@@ -427,23 +433,3 @@ class View:
             self._read_claims(last)
             self.heard |= {*last} or {each.unit for each in near}
             near = wake.watched(ledger, ticket, self.claims) if last else ()
-
-    def _told(self, queue: str) -> Tuple[Optional[Ledger], Optional[Ticket], Claims]:
-        """Return the ledger, the ticket and the claims that say how a queue stands for this unit.
-
-        A unit without a ticket gets one at the end, to see who is ahead of it.
-        """
-        if not (self.ledger_read or self.context.restricted):
-            self._read_ledger()
-        claim = self.own.get(queue, self._no_claim)
-        ticket = rules.ticket_of(self.ledger, self.context.unit, queue, claim)
-        ledger = self.ledger
-        if ledger and ledger.readable:
-            if not ticket:
-                ticket = Ticket(0, queue, self.context.unit, 0, 1, raw='not given')
-                ledger = ledger._replace(tickets=(*ledger.tickets, ticket))
-            remembered = self.state, self.unheard
-            self._look_ahead(ledger, ticket)
-            claims, (self.state, self.unheard) = self.claims, remembered
-            return ledger, ticket, claims
-        return ledger, ticket, self.claims

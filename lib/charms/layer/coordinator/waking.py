@@ -23,7 +23,11 @@ class Waking(Leading):
         """
         if not (self.context.aside or self.context.restricted):
             self.port.wake.write(None if beside else self.needed(), self.unheard)
+            self._wake_up_again()
             self.asleep = True
+
+    def _wake_up_again(self) -> None:
+        """Arrange the next wake-up of this unit; see Holding."""
 
     def needed(self) -> Optional[wake.Wake]:
         """Return what this unit must hear; None for everything."""
