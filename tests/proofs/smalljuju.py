@@ -388,7 +388,8 @@ class SmallPort:
         return self._step(lambda: self.me.bag if self.me.out is None else self.me.out)
 
     def publish(self, said: Said) -> None:
-        about = said.about._replace(spoke=bool(said.queues or said.about.term))  # as wire.said reads it
+        spoke = bool(said.nonce or said.queues or said.about.term)  # as wire.said reads it
+        about = said.about._replace(spoke=spoke)
         if self.me.related:
             self._step(lambda: self._now(out=said._replace(about=about)))
 

@@ -304,13 +304,23 @@ class Session(Holding):
             return 'this unit does not lead'
         if not self.ledger_read:
             self._read_ledger()
-        refused = orders.refused(self.ledger, wish, self.claims)
+        refused = orders.refused(self._with_wishes(self.ledger or Ledger()), wish, self.claims)
         if not refused:
             self._save(wishes=(*self.state.wishes, wish))
             self._append()
             self._take_turns()
             self._show_locks()
+            self._save()
         return refused
+
+    def has_written(self, wish: Wish) -> bool:
+        """Return whether the ledger has what an order asks for, if this hook succeeds."""
+        return any(orders.stands(each, wish) for each in (self.ledger, self.written) if each)
+
+    def why_not_written(self) -> str:
+        """Return, as a sentence, what keeps the leader from writing the ledger; '' if nothing is known to."""
+        reason = self.port.awaiting(self.awaited) if self.awaited else self._why_no_ledger()
+        return reason and reason[0].upper() + reason[1:] + '.'
 
     # A hook ends
 
