@@ -1047,8 +1047,8 @@ def beside_a_turn_of_a_roll(own, committed):
 
 
 @broken(
-    'rule 20', 'a roll that nobody brings a unit a hook for is not asked for anew', 'session.Session._queued_again',
-    history(FOR_EVER, world='roll-kept-3', most=3000000),
+    'rule 20', 'a turn in a roll that no hook will bring is not asked for anew',
+    'session.Session._queued_again', history(FOR_EVER, world='roll-kept-3', most=3000000),
 )  # fmt: skip
 def queued_never(self, own):
     return own
@@ -1106,7 +1106,7 @@ def forgotten_at_once(order, ledger, claims, gone, rolled):
 
 @broken(
     'rule 24', 'a gate is asked again in a turn that has begun', 'session.Session._ask_gates',
-    'unit/test_orders.py::test_a_gate_is_asked_before_a_turn_begins_and_never_again_in_it',
+    'hooks/test_gates.py::test_a_gate_is_asked_before_a_turn_begins_and_never_again_in_it',
 )  # fmt: skip
 def gates_asked_always(self):
     self.turns = tuple(
