@@ -280,6 +280,14 @@ class Juju(Faulty):
         self.agents[unit].remote.upgrade += 1
         self._wake(unit)
 
+    def set_principal(self, name: str, status: str) -> None:
+        """Let a principal of a subordinate have a workload status, or be 'dying'; a new one may come (R23).
+
+        A principal whose hook has failed shows the status that it had last.
+        """
+        self.controller.principal_states[name] = status
+        self.note('principal', '{} {}'.format(name, status))
+
     def migrate(self, to: int = 4, agents: Optional[Iterable[str]] = None) -> None:
         """Move the model from Juju 3 to a controller of Juju 4, now, whatever runs.
 

@@ -53,6 +53,9 @@ class Controller:
         self.other_bags: Dict[Tuple[str, str], Dict[str, str]] = {}  # of other peer relations, by owner
         self.seed, self._contexts = seed, 0
         self.subordinate, self.container_endpoint = False, 'juju-info'
+        self.principal_states: Dict[
+            str, str
+        ] = {}  # of a subordinate's principals: else active, or as their unit
         self.units: Dict[str, Unit] = {}
         self.app_settings: Dict[str, str] = {}
         self.app_writes = 0
@@ -223,10 +226,19 @@ class Controller:
         """Return the units that goal-state lists: alive and dying ones (R23)."""
         return {name: unit for name, unit in self.units.items() if unit.life != 'dead'}
 
-    def principals(self) -> Dict[str, Unit]:
-        """Return the principals of a subordinate's units, each with its unit: until that is dead (R23)."""
-        found = self.goal_units() if self.subordinate else {}
-        return {unit.principal or _principal_of(name): unit for name, unit in found.items()}
+    def principals(self) -> Dict[str, str]:
+        """Return the principals of a subordinate's units, each with its state in goal-state (R23).
+
+        One leaves when its subordinate is dead, and never shows that a hook of its failed; one that has
+        no subordinate yet is there too.
+        """
+        if not self.subordinate:
+            return {}
+        units = {unit.principal or _principal_of(name): unit for name, unit in self.units.items()}
+        states = {**dict.fromkeys(units, 'active'), **self.principal_states}
+        dying = {name: 'dying' for name, unit in units.items() if unit.life == 'dying'}
+        found = {**states, **dying}
+        return {name: found[name] for name in found if name not in units or units[name].life != 'dead'}
 
     def principal_of(self, unit: str) -> str:
         """Return the unit beside which a subordinate's unit runs, '' where there is none."""

@@ -217,7 +217,10 @@ def _begin(port: SmallPort, kind: Kind, me: U, unit: int, why: str, about: int) 
     slept = me.wake.needed if me.store and me.wake and me.wake.rests else None
     if slept and context.is_for_nothing(slept.rest) and not session.leading:
         port.broken = promises.does_something(name(unit), session, me)
-    return _after(port, session, broken=promises.works_though_freed(unit, session.turns, around_scene(port)))
+    scene = around_scene(port)
+    broken = promises.works_though_freed(unit, session.turns, scene)
+    broken = broken or promises.begins_though_paused(unit, session.turns, me, scene)
+    return _after(port, session, broken=broken)
 
 
 def around_scene(port: SmallPort) -> Scene:

@@ -117,8 +117,18 @@ _told('roll-forgets', '2 units, local stores are lost, and a roll', 'roll', asks
 _told('roll-loses', '2 units × 1, the ledger is lost, and a roll', 'roll', loses=1, looks=True, terms=2)
 _told('roll-aside', '2 units, a roll from an action', 'roll', asks=0, aside=True)
 _told('roll-wakes', '2 units, a roll each, only hooks that must', 'roll', asks=0, wakes=True)
-_told('canary', '2 units, a roll that waits', 'roll', 'resume', asks=0, told=2, batches=(1,), pause_after=1)
-_told('pause', '2 units × 1, paused and resumed', 'pause', 'resume', quick='34', told=2, tokens=2)
+_told(
+    'canary',
+    '2 units, a roll that waits',
+    'roll',
+    'resume',
+    quick='34',
+    asks=0,
+    told=2,
+    batches=(1,),
+    pause_after=1,
+)
+_told('pause', '2 units × 1, paused and resumed', 'pause', 'resume', told=2, tokens=2)
 _told('pause-wakes', '2 units × 1, the same, only hooks that must', 'pause', 'resume', told=2, wakes=True)
 _told('cancel', '2 units × 1, cancelled', 'cancel', tokens=2)
 _told('cancel-roll', '2 units, a roll is started and cancelled', 'roll', 'cancel', asks=0, told=2)

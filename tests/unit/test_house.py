@@ -38,7 +38,7 @@ MAY_IMPORT = {
     'callbacks.py': set(),
     'juju.py': {'callbacks', 'context', 'environment', 'rules', 'store', 'values', 'wake', 'wakeup', 'wire'},
     'flags.py': set(),
-    'gates.py': set(),
+    'gates.py': {'wire'},
     'report.py': {'orders', 'rules', 'values', 'why'},
     'table.py': {'values'},
     'onlooker.py': {
@@ -71,6 +71,7 @@ MAY_IMPORT = {
         'compat.choice',
         'compat.classes',
         'environment',
+        'gates',
         'onlooker',
         'ordering',
         'report',

@@ -51,6 +51,7 @@ __all__ += [
     'SimpleCoordinator',
     'cancel',
     'free',
+    'gate',
     'pause',
     'request_again',
     'request_lock',
@@ -68,12 +69,13 @@ NOT_COUNTED = 75
 
 
 def __getattr__(name: str) -> Any:
-    """Return a class of charmhelpers.coordinator's API when it is asked for."""
-    if name not in ('BaseCoordinator', 'Serial', 'SimpleCoordinator'):
+    """Return the gate decorator, or a class of charmhelpers.coordinator's API, when it is asked for."""
+    if name not in ('gate', 'BaseCoordinator', 'Serial', 'SimpleCoordinator'):
         raise AttributeError('module {!r} has no attribute {!r}'.format(__name__, name))
+    from charms.layer.coordinator import gates
     from charms.layer.coordinator.compat import classes
 
-    return getattr(classes, name)
+    return getattr(gates if name == 'gate' else classes, name)
 
 
 def _chosen() -> 'Choice':
@@ -153,7 +155,7 @@ def request_lock(name: str) -> bool:
     return _session().request(_lock(name))
 
 
-def keep_lock(name: str, *, check_again_in: Optional[int] = None) -> bool:
+def keep_lock(name: str, reason: str = '', check_again_in: Optional[int] = None) -> bool:
     """Keep a held lock over the end of this hook. For "hold until healthy".
 
     Sets the flag `coordinator.granted.NAME` again in the next hook of this unit.
@@ -169,6 +171,7 @@ def keep_lock(name: str, *, check_again_in: Optional[int] = None) -> bool:
     Args:
         name: the lock: 1 to 200 printable characters, without braces and
             without blanks at either end.
+        reason: why, in one line of up to 200 characters; `explain` and coordinator-show say it everywhere.
         check_again_in: after how many seconds this unit wakes itself, 1 to 86400. Without it, the next
             hook may be update-status.
 
@@ -176,13 +179,15 @@ def keep_lock(name: str, *, check_again_in: Optional[int] = None) -> bool:
         Whether the lock is held. If it is not, nothing changes.
 
     Raises:
-        ValueError: for a name that is not a lock name, or another number of seconds; nothing changes.
+        ValueError: for a name, a reason or a number of seconds that is not allowed; nothing changes.
     """
     if check_again_in is not None:
         from charms.layer.coordinator import wakeup  # most hooks do not need it
 
         check_again_in = wakeup.delay(check_again_in)
-    return _session().keep(_lock(name), check_again_in)
+    from charms.layer.coordinator import wire
+
+    return _session().keep(_lock(name), check_again_in, wire.reason(reason, 'the lock is not kept'))
 
 
 def release_lock(name: str) -> None:

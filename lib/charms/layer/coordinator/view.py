@@ -414,11 +414,12 @@ class View:
 
     def _look_ahead(self, ledger: Ledger, ticket: Ticket) -> None:
         """Read the claims ahead, from the front, until as many as there are slots are still unfinished."""
-        unfinished = 0
-        for earlier in rules.ahead(ledger, ticket, self.claims):
+        claims, unfinished = self.claims, 0
+        for earlier in rules.ahead(ledger, ticket, claims):
             if earlier.unit != UNNAMED and earlier not in self.dropped:
                 self._read_claims([earlier.unit])
-            unfinished += not rules.finished(earlier, self.claims)
+                claims = self.claims
+            unfinished += not rules.finished(earlier, claims)
             if unfinished == ticket.slots:
                 break
 

@@ -33,6 +33,7 @@ from charms.layer.coordinator.forms import (
     lock_name,
     parsed,
     problem,
+    reason,
     shown,
 )
 from charms.layer.coordinator.values import (
@@ -49,7 +50,7 @@ from charms.layer.coordinator.values import (
     UnitState,
 )
 
-__all__ = ['is_lock', 'is_unit', 'lock_name', 'parsed', 'problem', 'shown']
+__all__ = ['is_lock', 'is_unit', 'lock_name', 'parsed', 'problem', 'reason', 'shown']
 
 Problems = Tuple[str, ...]
 
