@@ -306,7 +306,7 @@ def test_what_a_former_unit_said_is_readable_until_the_new_one_enters(deployed, 
     """R22: for the life of the relation; on Juju 4 from the archive."""
     made = deployed(juju, {'install': 'time.sleep(50)'}, units=2)
 
-    made.run_action('app/1', 'say-a')
+    act(made, 'app/1', 'say-a')
     made.lose_unit('app/1', force=True)
     made.run()
     made.add_unit('app/1')
