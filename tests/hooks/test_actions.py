@@ -1,7 +1,9 @@
 """The actions that give an order, on both Jujus: what an operator types, reads, and brings about."""
 
-from tests.cases import ASK, WORK, StrictWatch, both, until
-from tests.deploy import begun
+import json
+
+from tests.cases import ASK, MINE_PY, WORK, StrictWatch, both, until
+from tests.deploy import begun, said
 
 RESTART = """
 @when('coordinator.granted.restart')
@@ -196,3 +198,125 @@ def test_a_unit_that_is_down_is_freed_and_asks_anew_when_it_comes_back(model, ch
     made.run(seconds=1500)
     assert [watch.served(unit) for unit in made.units] == [1 + (unit == down) for unit in made.units]
     assert watch.faults == known
+
+
+# What is refused
+
+
+@both
+def test_what_cannot_be_is_refused_in_a_sentence_and_changes_nothing(model, charm_with, juju):
+    made = begun(model, charm_with(RESTART), units=3, juju=juju)
+    before, statuses = len(made.controller.leader_writes), [made.status_of(unit) for unit in made.units]
+    other = next(unit for unit in made.units if unit != made.controller.leader)
+    sizes = 'for each batch a number of units from 1 on, or a percentage from "1%" to "100%"'
+
+    asked = [
+        ('roll', {'lock': ''}, 'lock name: expected 1 to 200 printable characters without braces and'),
+        ('roll', {'lock': 'r', 'batches': '1,x'}, 'batches: expected {}, found \'[1, "x"]\';'.format(sizes)),
+        ('roll', {'lock': 'r', 'batches': '0'}, 'batches: expected {}, found '.format(sizes)),
+        (
+            'roll',
+            {'lock': 'r', 'order': 'up'},
+            'order: expected one of leader-last, leader-first, name, found',
+        ),
+        (
+            'roll',
+            {'lock': 'r', 'by-zone': 'x'},
+            "by_zone: expected true or false, found 'x'; nothing is changed",
+        ),
+        ('roll', {'lock': 'r', 'pause-after': 1}, 'pause_after: expected batches beside it, since without'),
+        (
+            'roll',
+            {'lock': 'r', 'pause-after': -1},
+            'pause_after: expected a number of stages from 0 to 10000',
+        ),
+        ('pause', {'reason': 'x' * 201}, 'reason: expected one line of at most 200 printable characters'),
+        ('pause', {'format': 'yaml'}, "format: expected one of text, json, found 'yaml'; nothing is changed"),
+        ('free', {'unit': '3'}, "unit: expected a unit of this application, such as app/3, found '3';"),
+        ('free', {'unit': other, 'confirm': 'yes'}, other + ': it holds no lock and waits for none'),
+        (
+            'free',
+            {'unit': made.controller.leader, 'confirm': 'yes'},
+            '{}: this unit itself gives the order, so it is not down'.format(made.controller.leader),
+        ),
+    ]
+    for action, parameters, sentence in asked:
+        assert refused(made, action, **parameters).startswith(sentence)
+    assert refused(made, 'roll', on=other, lock='restart', batches='1,2', replace=True) == (
+        'restart: only the leader can do this, and {} does not lead: '
+        'juju run app/leader coordinator-roll batches=1,2 lock=restart replace=true'
+    ).format(other)
+
+    made.run(seconds=30)
+    assert len(made.controller.leader_writes) == before
+    assert [made.status_of(unit) for unit in made.units] == statuses
+
+
+@both
+def test_where_a_class_of_the_charms_own_gives_the_tickets_a_roll_is_refused(model, charm_with, juju):
+    charm = charm_with(ASK + WORK, **{'class': 'charms.mine.Mine'})
+    (charm / 'lib' / 'charms' / 'mine.py').write_text(MINE_PY)
+    made = begun(model, charm, units=2, juju=juju)
+
+    assert refused(made, 'roll', lock='a') == (
+        "a: a class of the charm's own gives the tickets, and no roll can pass it by; let each unit ask"
+    )
+
+
+# What is shown, and the same as data
+
+
+@both
+def test_while_a_roll_is_under_way_every_unit_shows_how_far_it_is(model, charm_with, juju):
+    made = begun(model, charm_with(RESTART), units=4, juju=juju)
+    watch = StrictWatch(made)
+    found = json.loads(order(made, 'roll', lock='restart', format='json', reason='new key'))
+    until(made, lambda: len(watch.turns) == 1 and bool(watch.at_work))
+    made.run(seconds=20)
+    holder = next(iter(watch.at_work))
+
+    texts = [ran(made, unit, 'coordinator-show', {})[1] for unit in made.units if unit != holder]
+
+    assert (found['version'], found['order'], found['written']) == (1, 'roll', True)
+    assert sorted(found['stages'][0]) == made.units
+    for text in texts:
+        words = ' '.join(text.split())
+        assert ': new key. 1 of 4 done, {} has its turn. '.format(holder) in words
+        assert 'All locks, in one queue: {} holds it '.format(holder) in words
+    order(made, 'pause', lock='restart', reason='an alarm')
+    made.run(seconds=5)
+    leader = made.controller.leader
+    paused = ran(made, leader, 'coordinator-show', {})[1] if leader != holder else ''
+    assert 'restart: paused since ' in paused
+    assert 'an alarm' in paused
+
+
+FROM_CODE = """
+@when('config.changed.go')
+def go():
+    if hookenv.config('go') and hookenv.is_leader():
+        hookenv.log('SAID ' + repr(coordinator.request_roll('restart', batches=[1, '50%'], reason='new key')))
+        hookenv.log('SAID ' + repr(coordinator.request_roll('restart')))
+        hookenv.log('SAID ' + repr(coordinator.pause('backup')))
+    elif hookenv.config('go'):
+        hookenv.log('SAID ' + repr(coordinator.request_roll('restart')))
+"""
+
+
+@both
+def test_charm_code_on_the_leader_orders_a_roll_and_is_refused_in_the_same_words(model, charm_with, juju):
+    made = begun(model, charm_with(FROM_CODE + RESTART), units=4, juju=juju)
+    watch = StrictWatch(made)
+    leader = made.controller.leader
+
+    made.configure(go=1)
+    made.run()
+    made.run(seconds=400)
+
+    again = 'restart: a roll is under way, 0 of 4 done; cancel it first, or replace it'
+    assert said(made, leader, 'SAID ') == ["''", repr(again), "''"]
+    others = [said(made, unit, 'SAID ') for unit in made.units if unit != leader]
+    assert others == [["'restart: this unit does not lead'"]] * 3
+    watch.check()
+    assert served(made, watch) == [1] * 4
+    assert rolled(made) == 1

@@ -39,7 +39,7 @@ MAY_IMPORT = {
     'juju.py': {'callbacks', 'context', 'environment', 'rules', 'store', 'values', 'wake', 'wakeup', 'wire'},
     'flags.py': set(),
     'gates.py': {'wire'},
-    'report.py': {'rules', 'values', 'why'},
+    'report.py': {'orders', 'rules', 'values', 'why'},
     'table.py': {'values'},
     'onlooker.py': {
         'compat.predecessor',
@@ -111,7 +111,7 @@ PURE = (
     *('why.py', 'policy.py', 'context.py', 'view.py', 'own.py', 'leading.py', 'waking.py', 'session.py'),
     *('holding.py', 'compat/deciding.py', 'report.py', 'table.py', 'ordering.py', 'answers.py'),
 )
-OUTSIDE_OF_PURE = {'typing', 'json', 're', 'enum', 'math'}
+OUTSIDE_OF_PURE = {'typing', 'types', 'json', 're', 'enum', 'math'}
 ALSO = {
     'table.py': {'datetime', 'textwrap'},
     'answers.py': {'textwrap'},

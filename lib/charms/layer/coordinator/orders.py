@@ -99,7 +99,8 @@ def _rolled(ledger: Ledger, wish: Wish, slots: int, queue: str) -> Ledger:
     orders = [_cancelled(each, order) if _is_replaced(each, wish) else each for each in ledger.orders]
     orders = [each for each in orders if not (wish.replace and each.first and _ends_with(order, each))]
     if paused_from:
-        reason = 'the first {} of {} stages are done'.format(wish.pause_after, len(wish.stages))
+        done = 'stage 1 of {} is done' if wish.pause_after == 1 else 'stages 1 to {} of {} are done'
+        reason = done.format(*([wish.pause_after] * (wish.pause_after > 1)), len(wish.stages))
         orders.append(Order(PAUSE, order.name + '-stage', order.lock, order.since, reason, paused_from))
     return ledger._replace(token=token, tickets=(*ledger.tickets, *tickets), orders=(*orders, roll))
 

@@ -63,8 +63,9 @@ class Session(Holding):
         if not look:
             ticket = rules.ticket_of(ledger, self.context.unit, queue, self.claim(lock))
         if not asked:
-            holders = why.who_holds(ledger, ticket, claims)
-            return '{}: not asked for by this unit{}'.format(lock, holders and '; ' + holders)
+            pause = orders.pause_of(ledger, ticket, frozenset([lock])) if ticket else None
+            more = [why.who_holds(ledger, ticket, claims), why.paused(pause) if pause else '']
+            return '; '.join(['{}: not asked for by this unit'.format(lock), *filter(None, more)])
         refusal = why.refusal(ledger, ticket, claims)
         if self.claim(lock).reason and ledger and ticket and self._has_come(ticket):
             refusal = self.claim(lock).reason  # of the charm's gate
