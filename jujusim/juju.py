@@ -233,7 +233,7 @@ class Juju(Faulty):
             self._configured(name, twice)
         self._tell('', 'configured', ', '.join('{}={}'.format(*pair) for pair in sorted(config.items())))
 
-    def run_action(self, unit: str, action: str, **parameters: Any) -> None:
+    def run_action(self, unit: str, action: str, /, **parameters: Any) -> None:
         """Run an action of the charm; parameters not given have the defaults of actions.yaml."""
         given = {**_action_defaults(self.charm, action), **parameters}
         self.agents[unit].remote.actions.append(Action(action, given))

@@ -253,7 +253,8 @@ def refused(ledger: Optional[Ledger], wish: Wish, claims: Claims) -> str:
     if ledger is not None and not ledger.readable:
         return "the leader's ledger cannot be read, so nothing can be changed; see the log"
     check: Mapping[str, Callable[[Ledger, Wish, Claims], str]] = {
-        ROLL: _roll_refused, PAUSE: _pause_refused, RESUME: _resume_refused, FREE: _free_refused,
+        ROLL: _roll_refused, PAUSE: _pause_refused, RESUME: _resume_refused, CANCEL: _cancel_refused,
+        FREE: _free_refused,
     }  # fmt: skip
     found = check.get(order.kind)
     return found(ledger or Ledger(), wish, claims) if found else ''
@@ -281,6 +282,14 @@ def _resume_refused(ledger: Ledger, wish: Wish, claims: Claims) -> str:
         return ''
     everything = any(order.kind == PAUSE and not order.lock for order in ledger.orders)
     return 'all locks are paused; resume them all' if everything else 'not paused'
+
+
+def _cancel_refused(ledger: Ledger, wish: Wish, claims: Claims) -> str:
+    lock = wish.order.lock
+    asked = any(claim.outstanding and lock in claim.names for claim in claims.values())
+    if asked or any(left_in(ledger, roll, claims) for roll in rolls(ledger, lock)):
+        return ''
+    return 'no unit has asked for it, and no roll of it is under way'
 
 
 def _free_refused(ledger: Ledger, wish: Wish, claims: Claims) -> str:

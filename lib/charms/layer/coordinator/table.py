@@ -4,9 +4,10 @@ What lives here: from the data of report.py to lines that fit a terminal. What m
 anything that is not in the data.
 """
 
+import re
 from datetime import datetime
 from textwrap import wrap
-from typing import Any, Dict, Iterable, List, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from charms.layer.coordinator.values import ALL_LOCKS
 
@@ -26,8 +27,8 @@ NOT_LEADING = 'Only the leader knows of all requests without a ticket:'
 LOST = 'A unit in error, or without a connection, holds this up:'
 UNREADABLE = 'What cannot be read, and where it is:'
 
-SHOW = {2: 'juju run-action --wait {}/leader coordinator-show'}
-SHOW_3 = 'juju run {}/leader coordinator-show'
+RUN = {2: 'juju run-action --wait {}/leader {}'}
+RUN_3 = 'juju run {}/leader {}'
 LOG = "juju debug-log --replay --no-tail --include {} | grep 'coordinator: '"
 
 
@@ -169,4 +170,15 @@ def _next(data: Data) -> Iterable[Tuple[str, str]]:
         which = others[0] if len(others) == 1 else 'one of them, such as {},'.format(others[0])
         yield IN_ERROR.format(app, which), 'juju resolve ' + others[0]
     if not data['leads']:
-        yield NOT_LEADING, SHOW.get(data['juju'], SHOW_3).format(app)
+        yield NOT_LEADING, command(data['juju'], app, 'coordinator-show')
+
+
+def command(juju: int, app: str, action: str, parameters: Mapping[str, str] = {}) -> str:
+    """Return the command that runs an action on the leader."""
+    words = ['{}={}'.format(name, _quoted(parameters[name])) for name in sorted(parameters)]
+    return ' '.join([RUN.get(juju, RUN_3).format(app, action), *words])
+
+
+def _quoted(word: str) -> str:
+    plain = re.match(r'[\w./:%,+@-]+\Z', word)
+    return word if plain else "'{}'".format(word.replace("'", "'\\''"))

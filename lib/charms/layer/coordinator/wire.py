@@ -117,7 +117,7 @@ def said_in(found: Any, where: str, text: Any) -> Tuple[Said, Problems]:
         if claim is None
     )
     read = tuple((queue, claim) for queue, claim in own.items() if claim is not None)
-    return Said(nonce, about._replace(spoke=bool(queues or about.term)), read), problems
+    return Said(nonce, about._replace(spoke=bool(nonce or queues or about.term)), read), problems
 
 
 def _about(found: Dict[str, Any]) -> Optional[About]:
