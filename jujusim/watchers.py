@@ -31,6 +31,7 @@ class Watched(Timeline):
         self.update_status_s = update_status_s
         self.retry_automatically = True
         self.hear_of_leavers = HEAR_OF_LEAVERS
+        self.configured_twice = True
         self._chance = random.Random('departed {}'.format(seed))
         self._lost: Set[str] = set()
         self._renewals = 0

@@ -1114,3 +1114,67 @@ def gates_asked_always(self):
         for turn in self.turns
         if not self.gate(self.own.get(turn.queue, self._no_claim).names | {turn.roll})
     )
+
+
+@broken(
+    'wake-up',
+    'it counts after a hook that failed',
+    'wakeup.WakeUp.withdraw',
+    'hooks/test_wakeup.py::test_a_wake_up_between_a_failed_hook_and_its_retry_leaves_before_any_handler',
+)
+def never_withdrawn(self):
+    pass
+
+
+@broken(
+    'wake-up',
+    'it counts though the flags of the hook before it were not saved',
+    'wakeup.counts',
+    'hooks/test_wakeup.py::test_a_wake_up_of_a_hook_whose_flags_were_not_saved_ends_before_any_handler[3]',
+)
+def counts_unsaved(path, token, saved):
+    return _found(path).counts == token
+
+
+@broken(
+    'wake-up',
+    'it counts again after it has begun',
+    'wakeup.WakeUp.withdraw',
+    'hooks/test_wakeup.py::test_each_wake_up_counts_once',
+)
+def not_withdrawn_in_a_wake_up(self):
+    if not os.environ.get('COORDINATOR_WAKE_UP'):
+        unbroken(self)
+
+
+@broken(
+    'wake-up',
+    'a second timer is set beside one that ends earlier',
+    'wakeup.planned',
+    'unit/test_wakeup.py::test_a_timer_that_ends_early_enough_stays_and_an_earlier_one_takes_its_place',
+)
+def always_planned(timer, now, seconds):
+    return seconds
+
+
+@broken(
+    'wake-up',
+    'it tells the others of a release that is not saved',
+    'view.View._to_say',
+    'hooks/test_wakeup.py::test_what_a_wake_up_released_and_then_failed_is_not_free',
+)
+def ends_said_at_once(self):
+    context, self.context = self.context, self.context._replace(woken=False)
+    said = unbroken(self)
+    self.context = context
+    return said
+
+
+@broken(
+    'wake-up',
+    'a turn begins in it',
+    'holding.Holding._usable',
+    'hooks/test_wakeup.py::test_no_turn_begins_in_a_wake_up[3]',
+)
+def usable_in_a_wake_up(self):
+    return () if self.context.aside else self.turns

@@ -39,7 +39,7 @@ def departed(made, *units):
 
 @only_4
 def test_on_4_a_unit_at_rest_runs_config_changed_twice_in_a_row(deployed, juju):
-    made = deployed(juju)
+    made = deployed(juju, twice=True)
 
     made.configure(go=1)
     made.run()
@@ -49,7 +49,7 @@ def test_on_4_a_unit_at_rest_runs_config_changed_twice_in_a_row(deployed, juju):
 
 @only_4
 def test_on_4_a_busy_unit_runs_config_changed_once(deployed, juju):
-    made = deployed(juju)
+    made = deployed(juju, twice=True)
 
     made.run_action('app/0', 'nap')
     made.configure(go=1)
@@ -60,7 +60,7 @@ def test_on_4_a_busy_unit_runs_config_changed_once(deployed, juju):
 
 @both
 def test_a_configuration_that_is_there_already_runs_nothing(deployed, juju):
-    made = deployed(juju)
+    made = deployed(juju, twice=True)
 
     made.configure(go=0)
     made.run()
@@ -70,7 +70,7 @@ def test_a_configuration_that_is_there_already_runs_nothing(deployed, juju):
 
 @only_3
 def test_on_3_config_changed_runs_once(deployed, juju):
-    made = deployed(juju)
+    made = deployed(juju, twice=True)
 
     made.configure(go=1)
     made.run()

@@ -182,12 +182,16 @@ def campaign(first: int, histories: int) -> int:
         verdict = verdict_of(history)
         real.update(verdict.judged)
         broken += [(history.name, *found) for found in verdict.broken]
+        for found in verdict.broken:
+            print('{}: {}: {}'.format(history.name, *found))
     made: Counter = Counter()
     began = time.monotonic()
     with multiprocessing.Pool(min(2, os.cpu_count() or 1)) as pool:
         for done, verdict in enumerate(pool.imap_unordered(_try, range(first, first + histories), 5), 1):
             made.update(verdict.judged)
             broken += [('seed {}'.format(verdict.seed), *found) for found in verdict.broken]
+            for found in verdict.broken:
+                print('seed {}: {}: {}'.format(verdict.seed, *found), flush=True)
             if sys.stdout.isatty() or done == histories:
                 print(
                     '\r{} of {} histories, {:.0f} s'.format(done, histories, time.monotonic() - began), end=''
@@ -199,8 +203,6 @@ def campaign(first: int, histories: int) -> int:
     )
     for name, predicate in PREDICATES.items():
         print('{:>8} {:>9}  {} ({})'.format(real[name], made[name], predicate.sentence, predicate.rules))
-    for where, name, text in broken[:40]:
-        print('{}: {}: {}'.format(where, name, text))
     idle = [name for name in PREDICATES if not made[name]]
     print('{} broken, {} never judged {}'.format(len(broken), len(idle), ' '.join(idle)))
     return 1 if broken or idle else 0

@@ -50,7 +50,7 @@ owns = st.dictionaries(queues, claim_values, max_size=3)
 
 def said_of(nonce, term, heard, principal, zone, own):
     queues = tuple((queue, claim._replace(nonce=nonce)) for queue, claim in sorted(own.items()))
-    return Said(nonce, About(term, heard, principal, bool(own or term), zone), queues)
+    return Said(nonce, About(term, heard, principal, bool(nonce or own or term), zone), queues)
 
 
 words = st.just('') | nonces
