@@ -1031,7 +1031,7 @@ def finished_by_no_ask(ticket, claims):
 
 @broken(
     'rule 20', 'a unit does not remember that a roll waits for it', 'orders.is_rolling',
-    history(FOR_EVER, world='roll-3'),
+    history(FOR_EVER, world='roll-3', most=2000000),
 )  # fmt: skip
 def rolling_never(ledger, unit, leads, own):
     return False
@@ -1098,7 +1098,7 @@ def freed_in_vain(order, claim, ask):
 
 @broken(
     'rule 23', 'the leader forgets that a unit was freed before that unit knows', 'orders._matters',
-    history('goes on in a turn', world='free-roll-3', most=2000000),
+    history(NO_TICKET, world='free-roll-3', most=2000000),
 )  # fmt: skip
 def forgotten_at_once(order, ledger, claims, gone, rolled):
     return order.kind != FREE and unbroken(order, ledger, claims, gone, rolled)
