@@ -6,7 +6,6 @@ through charmhelpers.
 """
 
 import os
-import sys
 import uuid
 import zlib
 from subprocess import CalledProcessError
@@ -15,9 +14,10 @@ from typing import Any, Callable, Dict, FrozenSet, Iterable, Mapping, Optional, 
 from charmhelpers.core import hookenv
 from charms.layer.coordinator import callbacks, environment, rules, wake, wire
 from charms.layer.coordinator.context import LedgerClosed
-from charms.layer.coordinator.environment import KEY, PEERS, key_value_path, major_version, restricted
+from charms.layer.coordinator.environment import KEY, PEERS, major_version, restricted
 from charms.layer.coordinator.store import Store, WakeFile, checksum
 from charms.layer.coordinator.values import Claim, End, Record, Said, Terms, UnitState
+from charms.layer.coordinator.wakeup import WakeUp
 
 Read = TypeVar('Read')
 REFUSED = '{}: refused with exit code {}: this unit leads no more; the next leader gives the tickets'
@@ -39,11 +39,13 @@ class Juju:
     def __init__(self, key: str = KEY, peers: str = PEERS) -> None:
         self.unit: str = hookenv.local_unit()
         self.principal: str = os.environ.get('JUJU_PRINCIPAL_UNIT', '')
+        self.zone = environment.zone()
         self.least = hookenv.DEBUG  # the least severe level that is logged
         self.peers, self.claims_key, self.ledger_key = peers, key + '-claims', key + '-ledger'
         self.ends_key = key + '.ended'
         self.store = Store(environment.local_file(key, 'json'), lambda text: self.log(text, hookenv.WARNING))
-        self.wake = WakeFile(environment.local_file(key, 'wake'), environment.event())
+        self.wake = WakeFile(environment.local_file(key, 'wake'), environment.event(), self._leaders_data)
+        self.wake_up = WakeUp(environment.local_file(key, 'wake-up'), self.unit, environment.note, self.log)
         self._stored: Optional[UnitState] = None  # as this process last read or wrote it
         self._relation: Optional[str] = None
         self._looked_up = False  # whether Juju was asked for the relation's id in this hook
@@ -153,11 +155,7 @@ class Juju:
 
     def ended(self) -> Dict[str, End]:
         """Return the ends of turns that were saved together with the charm's flags."""
-        if not os.path.exists(key_value_path()):
-            return {}
-        from charmhelpers.core import unitdata  # imports sqlite3, so not before it is needed
-
-        return wire.ends(unitdata.kv().get(self.ends_key))
+        return wire.ends(environment.saved(self.ends_key))
 
     def note_ended(self, ends: Mapping[str, End]) -> bool:
         """Put the ends of turns into the charm's key-value store, which charms.reactive saves with its flags.
@@ -165,13 +163,13 @@ class Juju:
         Returns:
             False where charms.reactive does not run, so nobody would save them.
         """
-        bus = sys.modules.get('charms.reactive.bus')
-        if not (bus and bus.Handler.get_handlers()):
-            return False
+        return environment.note(self.ends_key, wire.ends_value(ends))
+
+    def flush(self) -> None:
+        """Save the charm's key-value store now, with the flags as they are."""
         from charmhelpers.core import unitdata
 
-        unitdata.kv().set(self.ends_key, wire.ends_value(ends))
-        return True
+        unitdata.kv().flush()
 
     # Claims
 
