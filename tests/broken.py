@@ -806,9 +806,6 @@ def handlers_never_succeeded(self):
     'hooks/test_charm.py::test_a_kept_lock_is_held_in_the_next_hook_and_by_nobody_else[3]',
 )  # fmt: skip
 def keep_nothing(self, lock, check_again_in=None, reason=''):
-
-
-def keep_nothing(self, lock, check_again_in=None):
     return self.turn(lock) is not None
 
 
