@@ -543,6 +543,33 @@ def gone_among_principals_only(self, units):
 
 
 @broken(
+    'rule 17', 'a databag that cannot be read is one that is not there yet', 'juju.Juju.said_if_any',
+    'hooks/test_cases_reads.py::test_a_request_that_the_leader_could_not_read_is_read_in_the_retry',
+)  # fmt: skip
+def said_if_it_can_be_read(self, unit, key):
+    try:
+        return self.said(unit, key)
+    except CalledProcessError:
+        return None
+
+
+@broken(
+    'rule 17', 'a unit that has no databag yet fails the hooks of others', 'juju.Juju.said_if_any',
+    'hooks/test_cases_reads.py::test_a_unit_that_has_not_entered_the_relation_yet_fails_no_hook',
+)  # fmt: skip
+def said_or_failed(self, unit, key):
+    return self.said(unit, key)
+
+
+@broken(
+    'rule 17', 'a unit that is gone must be readable', 'juju.Juju._present',
+    'hooks/test_cases_reads.py::test_a_unit_that_is_gone_fails_no_hook_although_nobody_can_read_its_databag',
+)  # fmt: skip
+def present_by_relation_list(self):
+    return self.related_units() | {self.unit}
+
+
+@broken(
     'rule 18', 'who asks again keeps the lock no longer', 'session.Session.request_again',
     history('gave up a turn that it keeps', keeps=True, asks=2),
 )  # fmt: skip
