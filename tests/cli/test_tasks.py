@@ -77,6 +77,7 @@ def test_a_failed_hook_is_shown_and_logged_and_its_retry_can_be_skipped(deployed
     assert deployed('resolve db/1').code == 0
     deployed('status', step=30.0)
     assert units(deployed)['db/1']['workload-status']['current'] == 'error'
+    deployed('exec -u db/1 -- rm ill')
     assert deployed('resolve --no-retry db/1').code == 0
     deployed('status', step=1.0)
     assert units(deployed)['db/1']['workload-status']['current'] == 'active'
