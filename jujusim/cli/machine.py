@@ -83,5 +83,5 @@ _COMMANDS: Tuple[Tuple[str, Callable[[Live, List[str], str], Answer]], ...] = (
     (r'systemctl start ' + _SERVICE, _start),
     (r'systemctl restart ' + _SERVICE, _restart),
     (r'systemctl kill (-s |--signal=)(SIG)?KILL ' + _SERVICE, _restart),
-    (r'pkill (-9|-KILL) -f hooks/(?P<hook>[\w-]*)', _kill_hooks),
+    (r"pkill (-9|-KILL) -f '?(hooks|\[h\]ooks)/(?P<hook>[\w-]*)'?", _kill_hooks),
 )
