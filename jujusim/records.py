@@ -44,7 +44,7 @@ class Run:
         outcome: 'done', 'failed', 'broken' where another began with no end of this, or '' at the end.
         at: the places of its first line and its last among the record's lines.
         asked: whether it is an action or juju-exec: it is no hook of the unit.
-        reads: what it read, by its subject: 'app.a', 'u1.x', 'gs'.
+        reads: what it read: the subject ('app.a', 'u1.x', 'gs'), the value, the place of the line.
         news: whether an agent started, or bad luck struck, since the run before began.
     """
 
@@ -56,7 +56,7 @@ class Run:
         self.outcome = ''
         self.at = [place, place]
         self.asked = name.hook.startswith('action ') or name.hook == 'run commands'
-        self.reads: List[Tuple[str, str]] = []
+        self.reads: List[Tuple[str, str, int]] = []
         self.restarted = self.news = self.skipped = False
 
     def __str__(self) -> str:
@@ -96,7 +96,7 @@ class History:
         elif what == 'reads' and run:
             if 'run-commands' in line['text']:
                 run.asked, run.name = True, Name('run commands')
-            run.reads += _read(line['text'], unit)
+            run.reads += [(subject, value, place) for subject, value in _read(line['text'], unit)]
         elif what in ('end', 'commit', 'failed') and run:
             committed = what == 'commit' or (what == 'end' and (line['exit'] == 0 or run.asked))
             run.outcome, run.ended, run.at[1] = 'done' if committed else 'failed', float(line['s']), place
