@@ -22,7 +22,7 @@ from tests.watch import Watch
 FULL_S, SCRIPT_S, JUJU_S, GAP_S, TOOL_S = 0.45, 0.012, 0.05, 0.24, 0.005
 DELAY_S = (0.1, 1.0)
 """Seen on the real controller: a full hook's CPU, that of a script that leaves, what Juju takes for a hook,
-the time between two hooks of a unit, one hook tool, and from a commit to an idle peer while a roll goes on."""
+the time between two hooks of a unit, one hook tool, and from a commit to an idle peer in a roll."""
 
 
 class Machines(Juju):
@@ -127,7 +127,8 @@ def roll(
         (charm / 'reactive' / 'plan.py').write_text(bench.PLAN)
         with Machines(
             charm, units=units, juju=4, seed=seed, config={'go': 0}, quick=True,
-            update_status_s=1e9, delay_s=DELAY_S, machine=lambda _, argv: {'systemctl': (work_s, 0)}.get(argv[0]),
+            update_status_s=1e9, delay_s=DELAY_S,
+            machine=lambda _, argv: {'systemctl': (work_s, 0)}.get(argv[0]),
         ) as model:  # fmt: skip
             model.run()
             watch, account = Watch(model), Account(model)

@@ -53,7 +53,7 @@ def a_members_data_change_in_its_own_hook_only(history: History) -> Judgement:
             own = 'u{}.'.format(run.name.remote.split('/')[1]) if run.name.remote else ''
             if own:
                 known = {subject: value for subject, value in known.items() if not subject.startswith(own)}
-            for subject, value, place in run.reads:
+            for subject, value, _ in run.reads:
                 if subject[0] == 'u' and subject != 'u9' and _is_member(history, unit, run, subject):
                     if subject in known:
                         kept = known[subject] == value
@@ -72,7 +72,7 @@ def _is_member(history: History, unit: str, run: Run, subject: str) -> bool:
 def who_never_was_has_no_data(history: History) -> Judgement:
     """relation-get of a unit that never was fails; of one that has gone, it does not."""
     for run in history.all:
-        for subject, value, place in run.reads:
+        for subject, value, _ in run.reads:
             if subject == 'u9':
                 yield unless(value == 'ERROR', '{} reads {} of unit 9', run, value)
 
