@@ -106,6 +106,20 @@ def _names_living(history: History, run: Run, value: str, place: int, gone: Dict
     return unless(not leaving or units[run.unit]['status'] == 'dying', '{} is not dying', run)
 
 
+@predicate('R27, R29')
+def juju_exec_is_no_hook(history: History) -> Judgement:
+    """juju-exec is refused in a hook; elsewhere it has a context of its own, which names no hook."""
+    for run in history.all:
+        for subject, value, _ in run.reads:
+            if subject == 'direct':
+                yield unless(value == 'refused', '{} runs juju-exec', run)
+            elif subject == 'ctx':
+                kept = value.startswith(run.unit + '-run-commands-') and ('hook', '') in [
+                    read[:2] for read in run.reads
+                ]
+                yield unless(kept, '{} has the context {}', run, value)
+
+
 # Leaders
 
 
