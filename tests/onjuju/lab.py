@@ -65,6 +65,7 @@ class Lab:
         self.models: List[str] = []
         self.free: List[str] = []
         self.before: Dict[str, Any] = {}
+        self.seen: Any = None
 
     # The controller
 
@@ -226,8 +227,9 @@ class Lab:
     # Looking
 
     def status(self) -> Any:
-        """Return the model's status."""
-        return self._do('ask for the status', self.juju.status)
+        """Return the model's status, which `seen` keeps."""
+        self.seen = self._do('ask for the status', self.juju.status)
+        return self.seen
 
     @staticmethod
     def units(status: Any) -> Dict[str, Any]:

@@ -26,7 +26,7 @@ class Stage:
         self.owed: Tuple[str, ...] = ()
         self.gone: Dict[str, float] = {}
         self.forced: Tuple[str, ...] = ()
-        self.began = 0.0
+        self.began, self.leader = 0.0, ''
         self._since: Dict[str, str] = {}
         self._memory = int(self.juju.config(APP)['memory'])
 
@@ -39,7 +39,8 @@ class Stage:
         self._since = {name: unit.workload_status.since for name, unit in self.lab.units(status).items()}
         self.began = moment(status)
         self._memory += 1
-        self.note('op', 'config memory={}'.format(self._memory), self.began)
+        self.note('op', 'config memory={}'.format(self._memory))
+        self.leader = self._leader()
         self.juju.config(APP, {'memory': self._memory})
 
     def fail_work_of(self, unit: str) -> None:
@@ -80,9 +81,9 @@ class Stage:
             form = 'it needs a shell on the machine of {}, and `juju ssh` has none: {}'
             raise Skipped(form.format(unit, last_line(error))) from None
 
-    def note(self, what: str, text: str, s: Optional[float] = None) -> None:
-        """Write down what was done, for the history."""
-        self.notes.append({'s': moment(self.lab.status()) if s is None else s, 'unit': '', 'what': what, 'text': text})
+    def note(self, what: str, text: str) -> None:
+        """Write down what is done, for the history; its time is that of the newest status."""
+        self.notes.append({'s': moment(self.lab.seen), 'unit': '', 'what': what, 'text': text})
 
     # What is waited for
 
@@ -103,9 +104,9 @@ class Stage:
             lambda status: self.lab.units(status)[unit].workload_status.current == 'error',
         )
 
-    def leader(self) -> str:
-        """Return the unit that leads, '' if none does."""
-        found = self.lab.units(self.lab.status()).items()
+    def _leader(self) -> str:
+        """Return the unit that leads as the newest status has it, '' if none does."""
+        found = self.lab.units(self.lab.seen).items()
         return next((name for name, unit in found if unit.leader), '')
 
     def some_looks(self, count: int = 4) -> None:
@@ -133,7 +134,7 @@ class Stage:
             return len(rests) > (QUIET_LOOKS if served and not away else stalled) and bool(status)
 
         self.lab.until('{}: until all is quiet'.format(self.name), over)
-        return Scene(self.name, self.began, moment(rests[-1]), self.owed, self.gone, self.forced)
+        return Scene(self.name, self.began, moment(rests[-1]), self.owed, self.gone, self.forced, self.leader)
 
     @property
     def removed(self) -> List[str]:
@@ -146,11 +147,10 @@ class Stage:
 
     def remove(self, unit: str, force: bool = False) -> None:
         """Remove a unit."""
-        status = self.lab.status()
-        self.note('op', 'remove-unit {}{}'.format(unit, ' --force' if force else ''), moment(status))
+        self.note('op', 'remove-unit {}{}'.format(unit, ' --force' if force else ''))
         if force:
             self.forced += (unit,)
-            self.gone[unit] = moment(status)
+            self.gone[unit] = moment(self.lab.seen)
         self.juju.remove_unit(unit, force=force)
 
 
@@ -214,8 +214,8 @@ def agent(stage: Stage) -> None:
     """The leader's agent is stopped in a roll: another unit leads and goes on, also when it is back."""
     stage.roll()
     stage.holder(lambda name, unit: not unit.leader)
-    leader = stage.leader()
-    machine = stage.lab.units(stage.lab.status())[leader].machine
+    leader = stage.leader
+    machine = stage.lab.units(stage.lab.seen)[leader].machine
     stage.note('fault', 'stop the agent of {}'.format(leader))
     service = 'jujud-machine-{}'.format(machine.replace('/', '-'))
     stage.on_machine_of(leader, 'sudo systemctl stop ' + service)

@@ -92,14 +92,13 @@ def picture(scene: Scene, works: Sequence[Work], lines: Sequence[Line], path: Pa
             spans.append(Span(unit, 'works' if work.code == 0 else 'work that failed', work.begins, ends))
             before = None if work.code == 0 else ends
     leaders = [(float(line['s']), str(line['unit'])) for line in lines if line['what'] == 'leads']
-    led = [unit for s, unit in leaders if s <= scene.began][-1:] or ['']
     later = [(s, unit) for s, unit in leaders if scene.began < s <= scene.ended]
     ended = max([span.ends for span in spans], default=scene.ended)
     recorder: Any = SimpleNamespace(
         doing=dict.fromkeys(scene.owed),
         spans=spans,
         since=scene.began,
-        leaders=[(scene.began, led[0]), *later],
+        leaders=[(scene.began, scene.leader), *later],
         juju=SimpleNamespace(now=ended),
     )
     least = sum((work.ends or work.begins) - work.begins for work in mine)

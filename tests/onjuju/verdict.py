@@ -34,6 +34,7 @@ class Scene(NamedTuple):
         owed: the units that must work after `began`, unless they are gone.
         gone: when which unit was removed.
         forced: those of them that were removed by force.
+        leader: the unit that led when it began.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Scene(NamedTuple):
     owed: Tuple[str, ...]
     gone: Dict[str, float]
     forced: Tuple[str, ...] = ()
+    leader: str = ''
 
 
 class Verdict(NamedTuple):
