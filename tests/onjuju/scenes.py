@@ -1,6 +1,6 @@
 """The scenes of `make on-juju`: what an operator does, and what goes wrong, in a roll."""
 
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Tuple
 
 import jubilant
 
@@ -127,14 +127,25 @@ class Stage:
             units = self.lab.units(status)
             for name in set(self.owed) - set(units) - set(self.gone):
                 self.gone[name] = moment(status)
-            resting_now = all(resting(unit) and unit.workload_status.current != 'error' for unit in units.values())
+            resting_now = all(
+                resting(unit) and unit.workload_status.current != 'error' for unit in units.values()
+            )
             rests[:] = [*rests, status] if resting_now else []
             served = all(self._served(name, unit) for name, unit in units.items() if name in self.owed)
             away = [name for name in self.removed if name in units]
             return len(rests) > (QUIET_LOOKS if served and not away else stalled) and bool(status)
 
         self.lab.until('{}: until all is quiet'.format(self.name), over)
-        return Scene(self.name, self.began, moment(rests[-1]), self.owed, self.gone, self.forced, self.leader)
+        return Scene(
+            self.name,
+            self.began,
+            moment(rests[-1]),
+            self.owed,
+            self.gone,
+            self.forced,
+            self.leader,
+            SCENES[self.name].direct,
+        )
 
     @property
     def removed(self) -> List[str]:
@@ -220,7 +231,9 @@ def agent(stage: Stage) -> None:
     service = 'jujud-machine-{}'.format(machine.replace('/', '-'))
     stage.on_machine_of(leader, 'sudo systemctl stop ' + service)
     try:
-        stage.lab.until('agent: until another unit leads', lambda status: _other_leads(stage, status, leader), 300)
+        stage.lab.until(
+            'agent: until another unit leads', lambda status: _other_leads(stage, status, leader), 300
+        )
     finally:
         stage.on_machine_of(leader, 'sudo systemctl start ' + service)
 
@@ -239,7 +252,10 @@ def scale(stage: Stage) -> None:
     waits = [
         name
         for name, unit in stage.lab.units(stage.lab.status()).items()
-        if name in stage.owed and name != holder and not unit.leader and unit.workload_status.current == 'waiting'
+        if name in stage.owed
+        and name != holder
+        and not unit.leader
+        and unit.workload_status.current == 'waiting'
     ]
     if waits:
         stage.remove(waits[-1])
@@ -270,19 +286,21 @@ class Kind(NamedTuple):
         play: what is done.
         adds: how many units it adds.
         removes: how many it removes.
+        direct: whether each turn must follow the one before within a hook.
     """
 
     play: Callable[..., None]
     adds: int = 0
     removes: int = 0
+    direct: bool = False
 
 
 SCENES: Dict[str, Kind] = {
-    'roll': Kind(roll),
-    'failure': Kind(failure),
-    'action': Kind(action),
-    'refresh': Kind(refresh),
-    'kill': Kind(kill),
+    'roll': Kind(roll, direct=True),
+    'failure': Kind(failure, direct=True),
+    'action': Kind(action, direct=True),
+    'refresh': Kind(refresh, direct=True),
+    'kill': Kind(kill, direct=True),
     'agent': Kind(agent),
     'scale': Kind(scale, adds=1, removes=1),
     'removed': Kind(removed, removes=1),
