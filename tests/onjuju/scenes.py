@@ -76,8 +76,8 @@ class Stage:
         try:
             self.juju.ssh(unit, command, host_key_checks=False)
         except jubilant.CLIError as error:
-            if 'pkill' in command and 'not known' not in str(error.stderr) and error.returncode > 1:
-                return  # pkill found the shell that runs it, too
+            if 'pkill' in command and error.returncode == 1 and not error.stderr.strip():
+                raise Skipped('no process of a hook was found on the machine of {}'.format(unit)) from None
             form = 'it needs a shell on the machine of {}, and `juju ssh` has none: {}'
             raise Skipped(form.format(unit, last_line(error))) from None
 

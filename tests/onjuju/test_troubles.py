@@ -14,7 +14,8 @@ pytest.importorskip('rich', reason='the suite shows with rich, which this enviro
 
 from tests.deploy import ROOT
 from tests.onjuju import charm, lab, play
-from tests.onjuju.trouble import Trouble
+from tests.onjuju.scenes import Stage
+from tests.onjuju.trouble import Skipped, Trouble
 
 SINCE = '26 Nov 2026 10:42:43Z'
 SETTINGS = {
@@ -296,3 +297,22 @@ def test_the_build_is_the_one_of_the_page(tmp_path):
     assert build[1] == '--binary-wheels'
     assert build[2].endswith('layers/coordinator/examples/rolling-db')
     assert (tmp_path / 'layers' / 'coordinator' / 'layer.yaml').exists()
+
+
+@pytest.mark.parametrize(
+    'answer, why',
+    [
+        ({'err': 'ERROR permission denied (publickey)\n', 'code': 255}, 'has none: ERROR permission denied'),
+        ({'code': 1}, 'no process of a hook was found on the machine of rolling-db/0'),
+    ],
+)
+def test_a_scene_that_needs_a_shell_says_so_where_it_has_none(client, answer, why):
+    client.tell(
+        'config --model lab --format json rolling-db', {'settings': {'memory': {'type': 'int', 'value': 1}}}
+    )
+    client.tell('ssh --model lab --no-host-key-checks rolling-db/0 sudo pkill *', **answer)
+    borrowed = lab.Lab(str(client.path), lab.Wishes(), print)
+    borrowed.juju.model = 'lab'
+
+    with pytest.raises(Skipped, match=re.escape(why)):
+        Stage(borrowed, 'kill').on_machine_of('rolling-db/0', "sudo pkill -KILL -f '[h]ooks/'")
