@@ -15,13 +15,14 @@ from benchmarks import bench
 from benchmarks.account import Account, purposes
 from jujusim.agent import Operation
 from jujusim.executions import Execution
-from jujusim.juju import Event, Juju
+from jujusim.juju import Juju
 from tests.deploy import assemble
 from tests.watch import Watch
 
 FULL_S, SCRIPT_S, JUJU_S, GAP_S, TOOL_S = 0.45, 0.012, 0.05, 0.24, 0.005
+DELAY_S = (0.1, 1.0)
 """Seen on the real controller: a full hook's CPU, that of a script that leaves, what Juju takes for a hook,
-the time between two hooks of a unit, and one hook tool."""
+the time between two hooks of a unit, one hook tool, and from a commit to an idle peer in a roll."""
 
 
 class Machines(Juju):
@@ -126,32 +127,16 @@ def roll(
         (charm / 'reactive' / 'plan.py').write_text(bench.PLAN)
         with Machines(
             charm, units=units, juju=4, seed=seed, config={'go': 0}, quick=True,
-            update_status_s=1e9, machine=lambda _, argv: {'systemctl': (work_s, 0)}.get(argv[0]),
+            update_status_s=1e9, delay_s=DELAY_S,
+            machine=lambda _, argv: {'systemctl': (work_s, 0)}.get(argv[0]),
         ) as model:  # fmt: skip
             model.run()
             watch, account = Watch(model), Account(model)
-            if again:
-                _run_config_changed_twice(model)
+            model.configured_twice = again
             model.configure(go=1)
             model.run(until=lambda: len(watch.turns) >= units and model.quiet)
             watch.check()
             return Controlled(account, str(model.controller.leader), watch.ledger_writes, watch.duration_s)
-
-
-def _run_config_changed_twice(model: Juju) -> None:
-    """Let each unit run config-changed once more after the next one, with nothing new in it."""
-    units = set(model.units)
-
-    def see(event: Event) -> None:
-        if (event.what, event.text) == ('ends', 'config-changed') and event.unit in units:
-            units.discard(event.unit)
-            model.at(model.now + 0.01, lambda: again(event.unit))
-
-    def again(unit: str) -> None:
-        model.agents[unit].local.config = 0
-        model._wake(unit, 0.0)
-
-    model.observers.append(see)
 
 
 def told(found: Controlled) -> List[str]:

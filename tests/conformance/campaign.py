@@ -30,6 +30,7 @@ HOOK = """#!/usr/bin/env python3
 import hashlib, json, os, subprocess, time
 
 ME = os.environ['JUJU_UNIT_NAME']
+NOWHERE = dict.fromkeys(('stdin', 'stdout', 'stderr'), subprocess.DEVNULL)
 LUCK = int(hashlib.sha256(os.environ['JUJU_CONTEXT_ID'].encode()).hexdigest()[:8], 16)
 
 
@@ -59,6 +60,12 @@ def hook():
         said += ['app.a=' + bag.get('a', '')] if bag != 'ERROR' else []
     for part in said:
         tool('juju-log', 'reads ' + part)
+    if LUCK % 11 == 0:
+        tool('juju-log', 'reads direct: ' + tool('juju-exec', ME, 'hooks/update-status').stderr.strip())
+    if not os.environ['JUJU_HOOK_NAME'] and 'JUJU_ACTION_NAME' not in os.environ:
+        tool('juju-log', 'reads hook= ctx=' + os.environ['JUJU_CONTEXT_ID'])
+    if LUCK % 13 == 0:
+        subprocess.Popen(['juju-exec', ME, 'hooks/update-status'], env={}, **NOWHERE)
     if LUCK % 7 == 0:
         time.sleep(LUCK % 40)
     if not ids or ids == 'ERROR':
