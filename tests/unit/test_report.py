@@ -319,7 +319,8 @@ def test_a_roll_says_how_many_are_done_who_works_since_when_and_how_much_follows
     assert ', 3 min, 1 more stage. All locks' in ' '.join(text.split())
     assert 'All locks, in one queue: app/1 holds it: two replicas still sync\n' in text
     assert '  app/1  holds, begun ' in text
-    assert '  restart: app/1 holds it: two replicas still sync, 2 ahead of this unit (app/1, app/2)\n' in text
+    wait = 'app/1 holds it: two replicas still sync, 2 ahead of this unit (app/1, app/2); 1 of 4 done'
+    assert report.data(found)['this_unit'] == {'restart': wait}
 
 
 def test_a_turn_of_a_roll_that_began_is_not_taken_for_that_of_the_units_own_request():
@@ -355,7 +356,7 @@ def test_a_roll_that_waits_after_its_first_stage_says_so_and_names_the_command(c
     assert '    juju run app/leader coordinator-resume lock=restart' in text.splitlines()
     assert data['this_unit'] == {
         'restart': 'waits for the operator: stage 1 of 2 is done' if claims else
-        'app/0 holds it, 1 ahead of this unit, and then for the operator'
+        'app/0 holds it, 1 ahead of this unit; 0 of 2 done; then the roll waits for the operator'
     }  # fmt: skip
 
 

@@ -39,7 +39,7 @@ def refusal(ledger: Optional[Ledger], ticket: Optional[Ticket], claims: Claims) 
         return 'its turn begins in the next hook of this unit'
     waits = _waits(ledger, ticket, claims)
     if pause and pause.first:
-        return waits + ', and then for the operator'
+        return waits + '; then the roll waits for the operator'
     return '{}; {}'.format(waits, paused(pause)) if pause else waits
 
 
@@ -49,7 +49,16 @@ def _waits(ledger: Ledger, ticket: Ticket, claims: Claims) -> str:
     holders = _holders(ledger, ticket, claims)
     few = ' ({})'.format(', '.join(before)) if len(holders) < len(before) <= FEW else ''
     holds = hold(holders, reasons(holders, ticket.queue, claims))
-    return '{}, {} ahead of this unit{}'.format(holds, len(before), few)
+    return '{}, {} ahead of this unit{}{}'.format(holds, len(before), few, _progress(ledger, ticket, claims))
+
+
+def _progress(ledger: Ledger, ticket: Ticket, claims: Claims) -> str:
+    """Return how far the roll is that a ticket is of, to put behind a sentence; '' for any other ticket."""
+    for roll in orders.rolls(ledger, ticket.roll) if ticket.roll else ():
+        if roll.first <= ticket.token <= roll.last:
+            units = roll.last - roll.first + 1
+            return '; {} of {} done'.format(units - len(orders.left_in(ledger, roll, claims)), units)
+    return ''
 
 
 def paused(pause: Order) -> str:
