@@ -403,3 +403,25 @@ def test_pause_resume_and_free_are_for_the_locks_of_classes_too(model, charm_wit
     assert stood <= 2
     watch.check()
     assert served(made, watch) == [1] * 4
+
+
+@both
+def test_where_juju_refuses_the_write_the_action_says_so_and_the_order_is_shown_until_it_is_written(
+    model, charm_with, juju
+):
+    made = begun(model, charm_with(RESTART), units=3, juju=juju, update_status_s=1e6)
+    watch = StrictWatch(made)
+    leader = made.controller.leader
+    made.fail_tool(leader, 'leader-set' if juju == 3 else 'relation-set')
+
+    sentence = refused(made, 'roll', lock='restart')
+    shown = ran(made, leader, 'coordinator-show', {})[1]
+
+    assert sentence.startswith('Juju did not answer: ')
+    assert sentence.endswith('; look with coordinator-show before you try again')
+    assert 'restart: roll, ordered since ' in shown
+    assert 'is not written yet; the leader writes it in its next hook' in ' '.join(shown.split())
+    made.update_status(leader)
+    made.run()
+    watch.check()
+    assert served(made, watch) == [1] * 3
