@@ -6,7 +6,7 @@ export PYTHONPATH := $(CURDIR)/lib:$(CURDIR)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-here test-everywhere prove coverage cases chaos mutants check lint types format bench clean
+.PHONY: help demo test test-here test-everywhere prove coverage cases chaos mutants conformance check lint types format bench clean
 
 help: ## List what make can do here; this is what a plain `make` does.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -40,6 +40,9 @@ cases: .venv/.demo .venv/.test ## Run every input that was found to fail, with t
 
 mutants: .venv/.demo .venv/.test ## Break each rule of the layer on purpose, and show which test notices, and how soon.
 	@.venv/bin/python tests/campaigns/mutants.py
+
+conformance: .venv/.demo .venv/.test ## Judge the local Juju by what a real one keeps: HISTORIES=2000 of them, or tell SEED=17.
+	@.venv/bin/python tests/conformance/campaign.py $(if $(HISTORIES),--histories $(HISTORIES)) $(if $(SEED),--seed $(SEED))
 
 check: lint types test ## Check format, lint and types, then do what `make test` does; .ci/run does this.
 

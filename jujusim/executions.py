@@ -6,11 +6,14 @@ from typing import Any, Callable, Dict, List, Optional, Protocol, Tuple, Union
 
 from jujusim import process, shell, tools
 from jujusim.agent import Context, Operation, environment
+from jujusim.launch import Launch, file_of, stopped
 from jujusim.watchers import Watched
 
 EPOCH_S = 1.8e9
+SHELL = '#!/bin/bash\n'  # of juju-exec
 
-Machine = Callable[[str, List[str]], Union[Tuple[float, int], Tuple[float, int, str], None]]
+Ran = Union[Tuple[float, int], Tuple[float, int, str]]
+Machine = Callable[[str, List[str]], Optional[Ran]]
 """Answers a program that is no hook tool, given the unit and the command line.
 
 Returns the seconds it takes, its exit code and, if it prints something, its
@@ -46,6 +49,8 @@ class Execution:
         orphaned: its agent is gone, and its processes go on.
         agent_replaced: its agent is of another version by now; nothing will be committed.
         child_lives: the machine's program that runs goes on, although its process was killed.
+        child_holds: the hook is not over before that program is.
+        program: whether a program of the machine runs.
     """
 
     def __init__(self, unit: str, operation: Operation, context: Context) -> None:
@@ -59,6 +64,7 @@ class Execution:
         self.tool_calls: List[Tuple[str, bool]] = []
         self.crash_at: Optional[int] = None
         self.killed = self.orphaned = self.child_lives = self.agent_replaced = False
+        self.child_holds = self.program = False
 
     @property
     def title(self) -> str:
@@ -116,9 +122,14 @@ class Executing(Watched):
         self._faults: Dict[Tuple[str, str], float] = {}
         self._tool_codes: Dict[Tuple[str, str], int] = {}
         self._late: Dict[str, Tuple[float, bool]] = {}
+        self._timers: Dict[Tuple[str, str], Optional[Operation]] = {}  # of systemd: what runs, None before
 
     def _finish(self, execution: Execution, code: int, why: str) -> None:
         """End a hook."""
+        raise NotImplementedError
+
+    def run_exec(self, unit: str, script: str, as_action: bool = False) -> Operation:
+        """Do juju-exec."""
         raise NotImplementedError
 
     def _die(self, execution: Execution, why: str) -> None:
@@ -191,6 +202,11 @@ class Executing(Watched):
             self._soon(
                 spent + (self.hook_s if self.script_s is not None else 0), lambda: self._answer(execution)
             )
+        elif kind == 'launch':
+            self._soon(spent + self.tool_s, lambda: self._start_beside(execution, *about))
+        elif kind == 'wait':
+            form = '{}: {} waits for {}, and that for the hook under way'
+            raise tools.Unanswered(form.format(execution.unit, execution.title, ' '.join(about[0])))
         elif kind == 'start':
             self._soon(spent, lambda: self._start_another(execution, *about))
         elif tools.is_tool(os.path.basename(about[0][0])):
@@ -224,6 +240,54 @@ class Executing(Watched):
         now = self._clock(execution.unit)
         execution.child = self._child(script, env, now, str(log), self.counted, tuple(arguments))
         self._listen(execution)
+
+    def _start_beside(self, execution: Execution, argv: List[str], launch: Optional[Launch]) -> None:
+        """Answer a hook that starts juju-exec, or stops a timer that would (section 13)."""
+        if execution.killed:
+            return
+        direct = launch is not None and os.path.basename(argv[0]) == launch.program
+        known = None if direct else self.machine(execution.unit, argv)
+        if known is not None:  # a machine that answers systemd-run has the last word
+            self._run_program(execution, argv, known)
+            return
+        if launch is None:
+            code = 0 if self._timers.pop((execution.unit, stopped(argv)), self) is not self else 5
+            self._answer(execution, True, code, '', '')
+        elif launch.context:
+            form = 'ERROR juju-exec cannot be called from within a hook, have context "{}"\n'
+            self._answer(execution, True, 2, '', form.format(launch.context))
+        elif launch.service:
+            self._answer(execution, True, self._book(execution.unit, launch), '', '')
+        elif launch.inherits:
+            form = '{}: {} holds the output of {}, which is not over before that; juju-exec waits for it'
+            raise tools.Unanswered(form.format(execution.unit, ' '.join(argv), execution.title))
+        else:
+            self._book(execution.unit, launch)
+            self._answer(execution, launch.program == self._juju_exec or not direct, None, '', '')
+
+    @property
+    def _juju_exec(self) -> str:
+        return 'juju-run' if self.version.startswith('2.') else 'juju-exec'
+
+    def _book(self, unit: str, launch: Launch) -> int:
+        """Let juju-exec begin in its time; return the exit code of systemd-run."""
+        key = unit, launch.name or 'run-{}'.format(len(self._timers))
+        before = self._timers.get(key, self)
+        under_way = [self.running[unit].operation] if unit in self.running else []
+        if before is None or any(before is each for each in self.agents[unit].remote.asides + under_way):
+            return 1  # Unit NAME.timer was already loaded
+        self._timers[key] = None
+
+        def begin() -> None:
+            if self._timers.get(key, self) is None:
+                del self._timers[key]
+                reached = launch.unit == unit and self.controller.units[unit].connected
+                if launch.program == self._juju_exec and reached and unit not in self._lost:
+                    script = file_of(launch.commands, str(self._charm_dir(unit)))
+                    self._timers[key] = self.run_exec(unit, script or SHELL + launch.commands + '\n')
+
+        self._soon(launch.delay_s + 0.05, begin)
+        return 0
 
     def _back(self, execution: Execution, code: int, why: str) -> None:
         """Let a hook go on whose program, a file of the charm, has ended."""
@@ -286,10 +350,10 @@ class Executing(Watched):
 
         self._soon(seconds, land)
 
-    def _run_program(self, execution: Execution, argv: List[str]) -> None:
+    def _run_program(self, execution: Execution, argv: List[str], found: Optional[Ran] = None) -> None:
         if execution.killed:
             return
-        found = self.machine(execution.unit, argv)
+        found = found or self.machine(execution.unit, argv)
         if found is None:
             form = '{}: no answer for the program {}; give Juju a machine(unit, argv) that knows it'
             raise tools.Unanswered(form.format(execution.unit, ' '.join(argv)))
@@ -297,8 +361,13 @@ class Executing(Watched):
         if self._take('command ' + ' '.join(argv), execution.unit):
             code, out = 1, ''
         self._tell(execution.unit, 'works', ' '.join(argv))
+        execution.program = True
 
         def over() -> None:
+            execution.program = False
+            if execution.child_holds and self.running.get(execution.unit) is execution:
+                del self.running[execution.unit]
+                self._wake(execution.unit)
             if not execution.killed or (execution.child_lives and execution.unit not in self._lost):
                 self._tell(execution.unit, 'worked' if code == 0 else 'failed at', ' '.join(argv))
                 self._answer(execution, True, code, out, '')

@@ -13,6 +13,10 @@ Notify = Callable[[str, str], None]
 """Called with a channel and what changed on it: ('unit', 'app/1'), ('leader-settings', '') …"""
 
 
+Observer = Callable[[str, str, Optional[Dict[str, str]]], None]
+"""Called with 'unit' or 'app', who wrote, and that databag; with 'leader', a unit, and None: no more."""
+
+
 class NotLeader(Exception):
     """Raised where the controller refuses a write that only the leader may make."""
 
@@ -49,6 +53,9 @@ class Controller:
         self.other_bags: Dict[Tuple[str, str], Dict[str, str]] = {}  # of other peer relations, by owner
         self.seed, self._contexts = seed, 0
         self.subordinate, self.container_endpoint = False, 'juju-info'
+        self.principal_states: Dict[
+            str, str
+        ] = {}  # of a subordinate's principals: else active, or as their unit
         self.units: Dict[str, Unit] = {}
         self.app_settings: Dict[str, str] = {}
         self.app_writes = 0
@@ -57,6 +64,7 @@ class Controller:
         self.config: Dict[str, object] = {}
         self.leader: Optional[str] = None
         self.leader_writes: List[Tuple[str, str]] = []  # every write that only a leader may make
+        self.observers: List[Observer] = []
 
     @property
     def relation_id(self) -> str:
@@ -125,6 +133,7 @@ class Controller:
         if self.juju == 3:
             bag.settings['private-address'] = address
         bag.writes += 1
+        self._observe('unit', unit, bag.settings)
         self._notify('scope', unit)
 
     def in_scope(self, unit: str) -> bool:
@@ -153,6 +162,10 @@ class Controller:
         if settings is not None and settings != bag.settings:  # R25: no-op writes fire nothing
             bag.settings, bag.writes = dict(settings), bag.writes + 1
             self._notify('unit', unit)
+        if settings is not None:
+            self._observe('unit', unit, settings)
+        if app is not None:
+            self._observe('app', unit, app)
         if app is not None and app != self.app_settings:
             self.app_settings, self.app_writes = dict(app), self.app_writes + 1
             self.leader_writes.append((unit, json.dumps(app)))
@@ -168,7 +181,12 @@ class Controller:
             self._notify('leader-settings', self.leader or '')
         else:
             self.app_settings, self.app_writes = kept, self.app_writes + 1
+            self._observe('app', '', kept)
             self._notify('app', '')
+
+    def _observe(self, bag: str, unit: str, settings: Optional[Dict[str, str]]) -> None:
+        for observer in self.observers:
+            observer(bag, unit, settings)
 
     def _led(self) -> Dict[str, str]:
         return self.leader_settings if self.juju == 3 else self.app_settings
@@ -208,10 +226,19 @@ class Controller:
         """Return the units that goal-state lists: alive and dying ones (R23)."""
         return {name: unit for name, unit in self.units.items() if unit.life != 'dead'}
 
-    def principals(self) -> Dict[str, Unit]:
-        """Return the principals of a subordinate's units, each with its unit: until that is dead (R23)."""
-        found = self.goal_units() if self.subordinate else {}
-        return {unit.principal or _principal_of(name): unit for name, unit in found.items()}
+    def principals(self) -> Dict[str, str]:
+        """Return the principals of a subordinate's units, each with its state in goal-state (R23).
+
+        One leaves when its subordinate is dead, and never shows that a hook of its failed; one that has
+        no subordinate yet is there too.
+        """
+        if not self.subordinate:
+            return {}
+        units = {unit.principal or _principal_of(name): unit for name, unit in self.units.items()}
+        states = {**dict.fromkeys(units, 'active'), **self.principal_states}
+        dying = {name: 'dying' for name, unit in units.items() if unit.life == 'dying'}
+        found = {**states, **dying}
+        return {name: found[name] for name in found if name not in units or units[name].life != 'dead'}
 
     def principal_of(self, unit: str) -> str:
         """Return the unit beside which a subordinate's unit runs, '' where there is none."""
@@ -220,6 +247,10 @@ class Controller:
     def set_leader(self, unit: Optional[str]) -> None:
         """Give leadership to a unit, or to none, and notify the two units concerned."""
         before, self.leader = self.leader, unit
+        if before and before != unit:
+            self._observe('leader', before, None)
+        if unit and before != unit:
+            self._observe('leader', unit, {})
         for name in (before, unit):
             if name and before != unit:
                 self._notify('leadership', name)

@@ -32,6 +32,8 @@ from importlib.machinery import PathFinder
 from types import FrameType, ModuleType
 from typing import Any, Callable, ClassVar, Dict, Iterable, List, NoReturn, Optional, Set, Tuple
 
+from jujusim.launch import launched, stopped
+
 # charmhelpers 1.2.1 knows Ubuntu by name and refuses Debian, where these tests may run.
 if not hasattr(platform, 'linux_distribution'):
     platform.linux_distribution = lambda *_: ('Ubuntu', '22.04', 'jammy')  # type: ignore[attr-defined]
@@ -73,8 +75,8 @@ class Child:
 
         Returns:
             The juju-log calls made since the last message, and then one of
-            'call', argv, counted; 'start', a file of the charm, arguments, environment,
-            captured; 'sleep', seconds; 'exit', code, why; 'killed'.
+            'call', argv, counted; 'launch', argv, juju-exec; 'wait', argv; 'start', a file of
+            the charm, arguments, environment, captured; 'sleep', seconds; 'exit', code, why; 'killed'.
         """
         try:
             message = self._line.receive()
@@ -159,17 +161,19 @@ class Popen:
     def __init__(self, args: Any, **options: Any) -> None:
         self.args = [args] if isinstance(args, str) else [str(word) for word in args]
         found, code, out, err = True, 0, '', ''
-        own = _own_file(self.args)
+        own, launch = _own_file(self.args), launched(self.args, options, os.environ)
         if self.args[0] == 'juju-log':
             World.logged.append(self.args)
         elif own:
             env = {'CHARM_DIR': os.environ['CHARM_DIR'], **(options.get('env') or os.environ)}
             found, code, out, err = _ask('start', *own, env, options.get('stdout') == subprocess.PIPE)
+        elif launch or stopped(self.args):
+            found, code, out, err = _ask('launch', self.args, launch)
         else:
             found, code, out, err = _ask('call', self.args, _is_counted())
         if not found:
             raise FileNotFoundError(2, 'No such file or directory', self.args[0])
-        self.returncode: int = code
+        self.returncode: int = code  # None of a juju-exec that goes on
         self.pid = 0
         text = options.get('universal_newlines') or options.get('text') or options.get('encoding')
         self._out = _output(out, options.get('stdout'), sys.stdout, bool(text))
@@ -184,10 +188,13 @@ class Popen:
 
     def communicate(self, input: Any = None, timeout: Optional[float] = None) -> Tuple[Any, Any]:
         """Return what the model answered, of each stream that was to be captured."""
+        self.wait(timeout)
         return self._out, self._err
 
     def wait(self, timeout: Optional[float] = None) -> int:
         """Return the exit code at once: the time has passed already."""
+        if self.returncode is None:
+            _ask('wait', self.args)
         return self.returncode
 
     def poll(self) -> int:
