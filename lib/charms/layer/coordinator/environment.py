@@ -84,6 +84,12 @@ def restricted() -> bool:
     return hookenv.hook_name() in RESTRICTED
 
 
+def zone() -> str:
+    """Return the availability zone of this unit's machine, '' if Juju names none that may be written."""
+    found = os.environ.get('JUJU_AVAILABILITY_ZONE', '')
+    return found if re.match(r'\w[\w.:/-]{0,99}\Z', found) else ''
+
+
 def event() -> str:
     """Return which hook this is, as NAME:REMOTE-UNIT."""
     return '{}:{}'.format(hookenv.hook_name(), hookenv.remote_unit() or '')
