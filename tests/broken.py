@@ -1076,7 +1076,7 @@ def beside_a_turn_of_a_roll(own, committed):
 @broken(
     'rule 20', 'a turn in a roll that no hook will bring is not asked for anew',
     'session.Session._queued_again',
-    'hooks/test_rolls.py::test_a_turn_that_was_kept_beyond_the_start_of_a_roll_does_not_hold_up_the_roll[4]',
+    'hooks/test_rolls.py::test_a_turn_that_was_kept_beyond_the_start_of_a_roll_does_not_hold_up_the_roll[3]',
 )  # fmt: skip
 def queued_never(self, own):
     return own

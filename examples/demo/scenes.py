@@ -50,9 +50,7 @@ def roll(play: Play) -> Dict[str, int]:
     juju = play.juju
     bad = juju.units[2]
     juju.fail_command(bad, 'systemctl restart rolling-db', times=99)
-    play.orders(
-        'coordinator-roll', lock='restart', batches='1,100%', pause_after=1, reason='new certificates'
-    )
+    play.orders('coordinator-roll', lock='restart', batches='1,100%', pause_after=1, reason='new key')
     play.rest()
     play.passes(THINKS_S)
     play.orders('coordinator-resume', lock='restart')

@@ -3,7 +3,7 @@
 import re
 import time
 from textwrap import wrap
-from typing import Set
+from typing import Dict, Set
 
 from rich.console import Console
 from rich.live import Live
@@ -28,7 +28,8 @@ class Screen:
 
     def __init__(self, recorder: Recorder, console: Console, title: str) -> None:
         self.recorder, self.console, self.title = recorder, console, title
-        self.told: Set[str] = set()
+        self.told: Set[str] = set()  # since the last line of another kind
+        self.said: Dict[str, str] = {}  # by each unit, last
         self.live = Live(console=console, auto_refresh=False) if console.is_terminal else None
 
     def __enter__(self) -> 'Screen':
@@ -71,10 +72,13 @@ class Screen:
             self.tell(unit, event.what)
         elif event.what == 'ends' and recorder.doing[unit][0] == 'waits':
             reason = recorder.reason(unit)
+            before, self.said[unit] = self.said.get(unit), reason
             same = COUNT.sub('', reason)
-            if same not in self.told and len(recorder.doing) <= TELLS_WAITING_UP_TO:
+            few = len(recorder.doing) <= TELLS_WAITING_UP_TO
+            if few and reason != before and same not in self.told:
+                told = {*self.told, same}
                 self.tell(unit, 'waits', reason)
-                self.told.add(same)
+                self.told = told
 
     def tell(self, unit: str, verb: str, text: str = '') -> None:
         """Print what a unit does now, or what becomes of it."""

@@ -25,7 +25,7 @@ def hold():
 
 ROLL = """
 from charms.layer import coordinator
-refused = coordinator.request_roll('restart', order='name')
+refused = coordinator.request_roll('restart')
 if refused:
     raise SystemExit(refused)
 """
@@ -43,7 +43,7 @@ def test_a_roll_is_one_write_one_hook_for_each_release_and_no_time_lost(model, c
     watch = StrictWatch(made, at_once)
     hooks = len(made.costs)
 
-    made.run_exec(made.controller.leader, ROLL.replace(", order='name'", ''), as_action=True)
+    made.run_exec(made.controller.leader, ROLL, as_action=True)
     made.run()
 
     watch.check()
@@ -60,7 +60,7 @@ def test_a_roll_is_one_write_one_hook_for_each_release_and_no_time_lost(model, c
 
 @both
 def test_a_turn_that_was_kept_beyond_the_start_of_a_roll_does_not_hold_up_the_roll(model, charm_with, juju):
-    """app/0's turn in the roll comes while it keeps another; when that one is over, nothing wakes app/0."""
+    """Its turn in the roll comes with the end of the one that it kept, and no news comes to it then."""
     made = begun(model, charm_with(ASK + KEEPS + RESTART), units=2, juju=juju)
     watch = StrictWatch(made)
     holder = next(unit for unit in made.units if unit != made.controller.leader)
@@ -78,3 +78,19 @@ def test_a_turn_that_was_kept_beyond_the_start_of_a_roll_does_not_hold_up_the_ro
     watch.check()
     restarts = [event for event in made.history if event.what == 'worked' and event.text == 'work 60']
     assert sorted(event.unit for event in restarts) == sorted(made.units), made.story(60)
+
+
+@both
+def test_a_roll_with_four_slots_whose_restarts_all_fail_begins_on_four_units(model, charm_with, juju):
+    made = begun(model, charm_with(ASK + RESTART, slots=4), units=7, juju=juju)
+    watch = StrictWatch(made, 4)
+    for unit in made.units:
+        made.fail_command(unit, 'work 60', times=100)
+
+    made.run_exec(made.controller.leader, ROLL, as_action=True)
+    made.run(seconds=3000)
+
+    began = {event.unit for event in made.history if event.what == 'works'}
+    assert len(began) == 4
+    assert watch.turns == []
+    assert rolled(made) == 0
