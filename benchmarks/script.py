@@ -74,6 +74,6 @@ class Asleep:
             around = '{} {}'.format(before, after if ends else rest)
             if not self.settings or hashlib.sha256(around.encode()).hexdigest() != self.settings:
                 return False
-        if 'anew' in data or data.count('coordinator-ledger-') > 1:
+        if 'anew' in data or data.count('coordinator-ledger-') > 1 or '\\"orders\\":' in data:
             return False
         return self.text in data or '"{}\\"'.format(unit) not in data

@@ -8,7 +8,7 @@ from benchmarks import bench, cpu, cpu_shown, machines, programs, script, thousa
 from benchmarks.account import Account
 from benchmarks.cpu import BEFORE, NEW, PEER, Counted, Taken
 from benchmarks.programs import Used
-from benchmarks.thousand import Roll, Session
+from benchmarks.thousand import Roll
 from jujusim.records import load
 from tests.deploy import ROOT, assemble
 
@@ -257,14 +257,6 @@ def test_the_simulation_runs_a_hook_whole_where_the_file_is_cut_short_as_the_scr
         file, hook = whole[:size], 'coordinator-relation-changed'
         found = script.Asleep(file).leaves(hook, 'app/2', 'app/0', script.Answers())[0]
         assert unit(file, hook, 'app/2', 'app/0', '', '') == found == (size == len(whole)), repr(file)
-
-
-@both
-def test_one_pass_over_the_tickets_gives_the_same_roll_as_the_layers_own_look(juju):
-    rolls = [Roll(12, juju, work_s, session=session).run() for session in (Session, thousand.OnePass)
-             for work_s in (60.0, 0.1)]  # fmt: skip
-
-    assert rolls[:2] == rolls[2:]
 
 
 @both

@@ -314,7 +314,8 @@ class Context:
             return self.own_settings()
         known = self.controller.units.get(unit)
         if known is None or not known.entered_scope:
-            return None
+            archived = self.controller.archive.get(unit)
+            return None if archived is None else dict(archived)
         cache = self.agent.member_cache if unit in self.members else self._others
         if unit not in cache:
             cache[unit] = dict(known.settings)

@@ -175,9 +175,13 @@ class Executing(Watched):
         self._launch(execution)
 
     def _launch(self, execution: Execution) -> None:
-        now, log = self._clock(execution.unit), str(self.home / 'output.log')
+        now, log = self._clock(execution.unit), str(self._output_of(execution))
         execution.child = self._child(execution.script, execution.env, now, log, self.counted)
         self._listen(execution)
+
+    def _output_of(self, execution: Execution) -> Path:
+        """Return the file for what a hook prints; `jujusim.cli` keeps that of each action apart."""
+        return self.home / 'output.log'
 
     def _listen(self, execution: Execution) -> None:
         """Take the next message of a hook's process; answer it once its time has passed."""

@@ -206,11 +206,13 @@ class Juju(Faulty):
         return tuple(sorted(set(names) - {self.controller.relation}))
 
     def _clear_away(self, name: str, keep_files: bool) -> None:
-        """Make room for a unit of a dead unit's name; what the dead one had said is gone."""
+        """Make room for a unit of a dead one's name; what that said is readable until this enters (R22)."""
         former = self.controller.units.get(name)
         if former is None or former.life != 'dead':
             raise ValueError('add_unit: expected the name of a dead unit, found {!r}'.format(name))
         self._kill(name)
+        if former.entered_scope:
+            self.controller.archive[name] = former.settings
         del self.controller.units[name], self.agents[name]
         bags = self.controller.other_bags
         self.controller.other_bags = {key: bag for key, bag in bags.items() if key[1] != name}
@@ -234,7 +236,7 @@ class Juju(Faulty):
             self._configured(name, twice)
         self._tell('', 'configured', ', '.join('{}={}'.format(*pair) for pair in sorted(config.items())))
 
-    def run_action(self, unit: str, action: str, **parameters: Any) -> None:
+    def run_action(self, unit: str, action: str, /, **parameters: Any) -> None:
         """Run an action of the charm; parameters not given have the defaults of actions.yaml."""
         given = {**_action_defaults(self.charm, action), **parameters}
         self.agents[unit].remote.actions.append(Action(action, given))

@@ -57,6 +57,7 @@ class Controller:
             str, str
         ] = {}  # of a subordinate's principals: else active, or as their unit
         self.units: Dict[str, Unit] = {}
+        self.archive: Dict[str, Dict[str, str]] = {}  # what units said whose names are used again
         self.app_settings: Dict[str, str] = {}
         self.app_writes = 0
         self.leader_settings: Dict[str, str] = {}
@@ -83,7 +84,7 @@ class Controller:
 
     def renew_relation(self, keep_databags: bool) -> None:
         """Let the peer relation go and come again with another id; units enter it anew (R19)."""
-        self.relation_number = self._next_number()
+        self.relation_number, self.archive = self._next_number(), {}
         for unit in self.units.values():
             unit.entered_scope = False
             if not keep_databags:

@@ -304,6 +304,24 @@ def test_a_unit_that_left_in_good_order_is_joined_again_when_its_name_is_used_ag
 
 
 @both
+def test_what_a_former_unit_said_is_readable_until_the_new_one_enters(deployed, juju):
+    """R22: for the life of the relation; on Juju 4 from the archive."""
+    made = deployed(juju, {'install': 'time.sleep(50)'}, units=2)
+
+    act(made, 'app/1', 'say-a')
+    made.lose_unit('app/1', force=True)
+    made.run()
+    made.add_unit('app/1')
+    made.run(seconds=20)
+    made.run_action('app/0', 'look')
+    made.run(seconds=20)
+    made.run(until=lambda: bool(times(made, 'app/1', 'ends', CREATED)))
+    act(made, 'app/0', 'look')
+
+    assert noted(made, 'app/0', 'sees') == [['a'], [None]]
+
+
+@both
 def test_only_the_name_of_a_dead_unit_is_used_again(deployed, juju):
     made = deployed(juju)
 

@@ -6,17 +6,19 @@
     a turn ends only after the charm's flags know that its handlers have run
     a ticket leaves the newest ledger only after its unit has released it in a hook that succeeded
     a hook that rest.py leaves alone, since it has nothing to do, has nothing to do
+    a unit that an operator has freed starts nothing before it has a new ticket; only where that unit
+    is alive after all may two work at once
     tokens rise in the order of turns, and none is used twice
     calm weather serves every request                                     search.py runs it
 
 What must not be here: how the layer keeps these promises.
 """
 
-from typing import Mapping, Optional, Set, Tuple
+from typing import Any, Iterable, Mapping, Optional, Set, Tuple
 
 from charms.layer.coordinator import rules
 from charms.layer.coordinator.session import Session
-from charms.layer.coordinator.values import Claim, Said
+from charms.layer.coordinator.values import FREE, PAUSE, Claim, Order, Said
 
 from tests.proofs.smalljuju import (
     GONE,
@@ -61,13 +63,46 @@ def lost_ticket(around: Around, before: Scene, wrote: Wrote, after: Scene) -> st
                 ticket, {(ticket.unit, ticket.queue): said}
             )
             former = face.reborn and ticket.nonce == nonce_of(number(ticket.unit), 0)
-            if not (released or former or face.life == GONE):
+            by_word = any(ticket.token <= last for last in freed(number(ticket.unit), after))
+            if not (released or former or by_word or face.life == GONE):
                 return '{} lost ticket {} and has released nothing'.format(ticket.unit, ticket.ask)
     return ''
 
 
-def _place(ticket: rules.Ticket) -> Tuple[str, str, int, str]:
-    return ticket.queue, ticket.unit, ticket.ask, ticket.nonce
+def _place(ticket: rules.Ticket) -> Tuple[Any, ...]:
+    return (*ticket.place, ticket.unit, ticket.nonce)
+
+
+def orders_in(scene: Scene) -> Tuple[Order, ...]:
+    record = None if scene.terms.reset else newest(scene.terms)
+    return record.ledger.orders if record and record.ledger else ()
+
+
+def freed(unit: int, scene: Scene) -> Tuple[int, ...]:
+    """Return the last token of each order by which the unit's turns are over."""
+    return tuple(order.last for order in orders_in(scene) if (order.kind, order.unit) == (FREE, name(unit)))
+
+
+def is_paused(scene: Scene) -> bool:
+    return any(order.kind == PAUSE for order in orders_in(scene))
+
+
+def begins_though_paused(unit: int, turns: Iterable[rules.Ticket], before: U, scene: Scene) -> str:
+    """Return whether a hook begins with a new turn though its lock was paused before, '' otherwise."""
+    own = dict(before.store.own) if before.store else {}
+    for turn in turns:
+        begun = own.get(turn.queue, rules.NO_CLAIM).holds or (turn.queue, turn.ask) in before.works
+        if not begun and any(order.kind == PAUSE and turn.token >= order.first for order in orders_in(scene)):
+            return '{} begins a turn though its lock is paused'.format(name(unit))
+    return ''
+
+
+def works_though_freed(unit: int, turns: Iterable[rules.Ticket], scene: Scene) -> str:
+    """Return whether a hook of a freed unit begins with a turn that is over by an operator's word."""
+    over = freed(unit, scene)
+    if any(turn.token <= last for turn in turns for last in over):
+        return '{} goes on in a turn that an operator has ended'.format(name(unit))
+    return ''
 
 
 def has_ticket(unit: int, scene: Scene) -> bool:
@@ -76,16 +111,23 @@ def has_ticket(unit: int, scene: Scene) -> bool:
 
 def has_no_ticket(unit: int, me: U, scene: Scene) -> str:
     """Return what is wrong with a turn in which the unit works, '' for nothing."""
-    for turn in me.works:
+    for turn in () if freed(unit, scene) else me.works:
         queue, ask = turn
         said = claim_in(me.bag, queue)
         own = dict(me.store.own).get(queue, rules.NO_CLAIM) if me.store else said
-        seated = any(ticket[1:4] == (queue, name(unit), ask) for ticket in standing(scene))
+        seated = _is_seated(name(unit), turn, scene)
         begun = any(claim.begun and claim.outstanding and claim.asked == ask for claim in (own, said))
         # What the charm's flags know to be over is only said once more.
         if said.done >= ask or not (seated or begun or turn in me.rested):
             return '{} works without an unfinished ticket'.format(name(unit))
     return ''
+
+
+def _is_seated(who: str, turn: Tuple[str, int], scene: Scene) -> bool:
+    """Return whether a unit has a ticket for this turn; one of a roll is for any."""
+    queue, ask = turn
+    tickets = (ticket for ticket in standing(scene) if ticket[1:3] == (queue, who))
+    return any(ticket.roll or ticket.ask == ask for ticket in tickets)
 
 
 def begins_without(who: str, new: Set[Tuple[str, int]], before: U, scene: Scene) -> str:
@@ -94,8 +136,9 @@ def begins_without(who: str, new: Set[Tuple[str, int]], before: U, scene: Scene)
     Each has a ticket that Juju has, or had begun before this step.
     """
     own = dict(before.store.own) if before.store else {}
-    for queue, ask in new:
-        seated = any(ticket[1:4] == (queue, who, ask) for ticket in standing(scene))
+    # A hook that began before its unit was freed may not know it yet: see works_though_freed.
+    for queue, ask in () if freed(number(who), scene) else new:
+        seated = _is_seated(who, (queue, ask), scene)
         claims = own.get(queue, rules.NO_CLAIM), claim_in(before.bag, queue)
         if not (seated or any(claim.begun and claim.asked == ask for claim in claims)):
             return '{} works without an unfinished ticket'.format(who)
@@ -140,7 +183,8 @@ def used(scene: Scene, turn: rules.Ticket) -> Tuple[Scene, str]:
     With one slot tokens rise in the order of turns. With more, turns overlap,
     and only that no two have the same token is left of that.
     """
-    if turn in scene.used:
+    ended = any(turn.token <= last for last in freed(number(turn.unit), scene))
+    if ended or any(past[:4] == turn[:4] for past in scene.used):
         return scene, ''
     same = [past for past in scene.used if past.token == turn.token]
     later = [past for past in scene.used if turn.slots == 1 and past.queue == turn.queue]
@@ -159,4 +203,7 @@ def waits(unit: int, me: U) -> str:
         done = max([claim_in(me.bag, queue).done, *(ask for at, ask in me.over if at == queue)])
         if claim.asked > max(claim.done, done):
             return '{} waits for ever: {}'.format(name(unit), claim)
+    for queue, place in me.store.seen if me.store and me.life == THERE else ():
+        if -place > max(claim_in(me.bag, queue).ended, dict(me.store.own).get(queue, rules.NO_CLAIM).ended):
+            return '{} waits for ever for its turn in a roll'.format(name(unit))
     return ''

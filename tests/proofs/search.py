@@ -20,7 +20,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Se
 import numpy as np
 from charms.layer.coordinator.values import Terms, UnitState
 
-from tests.proofs.promises import has_no_ticket, has_ticket, waits
+from tests.proofs.promises import freed, has_no_ticket, has_ticket, is_paused, waits
 from tests.proofs.smalljuju import (
     ABSENT,
     CUT,
@@ -198,6 +198,8 @@ class Search:
             self._works = [standing(lambda me: bool(me.works))]
         self._affected: Dict[Tuple[int, int], Table] = {}
         scenes = self._scenes.things
+        self._paused = Table(lambda n: is_paused(scenes[n]))
+        self._freed = [Table(lambda n, unit=unit: bool(freed(unit, scenes[n]))) for unit in range(kind.units)]
         self._seated = [Table(lambda n, unit=unit: has_ticket(unit, scenes[n])) for unit in range(kind.units)]
 
     def _affect(self, cause: int, effect: int) -> Table:
@@ -223,7 +225,8 @@ class Search:
     def _start(self) -> Any:
         kind = self.kind
         new = kind.units - 1 if kind.newcomer else -1
-        fresh = U(seen=(UNREAD,) * kind.units, asks=kind.asks, due=not kind.anytime)
+        words = kind.told if kind.words else 0
+        fresh = U(seen=(UNREAD,) * kind.units, asks=kind.asks, words=words, due=not kind.anytime)
         units = [fresh._replace(strangers=frozenset({new} - {-1})) for _ in range(kind.units)]
         if kind.newcomer:
             others = frozenset(range(kind.units)) - {new}
@@ -410,7 +413,9 @@ class Search:
             ids = self._case(unit, parts, faces)
             broken |= self._cases[unit].faulty[ids] > 0
         for works in self._works:
-            at_work = sum(works[part] for part in parts[2:])
+            at_work = sum(
+                (works[part] > 0) & (self._freed[unit][parts[1]] == 0) for unit, part in enumerate(parts[2:])
+            )
             broken |= at_work > self.kind.policy.slots_among(self.count)
         return broken
 
@@ -418,6 +423,7 @@ class Search:
         """Return which promise a world breaks, and in which step if it takes one; '' for none."""
         for works in self._works:
             units = [unit for unit in range(self.count) if works[np.array([world[2 + unit]])][0]]
+            units = [unit for unit in units if not self._freed[unit][np.array([world[1]])][0]]
             if len(units) > self.kind.policy.slots_among(self.count):
                 return ' and '.join(map(name, units)) + ' hold one lock', ''
         parts = [np.array([part]) for part in world]
@@ -475,7 +481,7 @@ class Search:
     def _served(self, levels: List[Any], visited: 'Runs') -> Found:
         """Demand that calm weather, from every world, comes to rest with every request served."""
         found = Found(len(visited), beyond=self.beyond)
-        if self.kind.tokens or self.kind.anytime:
+        if (self.kind.tokens and not self.kind.words) or self.kind.anytime:
             return found  # cut off at a token, or the world does not know which hooks are due
         worlds = visited.whole()
         leads_to = np.empty(len(worlds) + 1, dtype=np.int32)
@@ -538,7 +544,8 @@ class Search:
         return held_up
 
     def _waiting(self, worlds: Any) -> Any:
-        return sum(self._waits[part] for part in self.unpacked(worlds)[2:]) > 0
+        parts = self.unpacked(worlds)
+        return (sum(self._waits[part] for part in parts[2:]) > 0) & (self._paused[parts[1]] == 0)
 
     # Histories
 

@@ -17,7 +17,7 @@ from typing import Any, Callable, Dict, FrozenSet, Iterator, List, NamedTuple, O
 from charms.layer.coordinator import rules
 from charms.layer.coordinator.context import LedgerClosed
 from charms.layer.coordinator.policy import Policy
-from charms.layer.coordinator.values import End, Ledger, Record, Said, Terms, UnitState
+from charms.layer.coordinator.values import ROLL, End, Ledger, Record, Said, Terms, UnitState
 from charms.layer.coordinator.view import Snapshot
 from charms.layer.coordinator.wake import Wake
 
@@ -74,6 +74,11 @@ class Kind(NamedTuple):
     symmetric: bool = False  # units are interchangeable: see search.py
     whole: bool = False  # records that are superseded are kept
     blank: bool = False  # it begins before any unit has ever run a hook; otherwise there is a ledger
+    words: Tuple[str, ...] = ()  # what a leader may be told to do for all units: kinds of orders
+    told: int = 1  # how often each unit may be told so
+    batches: Tuple[int, ...] = ()  # the stages of a roll
+    pause_after: int = 0  # after how many of them it waits
+    gates: bool = False  # a charm that may not want its turn to begin
     wakes: bool = False  # hooks whose news cannot matter do not run; one unit watches as few as it may
 
 
@@ -123,6 +128,8 @@ class U(NamedTuple):
     left: bool = False  # a hook of its own leaving has succeeded
     stops: bool = False  # one has begun
     asks: int = 0  # how often this unit will still ask
+    shut: bool = False  # its charm does not want a turn to begin
+    words: int = 0  # how often it will still be told to do something for all units
     works: Tuple[Turn, ...] = ()  # turns worked in, and no hook of its own has told the end of them
     flying: Any = None  # Juju 3: a write that was checked, and whose sender was killed
     hook: Optional[Snapshot] = None
@@ -278,6 +285,7 @@ class SmallPort:
         self.picked, self.broken = [], ''  # type: List[Tuple[int, int]], str
         self.durable_at_once = on_juju_3(kind, around)
         self.principal = 'db/{}'.format(unit) if kind.subordinate else ''
+        self.zone = ''
         self._given, self.answers = list(answers), list(answers)
         self.before = me
         self._shared = False
@@ -350,6 +358,10 @@ class SmallPort:
     def wake(self) -> 'SmallFile':
         return SmallFile(self)
 
+    @property
+    def wake_up(self) -> 'NoWakeUp':
+        return NoWakeUp()
+
     def new_nonce(self) -> Any:
         def does() -> Tuple[int]:
             if self.me.lives > self.kind.forgets + bool(self.kind.reborn):
@@ -376,7 +388,8 @@ class SmallPort:
         return self._step(lambda: self.me.bag if self.me.out is None else self.me.out)
 
     def publish(self, said: Said) -> None:
-        about = said.about._replace(spoke=bool(said.queues or said.about.term))  # as wire.said reads it
+        spoke = bool(said.nonce or said.queues or said.about.term)  # as wire.said reads it
+        about = said.about._replace(spoke=spoke)
         if self.me.related:
             self._step(lambda: self._now(out=said._replace(about=about)))
 
@@ -553,6 +566,8 @@ class SmallPort:
         """
         if self.kind.policy.grow:
             return _numbered_anew(ledger)
+        if self.kind.words and ledger.token > self.kind.tokens:
+            raise Beyond
         if not self.kind.tokens:
             return ledger._replace(
                 token=min(ledger.token, 1),
@@ -561,6 +576,16 @@ class SmallPort:
         if ledger.token > self.kind.tokens:
             raise Beyond
         return ledger
+
+
+class NoWakeUp:
+    """No unit of a small world wakes itself: update-status comes at any time."""
+
+    def withdraw(self) -> None:
+        pass
+
+    def arrange(self, seconds: Optional[int]) -> None:
+        pass
 
 
 class SmallFile:
@@ -604,7 +629,9 @@ def runs(me: U, unit: int, why: str, peer: int, terms: Terms) -> bool:
     if why == 'news':
         return name(peer) in units
     ledgers = [record.ledger.tickets for record in terms.records if record.ledger]
-    if data or len(terms.records) > len(ledgers) or len(ledgers) > 1:
+    orders = [order for record in terms.records if record.ledger for order in record.ledger.orders]
+    told = any(order.kind != ROLL for order in orders)
+    if data or told or len(terms.records) > len(ledgers) or len(ledgers) > 1:
         return True
     there = ledgers[0] if ledgers else ()
     starts = range(len(there) - len(tickets) + 1)

@@ -16,14 +16,14 @@ and on what others see of each peer, and on nothing else; search.py works that o
 once for each such case.
 """
 
-from contextlib import contextmanager
 from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
-from charms.layer.coordinator import rules, wake
+from charms.layer.coordinator import rules
 from charms.layer.coordinator.context import HookContext, Phase
+from charms.layer.coordinator.plan import planned
 from charms.layer.coordinator.policy import Policy
 from charms.layer.coordinator.session import Session
-from charms.layer.coordinator.values import Said, Terms
+from charms.layer.coordinator.values import FREE, ROLL, Order, Said, Terms, Wish
 from charms.layer.coordinator.view import Snapshot
 
 from tests.proofs import promises
@@ -97,22 +97,12 @@ class Option(NamedTuple):
 class Unheard(Session):
     """A session whose log nobody reads."""
 
-    def __init__(self, port: Any, start: Snapshot, policy: Policy) -> None:
+    def __init__(self, port: Any, start: Snapshot, policy: Policy, shut: bool = False) -> None:
         super().__init__(port, start, policy, lambda sentence: None)
+        self.gate = lambda locks: 'not now' if shut else ''
 
     def explain(self, lock: str, look: bool = True) -> str:
         return ''
-
-
-@contextmanager
-def few_watched(kind: Kind) -> Iterator[None]:
-    """Let units watch as few others as is safe, so that two or three units show what may go wrong."""
-    before = wake.NEAREST
-    wake.NEAREST = 1 if kind.wakes else before
-    try:
-        yield
-    finally:
-        wake.NEAREST = before
 
 
 # What one unit may do
@@ -126,8 +116,7 @@ def _call(
     while picks is not None:
         port = SmallPort(kind, unit, me, around, answers, picks)
         try:
-            with few_watched(kind):
-                after = _TASKS[task[0]](port, kind, me, unit, *task[1:])
+            after = _TASKS[task[0]](port, kind, me, unit, *task[1:])
         except Stopped:
             after = port.me._replace(stopped=(task, tuple(port.answers)))
         except Beyond:
@@ -159,13 +148,14 @@ def _next(picked: List[Tuple[int, int]]) -> Optional[Picks]:
     return (*picked, (chosen + 1, among))
 
 
-def _after(port: SmallPort, session: Session, works: bool = True) -> U:
+def _after(port: SmallPort, session: Session, works: bool = True, broken: str = '') -> U:
     """Return the unit in its hook, at work in each turn that it may use.
 
     It works as soon as it may. To work later, or not at all, changes nothing
     for anybody else, and can break no promise that this does not break.
     """
     me, hook = _small(port.me, session.snapshot()), session.snapshot()
+    port.broken = port.broken or broken
     if hook.phase is Phase.HANDLERS and works:
         turns = [session.turn(lock) for lock in port.kind.locks]
         now = {(turn.queue, turn.ask) for turn in turns if turn}
@@ -221,19 +211,26 @@ def _begin(port: SmallPort, kind: Kind, me: U, unit: int, why: str, about: int) 
         newborn=not me.installed,
         id=HOOK,
     )
-    session = Unheard(port, Snapshot(context), _policy(kind, me))
+    session = Unheard(port, Snapshot(context), _policy(kind, me), me.shut)
     session.look()
     session.begin()
     slept = me.wake.needed if me.store and me.wake and me.wake.rests else None
     if slept and context.is_for_nothing(slept.rest) and not session.leading:
         port.broken = promises.does_something(name(unit), session, me)
-    return _after(port, session)
+    scene = around_scene(port)
+    broken = promises.works_though_freed(unit, session.turns, scene)
+    broken = broken or promises.begins_though_paused(unit, session.turns, me, scene)
+    return _after(port, session, broken=broken)
+
+
+def around_scene(port: SmallPort) -> Scene:
+    return port.scene or port.around.scene if port.kind.words else Scene()
 
 
 def _resumed(kind: Kind, me: U, port: Any = None) -> Session:
     """Return the session of a hook under way."""
     assert me.hook is not None
-    return Unheard(port, me.hook, _policy(kind, me))
+    return Unheard(port, me.hook, _policy(kind, me), me.shut)
 
 
 def _ask(port: SmallPort, kind: Kind, me: U, unit: int, lock: str) -> U:
@@ -248,6 +245,26 @@ def _release(port: SmallPort, kind: Kind, me: U, unit: int, lock: str) -> U:
     return _after(port, session)
 
 
+def _order(port: SmallPort, kind: Kind, me: U, unit: int, word: str) -> U:
+    session = _resumed(kind, me, port)
+    _tell(session, kind, me, unit, word)
+    return _after(port, session)
+
+
+def _tell(session: Session, kind: Kind, me: U, unit: int, word: str) -> None:
+    """Tell a leader to do something for all units; FREE is about the unit after it."""
+    order = Order(word, '{}/{}'.format(name(unit), me.words))
+    if word == FREE:
+        session.order(Wish(order._replace(unit=name((unit + 1) % kind.units))))
+        return
+    order = order._replace(lock=kind.locks[0])
+    members = session.members() if word == ROLL and session.leading else {}
+    zones = {each: zone for each, (_, zone) in members.items()}
+    stages = planned(zones, name(unit), kind.batches)
+    named = tuple(tuple((each, members[each][0]) for each in stage) for stage in stages)
+    session.order(Wish(order, named, kind.pause_after))
+
+
 def _end(port: SmallPort, kind: Kind, me: U, unit: int, does: Tuple[str, ...]) -> U:
     session = _resumed(kind, me, port)
     held = {session.queue_of(lock): session.claim(lock).asked for lock in session.granted}
@@ -259,8 +276,13 @@ def _end(port: SmallPort, kind: Kind, me: U, unit: int, does: Tuple[str, ...]) -
     return _after(port, session)
 
 
+VERBS = ('keep', 'ask again', 'ask', 'release')
+
+
 def _say(session: Session, lock: str, verbs: Tuple[str, ...]) -> None:
     for verb in verbs:
+        if verb not in VERBS:
+            continue
         {'keep': session.keep, 'ask again': session.request_again, 'ask': session.request,
          'release': session.release}[verb](lock)  # fmt: skip
 
@@ -273,6 +295,9 @@ def _beside(port: SmallPort, kind: Kind, me: U, unit: int, where: str, lock: str
     session.begin()
     held = session.granted
     _say(session, lock, does)
+    for word in does:
+        if word in kind.words and session.leading:
+            _tell(session, kind, me, unit, word)
     if held or session.granted:
         port.broken = '{} is told beside its hooks that it holds a lock'.format(name(unit))
     session.end()
@@ -283,6 +308,7 @@ _TASKS: Dict[str, Callable[..., U]] = {
     'begin': _begin,
     'ask': _ask,
     'release': _release,
+    'order': _order,
     'end': _end,
     'beside': _beside,
 }
@@ -313,7 +339,12 @@ def _flushed(
     works = tuple(turn for turn in me.works if turn not in over)
     leaves = me.hook is not None and me.hook.context.leaving  # and gives up everything: rule 10
     if not (aside or leaves or kind.classic):
-        broken = broken or promises.ended_too_early(kind, told.split()[-1], me, works)
+        early = (
+            ''
+            if kind.words and FREE in kind.words
+            else promises.ended_too_early(kind, told.split()[-1], me, works)
+        )
+        broken = broken or early
     rested = tuple(turn for turn in me.rested if turn in works)
     done = hook_over(kind, me, retry=again)._replace(bag=bag, works=works, left=left, rested=rested)
     # R24: the application's databag wakes its writer too.
@@ -529,6 +560,10 @@ def _beginnings(kind: Kind, unit: int, me: U, around: Around, who: str) -> Itera
         yield from _begun(kind, unit, heard, around, said, 'news', peer, int(calm))
     if not me.related and me.store is not None and calm:
         yield _entering(kind, unit, me, around)
+    if kind.gates and me.shut:
+        yield Option('the gate of {} opens'.format(who), me._replace(shut=False, due=True), calm=CALM)
+    elif kind.gates:
+        yield Option('the gate of {} shuts'.format(who), me._replace(shut=True))
     if kind.refreshed and not me.refreshed:
         refreshed = me._replace(refreshed=True)
         said = 'begin {} with its charm refreshed'.format(who)
@@ -586,7 +621,16 @@ def _entering(kind: Kind, unit: int, me: U, around: Around) -> Option:
 
 def _idle(me: U, around: Around) -> bool:
     """Whether a hook that nothing brings could change nothing at all."""
-    if me.asks or me.store is None or me.store.led or around.leads or not me.store.known:
+    if (
+        me.asks
+        or me.words
+        or me.store is None
+        or me.store.rolling
+        or me.store.wishes
+        or me.store.led
+        or around.leads
+        or not me.store.known
+    ):
         return False
     return me.store.own == me.store.committed and not any(claim.outstanding for _, claim in me.store.own)
 
@@ -608,6 +652,8 @@ def _handlers(kind: Kind, unit: int, me: U, around: Around, hook: Snapshot) -> I
             if lock in session.claim(lock).names:
                 verb = 'release' if lock in held else 'withdraw'
                 yield from call('{} {} {}'.format(verb, who, lock), 'release', lock)
+    for word in kind.words if me.words and hook.leading else ():
+        yield from call('tell {} to {}'.format(who, word), 'order', word, words=me.words - 1)
     yield Option('fail ' + who, hook_over(kind, me, retry=True))
     for does in _ways_to_end(kind, me) if held else ():
         # Who keeps, or asks again, counts on its own next hook, update-status at the latest.
@@ -675,6 +721,7 @@ def _asides(kind: Kind, unit: int, me: U, around: Around, who: str) -> Iterator[
 
 def _deeds(kind: Kind, me: U) -> List[Tuple[str, ...]]:
     deeds: List[Tuple[str, ...]] = [(), ('release',), ('keep',)]
+    deeds += [(word,) for word in kind.words if me.words]
     return deeds + [('ask',), ('ask again',)] if me.asks else deeds
 
 
@@ -682,5 +729,7 @@ def _ran_beside(
     kind: Kind, unit: int, me: U, around: Around, where: str, does: Tuple[str, ...]
 ) -> Iterator[Option]:
     spent = me.asks - sum(verb.startswith('ask') for verb in does)
+    words = me.words - sum(verb in kind.words for verb in does)
     for lock in kind.locks:
-        yield from _call(kind, unit, me._replace(asks=spent), around, ('beside', where, lock, does))
+        spent_me = me._replace(asks=spent, words=words)
+        yield from _call(kind, unit, spent_me, around, ('beside', where, lock, does))

@@ -1,7 +1,7 @@
 """The rules, one by one and as laws: claims, tickets, whose turn it is, what the leader appends."""
 
 import pytest
-from charms.layer.coordinator import rules, wire
+from charms.layer.coordinator import rules, why, wire
 from charms.layer.coordinator.compat import deciding
 from charms.layer.coordinator.policy import from_options
 from charms.layer.coordinator.values import MAX_COUNT, UNREADABLE, Claim, End, Ledger, Record, Ticket
@@ -233,8 +233,11 @@ def test_a_refusal_says_who_holds_it_and_how_many_are_ahead():
     said = asking((1, 0), (1, 0), (1, 0))
     ledger = grown(said)
 
-    assert rules.refusal(ledger, ledger.tickets[2], said) == 'app/0 holds it, 2 ahead of this unit'
-    assert rules.refusal(None, None, said) == 'asked, and the leader has given no ticket yet'
+    assert why.refusal(ledger, ledger.tickets[1], said) == 'app/0 holds it, 1 ahead of this unit'
+    assert (
+        why.refusal(ledger, ledger.tickets[2], said) == 'app/0 holds it, 2 ahead of this unit (app/0, app/1)'
+    )
+    assert why.refusal(None, None, said) == 'asked, and the leader has given no ticket yet'
 
 
 # Begun turns, ends of turns, incarnations
@@ -267,6 +270,7 @@ any_end = st.builds(
     st.integers(0, 4),
     st.lists(st.sampled_from('abc'), max_size=3, unique=True).map(tuple),
     st.sampled_from(['n1', 'n2']),
+    st.just(0),
 )
 ends_by_queue = st.dictionaries(st.sampled_from(['', 'a', 'b']), any_end, max_size=3)
 
@@ -289,6 +293,15 @@ def test_an_end_counts_only_for_the_ask_and_the_incarnation_that_it_names(own, e
             assert after[queue].locks == claim.again
             assert after[queue].outstanding == bool(claim.again)
     assert set(after) == set(own)
+
+
+@given(owns, st.sampled_from(['', 'a']), st.integers(1, 5))
+def test_an_end_that_names_a_token_says_that_rolls_up_to_it_are_over(own, queue, token):
+    before = own.get(queue, Claim(nonce='n1'))
+    after = rules.after_ends(own, {queue: End(9, (), 'n1', token)})[queue]
+
+    over = max(before.ended, token) if before.nonce == 'n1' else before.ended
+    assert after == before._replace(ended=over)
 
 
 @given(owns, ends_by_queue)

@@ -65,18 +65,18 @@ def test_no_slot_is_free_without_news_of_a_unit_that_the_leader_watches(units, s
         assert len(rules.unfinished_units(ledger, later)) >= slots
 
 
-def test_a_unit_among_the_next_five_watches_everybody_ahead_of_it():
-    ledger = queue_of(UNITS)
-    for place in range(1, 6):
-        needed = wake.waiting(ledger, ledger.tickets[place], claims_of(UNITS), frozenset(UNITS))
-        assert needed.units == set(UNITS[:place])
+def test_a_unit_watches_as_many_of_those_just_ahead_of_it_as_there_are_slots():
+    for slots in range(1, 6):
+        ledger = queue_of(UNITS, slots)
+        needed = wake.waiting(ledger, ledger.tickets[7], claims_of(UNITS, {UNITS[6]}), frozenset(UNITS))
+        assert needed.units == set(UNITS[6 - slots : 6])
 
 
 def test_a_unit_that_does_not_know_all_that_juju_has_told_of_one_it_watches_hears_everything():
     ledger = queue_of(UNITS)
 
-    assert wake.waiting(ledger, ledger.tickets[9], claims_of(UNITS), frozenset(UNITS[5:])) is None
-    assert wake.waiting(ledger, ledger.tickets[9], claims_of(UNITS), frozenset(UNITS[4:])) is not None
+    assert wake.waiting(ledger, ledger.tickets[9], claims_of(UNITS), frozenset(UNITS[9:])) is None
+    assert wake.waiting(ledger, ledger.tickets[9], claims_of(UNITS), frozenset(UNITS[8:])) is not None
 
 
 @pytest.mark.parametrize('odd', [{'contested': True}, {'readable': False}])
@@ -126,7 +126,7 @@ def test_a_file_that_is_not_as_it_was_written_tells_nothing(text):
 
 
 def test_a_file_that_is_withdrawn_lets_every_hook_run_and_keeps_what_was_not_heard(tmp_path):
-    file = WakeFile(str(tmp_path / 'wake'), CHANGED + ':app/1')
+    file = WakeFile(str(tmp_path / 'wake'), CHANGED + ':app/1', lambda: None)
     assert file.withdraw() is None
     assert not list(tmp_path.iterdir())
 
@@ -139,7 +139,7 @@ def test_a_file_that_is_withdrawn_lets_every_hook_run_and_keeps_what_was_not_hea
 def test_a_file_that_cannot_be_read_is_taken_away(tmp_path):
     (tmp_path / 'wake').write_bytes(b'\xff\xfe')
 
-    assert WakeFile(str(tmp_path / 'wake'), '').withdraw() is None
+    assert WakeFile(str(tmp_path / 'wake'), '', lambda: None).withdraw() is None
     assert not list(tmp_path.iterdir())
 
 
@@ -324,7 +324,7 @@ def test_where_leader_settings_were_not_read_their_hook_runs(charm):
 @pytest.mark.parametrize('here', [CHANGED + ':app/1', SETTINGS + ':'])
 def test_other_leader_settings_count_as_seen_when_their_own_hook_has_run_with_them(tmp_path, here):
     def hook(event, *seen):
-        file = WakeFile(str(tmp_path / 'wake'), event)
+        file = WakeFile(str(tmp_path / 'wake'), event, lambda: None)
         file.withdraw()
         for file.settings in seen:
             pass
@@ -337,7 +337,29 @@ def test_other_leader_settings_count_as_seen_when_their_own_hook_has_run_with_th
     assert hook(here, new) == (new if here.startswith(SETTINGS) else '')
     assert hook(CHANGED + ':app/1', old) == ''
     assert hook(SETTINGS + ':', old) == old
-    assert hook(CHANGED + ':app/1') == '', 'it has not read them'
+    assert hook(CHANGED + ':app/1') == '', 'it could not read them'
+
+
+@pytest.mark.parametrize(
+    'needed, looks',
+    [
+        (WAITS, True),
+        (wake.Wake(frozenset()), True),
+        (wake.Wake(frozenset(), rest='no\trequest', store='9a0b1c2d'), False),
+        (wake.Wake(frozenset(), data=True), False),
+        (None, False),
+    ],
+)
+def test_a_unit_that_waits_reads_leader_settings_so_that_a_write_of_the_ledger_runs_no_hook(
+    tmp_path, needed, looks
+):
+    path = tmp_path / 'wake'
+    path.write_text(wake.text(WAITS, wake.Known('start:', settings='a1'), frozenset()))
+    file = WakeFile(str(path), CHANGED + ':app/1', lambda: setattr(file, 'settings', 'a1'))
+    file.withdraw()
+    file.write(needed, frozenset())
+
+    assert wake.settings_in(path.read_text()) == ('a1' if looks else '')
 
 
 def test_a_queue_with_letters_that_json_escapes_is_found_in_the_leaders_data(charm):

@@ -10,10 +10,12 @@ from charms.layer.coordinator.values import (
     Claim,
     End,
     Ledger,
+    Order,
     Record,
     Said,
     Ticket,
     UnitState,
+    Wish,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,6 +30,7 @@ queues = st.just('') | names
 counts = st.integers(0, 10**9)
 tokens = st.integers(0, 2**53)
 nonces = st.text(alphabet='0123456789abcdef', min_size=8, max_size=8)
+reasons = st.just('') | names
 locks = st.dictionaries(names, st.text(max_size=27), max_size=3).map(lambda each: tuple(sorted(each.items())))
 claim_values = st.builds(
     lambda pair, *rest: Claim(max(pair), min(pair), *rest),
@@ -38,19 +41,21 @@ claim_values = st.builds(
     locks,
     st.just(''),
     st.lists(nonces, max_size=3).map(tuple),
+    st.booleans(),
+    tokens,
+    reasons,
 )
 owns = st.dictionaries(queues, claim_values, max_size=3)
 
 
-def said_of(nonce, term, heard, principal, own):
+def said_of(nonce, term, heard, principal, zone, own):
     queues = tuple((queue, claim._replace(nonce=nonce)) for queue, claim in sorted(own.items()))
-    return Said(nonce, About(term, heard, principal, bool(own or term)), queues)
+    return Said(nonce, About(term, heard, principal, bool(nonce or own or term), zone), queues)
 
 
-saids = st.builds(
-    said_of, st.just('') | nonces, st.integers(0, 10**15), st.just('') | nonces, st.just('') | units, owns
-)
-tickets = st.builds(
+words = st.just('') | nonces
+saids = st.builds(said_of, words, st.integers(0, 10**15), words, st.just('') | units, words, owns)
+asked = st.builds(
     Ticket,
     st.integers(1, 2**53),
     queues,
@@ -61,22 +66,53 @@ tickets = st.builds(
     st.none() | st.lists(tokens, max_size=3).map(tuple),
     st.text(max_size=40),
     st.just('') | nonces,
+    tokens,
+    st.just(''),
+)
+of_rolls = st.builds(
+    lambda ticket, nonce, stage, lock: ticket._replace(ask=0, nonce=nonce, stage=stage, roll=lock),
+    asked,
+    nonces,
+    st.integers(1, 2**53),
+    names,
+)
+tickets = asked | of_rolls
+orders = st.builds(
+    Order,
+    st.sampled_from(['roll', 'pause', 'cancel', 'free']),
+    nonces,
+    queues,
+    st.text(max_size=40),
+    reasons,
+    tokens,
+    tokens,
+    st.just('') | units,
+    words,
+    st.dictionaries(queues, counts, max_size=2).map(lambda each: tuple(sorted(each.items()))),
+)
+all_orders = st.lists(orders, max_size=3).map(
+    lambda each: tuple(sorted(each, key=lambda order: order.kind != 'roll'))
 )
 
 
-def ledger_of(given_tickets):
-    return Ledger(max([ticket.token for ticket in given_tickets] or [0]), tuple(given_tickets))
+def ledger_of(given_tickets, given_orders=()):
+    token = max([ticket.token for ticket in given_tickets] or [0])
+    return Ledger(token, tuple(given_tickets), orders=given_orders)
 
 
-ledgers = st.lists(tickets, max_size=5).map(ledger_of)
+ledgers = st.builds(ledger_of, st.lists(tickets, max_size=5), all_orders)
 some_tickets = st.lists(tickets, min_size=1, max_size=5).map(ledger_of)
 terms = st.integers(1, 2**40)
 opened = st.tuples(nonces, terms, terms, ledgers).map(lambda fields: Record(*fields))
 claiming = st.tuples(nonces, terms, st.booleans()).map(lambda each: Record(*each[:2], anew=each[2]))
-places = st.dictionaries(queues, counts, max_size=3).map(lambda each: tuple(sorted(each.items())))
+stages = st.lists(st.lists(st.tuples(units, words), max_size=2).map(tuple), max_size=2).map(tuple)
+wishes = st.lists(st.builds(Wish, orders, stages, counts, st.booleans()), max_size=2).map(tuple)
+places = st.dictionaries(queues, counts | tokens.map(int.__neg__), max_size=3).map(
+    lambda each: tuple(sorted(each.items()))
+)
 abouts = st.dictionaries(
     units,
-    st.builds(About, st.integers(0, 10**15), st.just('') | nonces, st.just('') | units, st.booleans()),
+    st.builds(About, st.integers(0, 10**15), words, st.just('') | units, st.booleans(), words),
     max_size=3,
 )
 anything = st.recursive(
@@ -130,15 +166,17 @@ def test_two_records_of_leaders_have_one_key_only_if_their_place_and_writer_are_
     assert (wire.record_name(one) == wire.record_name(two)) == same
 
 
-@given(st.dictionaries(queues, st.builds(End, counts, st.lists(names).map(tuple), nonces), max_size=3))
+@given(
+    st.dictionaries(queues, st.builds(End, counts, st.lists(names).map(tuple), nonces, tokens), max_size=3)
+)
 def test_ends_of_turns_are_read_back_as_they_were_written(ends):
     assert wire.ends(json.loads(json.dumps(wire.ends_value(ends)))) == ends
 
 
 @cases(1)
-@given(saids, saids, abouts, places, places, tokens, tokens, st.booleans())
+@given(saids, saids, abouts, places, places, tokens, tokens, st.booleans(), wishes)
 def test_what_a_unit_remembers_is_read_back_as_it_was_written(
-    own, theirs, about, seen, put_off, term, told, led
+    own, theirs, about, seen, put_off, term, told, led, wanted
 ):
     peers = tuple((('app/1', queue), claim) for queue, claim in theirs.queues)
     state = UnitState(
@@ -158,6 +196,9 @@ def test_what_a_unit_remembers_is_read_back_as_it_was_written(
         term,
         told,
         put_off,
+        led,
+        (own.nonce,),
+        wanted,
     )
 
     assert wire.state(json.loads(json.dumps(wire.state_value(state))), 'here') == (state, ())
@@ -165,7 +206,7 @@ def test_what_a_unit_remembers_is_read_back_as_it_was_written(
 
 def test_a_state_of_the_test_above_has_every_field():
     """Add a new field there, too."""
-    assert len(UnitState._fields) == 16
+    assert len(UnitState._fields) == 19
 
 
 @settings(max_examples=5 * settings().max_examples)
@@ -254,10 +295,16 @@ def test_a_unit_whose_databag_cannot_be_read_has_spoken(text):
 
 
 @pytest.mark.parametrize(
-    'queues, term, spoke', [({}, 0, False), ({}, 3, True), ({'': {'asked': 0, 'done': 0}}, 0, True)]
+    'nonce, queues, term, spoke',
+    [
+        ('', {}, 0, False),
+        ('', {}, 3, True),
+        ('', {'': {'asked': 0, 'done': 0}}, 0, True),
+        ('0123abcd', {}, 0, True),
+    ],
 )
-def test_a_unit_has_spoken_if_it_ever_asked_or_knew_of_a_term(queues, term, spoke):
-    said, _ = wire.said(json.dumps({'v': 2, 'term': term, 'queues': queues}), 'here')
+def test_a_unit_has_spoken_if_it_ever_asked_knew_of_a_term_or_ran_this_layer(nonce, queues, term, spoke):
+    said, _ = wire.said(json.dumps({'v': 2, 'unit': nonce, 'term': term, 'queues': queues}), 'here')
 
     assert said.about.spoke == spoke
 

@@ -30,6 +30,11 @@ def restart():
     hookenv.status_set('active', 'restarted')
 
 
+@when('coordinator.rolled.restart')
+def rolled():
+    hookenv.log('all units have restarted')  # an operator restarted them: coordinator-roll lock=restart
+
+
 @when('coordinator.requested.restart')
 @when_not('coordinator.granted.restart')
 def wait():

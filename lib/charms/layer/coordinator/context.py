@@ -55,6 +55,8 @@ class HookContext(NamedTuple):
         shared_news: whether the leader's data have changed.
         restricted: whether Juju answers next to nothing here (collect-metrics).
         newborn: whether this hook is the first of a unit's life (install).
+        woken: whether this unit has woken itself (wakeup.py): a hook of its own, whose relation data Juju
+            commits even if it fails, and which Juju does not retry. Turns go on in it; none begins.
         id: Juju's name of this run; all processes of one hook have the same, and a retry has another.
     """
 
@@ -70,6 +72,7 @@ class HookContext(NamedTuple):
     restricted: bool = False
     newborn: bool = False
     id: str = ''
+    woken: bool = False
 
     def is_for_nothing(self, rest: str) -> bool:
         """Return whether a unit that does not lead has nothing to do for its locks in this hook.

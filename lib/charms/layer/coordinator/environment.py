@@ -5,6 +5,7 @@ What lives here: JUJU_* variables, metadata, the clock. What must not: a hook to
 
 import os
 import re
+import sys
 from datetime import datetime, timezone
 from typing import Any, Dict, List, Optional
 from urllib.parse import quote
@@ -24,6 +25,7 @@ DEFAULT_CLASS = 'charms.coordinator.SimpleCoordinator'
 TIME_FORM = '%Y-%m-%d %H:%M:%S.%fZ'
 RESTRICTED = ('collect-metrics', 'meter-status-changed')
 INSIDE = 'COORDINATOR_HOOK'  # in the environment of what a hook runs: the id of that hook
+WAKE_UP = 'COORDINATOR_WAKE_UP'  # in the environment of a wake-up: its token
 
 
 def context(peers: str = PEERS) -> HookContext:
@@ -34,8 +36,8 @@ def context(peers: str = PEERS) -> HookContext:
     departing = (hookenv.departing_unit() or remote) if name.endswith('-relation-departed') else ''
     here, inside = os.environ.get('JUJU_CONTEXT_ID', ''), os.environ.get(INSIDE, '')
     child = bool(here) and here == inside and here not in _HERE
-    # juju exec, juju run of 2.9: the id is UNIT-run-commands-NUMBER (seen on 4.0.14).
-    aside = child or bool(hookenv.action_name()) or '-run-commands-' in here
+    woken = not child and bool(wake_up())
+    aside = child or bool(hookenv.action_name()) or (_EXEC in here and not woken)
     if here and not aside:
         os.environ[INSIDE] = here
         _HERE.append(here)
@@ -52,16 +54,40 @@ def context(peers: str = PEERS) -> HookContext:
         restricted=restricted(),
         newborn=name == 'install',
         id=here,
+        woken=woken,
     )
 
 
 # The ids of the hooks that this process is; a program that it runs has the same in its environment only.
 _HERE: List[str] = []
 
+# juju exec, juju run of 2.9: the id is UNIT-run-commands-NUMBER (seen on 4.0.14).
+_EXEC = '-run-commands-'
+
+
+def wake_up() -> Optional[bool]:
+    """Return whether this is a wake-up that counts (wakeup.py says when), None if it is no wake-up."""
+    here, token = os.environ.get('JUJU_CONTEXT_ID', ''), os.environ.get(WAKE_UP, '')
+    if _EXEC not in here or not token or hookenv.action_name():
+        return None
+    if here in _HERE:
+        return True  # the first call has found so; since then the hook that it is has begun
+    if os.environ.get(INSIDE) == here:
+        return None  # a program that it runs
+    from charms.layer.coordinator import wakeup  # no other hook needs it so early: see rest.py
+
+    return wakeup.counts(local_file(KEY, 'wake-up'), token, saved)
+
 
 def restricted() -> bool:
     """Return whether Juju answers next to nothing in this hook; it does not even say its version."""
     return hookenv.hook_name() in RESTRICTED
+
+
+def zone() -> str:
+    """Return the availability zone of this unit's machine, '' if Juju names none that may be written."""
+    found = os.environ.get('JUJU_AVAILABILITY_ZONE', '')
+    return found if re.match(r'\w[\w.:/-]{0,99}\Z', found) else ''
 
 
 def event() -> str:
@@ -89,6 +115,30 @@ def local_file(key: str, ending: str) -> str:
 def key_value_path() -> str:
     """Return where charmhelpers keeps the charm's own key-value store."""
     return os.environ.get('UNIT_STATE_DB') or os.path.join(hookenv.charm_dir() or '', '.unit-state.db')
+
+
+def saved(key: str) -> Any:
+    """Return what the charm's own key-value store has under a key, None if nothing."""
+    if not os.path.exists(key_value_path()):
+        return None
+    from charmhelpers.core import unitdata  # imports sqlite3, so not before it is needed
+
+    return unitdata.kv().get(key)
+
+
+def note(key: str, value: Any) -> bool:
+    """Put a value into the charm's own key-value store, which charms.reactive saves with its flags.
+
+    Returns:
+        False where charms.reactive does not run, so nobody would save it.
+    """
+    bus = sys.modules.get('charms.reactive.bus')
+    if not (bus and bus.Handler.get_handlers()):
+        return False
+    from charmhelpers.core import unitdata
+
+    unitdata.kv().set(key, value)
+    return True
 
 
 def major_version(version: str) -> int:

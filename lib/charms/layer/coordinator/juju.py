@@ -6,7 +6,6 @@ through charmhelpers.
 """
 
 import os
-import sys
 import uuid
 import zlib
 from subprocess import CalledProcessError
@@ -15,9 +14,10 @@ from typing import Any, Callable, Dict, FrozenSet, Iterable, Mapping, Optional, 
 from charmhelpers.core import hookenv
 from charms.layer.coordinator import callbacks, environment, rules, wake, wire
 from charms.layer.coordinator.context import LedgerClosed
-from charms.layer.coordinator.environment import KEY, PEERS, key_value_path, major_version, restricted
+from charms.layer.coordinator.environment import KEY, PEERS, major_version, restricted
 from charms.layer.coordinator.store import Store, WakeFile, checksum
 from charms.layer.coordinator.values import Claim, End, Record, Said, Terms, UnitState
+from charms.layer.coordinator.wakeup import WakeUp
 
 Read = TypeVar('Read')
 REFUSED = '{}: refused with exit code {}: this unit leads no more; the next leader gives the tickets'
@@ -39,11 +39,13 @@ class Juju:
     def __init__(self, key: str = KEY, peers: str = PEERS) -> None:
         self.unit: str = hookenv.local_unit()
         self.principal: str = os.environ.get('JUJU_PRINCIPAL_UNIT', '')
+        self.zone = environment.zone()
         self.least = hookenv.DEBUG  # the least severe level that is logged
         self.peers, self.claims_key, self.ledger_key = peers, key + '-claims', key + '-ledger'
         self.ends_key = key + '.ended'
         self.store = Store(environment.local_file(key, 'json'), lambda text: self.log(text, hookenv.WARNING))
-        self.wake = WakeFile(environment.local_file(key, 'wake'), environment.event())
+        self.wake = WakeFile(environment.local_file(key, 'wake'), environment.event(), self._leaders_data)
+        self.wake_up = WakeUp(environment.local_file(key, 'wake-up'), self.unit, environment.note, self.log)
         self._stored: Optional[UnitState] = None  # as this process last read or wrote it
         self._relation: Optional[str] = None
         self._looked_up = False  # whether Juju was asked for the relation's id in this hook
@@ -153,11 +155,7 @@ class Juju:
 
     def ended(self) -> Dict[str, End]:
         """Return the ends of turns that were saved together with the charm's flags."""
-        if not os.path.exists(key_value_path()):
-            return {}
-        from charmhelpers.core import unitdata  # imports sqlite3, so not before it is needed
-
-        return wire.ends(unitdata.kv().get(self.ends_key))
+        return wire.ends(environment.saved(self.ends_key))
 
     def note_ended(self, ends: Mapping[str, End]) -> bool:
         """Put the ends of turns into the charm's key-value store, which charms.reactive saves with its flags.
@@ -165,13 +163,13 @@ class Juju:
         Returns:
             False where charms.reactive does not run, so nobody would save them.
         """
-        bus = sys.modules.get('charms.reactive.bus')
-        if not (bus and bus.Handler.get_handlers()):
-            return False
+        return environment.note(self.ends_key, wire.ends_value(ends))
+
+    def flush(self) -> None:
+        """Save the charm's key-value store now, with the flags as they are."""
         from charmhelpers.core import unitdata
 
-        unitdata.kv().set(self.ends_key, wire.ends_value(ends))
-        return True
+        unitdata.kv().flush()
 
     # Claims
 
@@ -204,21 +202,25 @@ class Juju:
 
     def said(self, unit: str, key: str) -> str:
         """Return the text under a key of a unit's databag, '' where there is none."""
-        if self.relation is None:
-            return ''
-        return hookenv.relation_get(key, unit, self.relation) or ''
+        found = self.relation and hookenv.relation_get(key, unit, self.relation)
+        return found or ''
+
+    def said_if_any(self, unit: str, key: str) -> Optional[str]:
+        """Return the text under a key of a unit's databag, None if the unit has no databag yet (R22).
+
+        Any read that fails looks like that. A unit that has joined has one, so then the hook fails.
+        """
+        try:
+            return self.said(unit, key)
+        except CalledProcessError:
+            if unit in self._present():
+                raise
+            return None  # what it says comes with its relation-joined
 
     def said_by(self, unit: str) -> Optional[Said]:
         """Return what a peer says as far as this unit may see it, None if it has never said anything."""
-        if self.relation is None:
-            return None
-        try:
-            return self.believed(self._read(unit, self.said(unit, self.claims_key)))
-        except CalledProcessError:
-            # A unit that has not entered the relation's scope has no databag (R22); its first claim comes
-            # with its relation-joined. If Juju does not answer at all, the hook fails with this read.
-            self.said(self.unit, self.claims_key)
-            return None
+        text = self.said_if_any(unit, self.claims_key) if self.relation else None
+        return None if text is None else self.believed(self._read(unit, text))
 
     def _read(self, unit: str, text: Optional[str]) -> Tuple[Optional[Said], wire.Problems]:
         return wire.said(text, 'databag of {}, key "{}"'.format(unit, self.claims_key))
@@ -292,9 +294,13 @@ class Juju:
         return self.living() == frozenset([self.unit])
 
     def unit_count(self) -> int:
-        """Return how many units the application has that can run: those that have joined, and live."""
+        """Return how many units the application has that can run."""
+        return len(self._present())
+
+    def _present(self) -> FrozenSet[str]:
+        """Return this unit and the peers that have joined, and live as far as Juju tells."""
         units, related = frozenset(self.goal_units()), self.related_units()
-        return len((related & units if self.unit in units else related) | {self.unit})
+        return (related & units if self.unit in units else related) | {self.unit}
 
     # The ledger. On Juju 2.9-3.x it is in leader settings. A write to them lands at once, even if the hook
     # then fails (R9). On Juju 4 it is in the application databag. A write to that lands when the hook
@@ -432,18 +438,11 @@ def peers_in_use(key: str, old_key: str) -> str:
     chosen = str(port.store.get('peers') or '')
     if chosen in names:
         return chosen
-    units = sorted({*port.goal_units(), port.unit})
     for name in names:
         for relation in hookenv.relation_ids(name):
-            related = sorted({*units, *hookenv.related_units(relation)})
-            if any(_says(unit, each, relation) for unit in related for each in (port.claims_key, old_key)):
+            port._relation = relation
+            related = sorted({port.unit, *port.goal_units(), *hookenv.related_units(relation)})
+            if any(port.said_if_any(unit, each) for unit in related for each in (port.claims_key, old_key)):
                 port.store.set('peers', name)
                 return name
     return names[0]
-
-
-def _says(unit: str, key: str, relation: str) -> bool:
-    try:
-        return bool(hookenv.relation_get(key, unit, relation))
-    except CalledProcessError:  # it has no databag yet
-        return False

@@ -4,22 +4,38 @@ What lives here: in which order a leader reads and writes the ledger. What must 
 a rule about whose turn it is, an answer to the charm.
 """
 
-from typing import FrozenSet, Optional, Tuple
+from typing import Dict, FrozenSet, Optional, Tuple
 
-from charms.layer.coordinator import rules, terms
+from charms.layer.coordinator import orders, rules, terms
 from charms.layer.coordinator.context import LedgerClosed, Phase
-from charms.layer.coordinator.values import NOBODY, UNNAMED, Claims, Ledger, Terms, Ticket, Units
-from charms.layer.coordinator.view import View
+from charms.layer.coordinator.own import OwnClaims
+from charms.layer.coordinator.values import (
+    CANCEL,
+    NOBODY,
+    UNNAMED,
+    Claims,
+    Ledger,
+    Order,
+    Terms,
+    Ticket,
+    Units,
+)
 
 NOT_READ_BACK = (
     'the term that this unit claimed is not the highest: another unit leads, or Juju stored nothing'
 )
 
 
-class Leading(View):
+def _text_of(ledger: Ledger) -> Tuple[int, Tuple[Ticket, ...], Tuple[Order, ...]]:
+    """Return what a leader writes of a ledger."""
+    return ledger.token, ledger.tickets, ledger.orders
+
+
+class Leading(OwnClaims):
     """The part of a hook in which a unit acts as the leader; arguments as for View."""
 
     _answer: Optional[Tuple[Ledger, Ledger]] = None  # what follows a ledger, as the policy has just said
+    written: Optional[Ledger] = None  # what this unit has written last in this hook
 
     def _lead(self) -> None:
         """Give tickets for the known requests, and drop the tickets of units that are gone."""
@@ -33,12 +49,15 @@ class Leading(View):
         asked = any(claim.outstanding for claim in self.claims.values())
         # Otherwise there is no ledger, or a claim is in its way.
         settled = self.state.opened == self.state.term > 0
-        if settled and not (asked or self.policy.reports_releases):
+        busy = asked or self.state.rolling or self.state.wishes
+        if settled and not (busy or self.policy.reports_releases):
             return
         if not self.ledger_read:
             self._read_ledger()
         if self.policy.reports_releases:
             self.finished = rules.finished_tickets(self.ledger, self.committed)
+        if not self.context.aside:
+            self._find_rolled()
         gone = self._gone() if full_check or self.context.departed else frozenset()
         if self.context.full_check and asked and self.port.durable_at_once:
             gone |= self._left_for_good()
@@ -48,6 +67,25 @@ class Leading(View):
         if self.leading:
             # Otherwise their requests, which have lost their tickets, would be given new ones.
             self._remember(peers=tuple(peer for peer in self.state.peers if peer[0][0] not in gone))
+
+    def members(self) -> Dict[str, Tuple[str, str]]:
+        """Return the incarnation and the zone of each unit that a roll can be for.
+
+        These are this unit, and all that have spoken and stay. Any other unit has not run a hook of this
+        layer since it joined.
+        """
+        found = {self.context.unit: (self.state.nonce, self.port.zone)}
+        for unit in sorted(self.port.everybody()):
+            said = self.port.said_by(unit)
+            if said and said.nonce:
+                found[unit] = said.nonce, said.about.zone
+        return found
+
+    def _find_rolled(self) -> None:
+        """Find the rolls that are over and whose end no handler has seen."""
+        new = (roll for roll in orders.rolls(self.ledger) if roll.name not in self.state.rolled)
+        ledger, committed = self.ledger, self.committed
+        self.rolled = tuple(roll for roll in new if ledger and orders.is_over(ledger, roll, committed))
 
     def _left_for_good(self) -> FrozenSet[str]:
         """Return the units that leave and have released all their tickets.
@@ -75,15 +113,30 @@ class Leading(View):
         has just been told about the same ledger counts.
         """
         answer, self._answer = self._answer, None
-        same = answer is not None and answer[0][:2] == base[:2]
+        same = answer is not None and _text_of(answer[0]) == _text_of(base)
         return rules.pruned(answer[1] if answer and same else self._grown(base, gone), reported)
 
     def _grown(self, ledger: Ledger, gone: Units) -> Ledger:
         """Return the ledger with the tickets that this leader would give, and without those it would drop."""
+        grown = self._with_wishes(self._with_tickets(ledger, gone))
+        if self.context.full_check or _text_of(grown) != _text_of(ledger):
+            grown = orders.tidied(grown, self.committed, gone, self.state.rolled)
+        return grown
+
+    def _with_wishes(self, ledger: Ledger) -> Ledger:
+        for wish in self.state.wishes:
+            queue = self.policy.queue_of(wish.order.lock)
+            ledger = orders.applied(ledger, wish, self._slots(), queue, self.claims)
+        return ledger
+
+    def _with_tickets(self, ledger: Ledger, gone: Units) -> Ledger:
         policy, claims = self.policy, self.claims
         droppable: Claims = {} if policy.reports_releases else self.committed
         if policy.grow is None:
-            return rules.appended(ledger, claims, droppable, self._slots(), gone, policy.reports_releases)
+            cancels = (wish.order.lock for wish in self.state.wishes if wish.order.kind == CANCEL)
+            every = frozenset(map(policy.queue_of, cancels))
+            dated = policy.reports_releases
+            return rules.appended(ledger, claims, droppable, self._slots(), gone, dated, every)
         if self.port.durable_at_once and self.phase > Phase.HANDLERS:
             # Nothing would wake the leader for its own ticket, so it gives none; see `_serve_own`.
             for queue, claim in self.own.items():
@@ -135,7 +188,7 @@ class Leading(View):
             if not terms.may_write(found, me, known):
                 raise LedgerClosed(NOT_READ_BACK)
             before, base = base, terms.newest(found, known)
-            grown = grown if base and before and base[:2] == before[:2] else None
+            grown = grown if base and before and _text_of(base) == _text_of(before) else None
         if self.claimed:
             return  # Juju has the claim only when this hook has succeeded; until then nothing is opened
         own = terms.last_record(found, me)
@@ -161,7 +214,7 @@ class Leading(View):
         before = set(base.tickets) if base.term else set()
         given = tuple(ticket for ticket in grown.tickets if ticket not in before)
         dropped = tuple(ticket for ticket in base.tickets if ticket.unit in gone)
-        self.given, self.dropped = self.given + given, self.dropped + dropped
+        self.given, self.dropped, self.written = self.given + given, self.dropped + dropped, grown
         for ticket in dropped:
             self.log('{} is gone, its ticket is dropped, token {}'.format(ticket.unit, ticket.token))
 

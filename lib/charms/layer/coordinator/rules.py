@@ -114,7 +114,10 @@ def asked_again(claim: Claim, lock: str, requested_at: str) -> Claim:
 
 def released(claim: Claim) -> Claim:
     """Return the claim after its turn: with the locks asked for again, or with nothing outstanding."""
-    over = claim._replace(done=claim.asked, locks=(), begun=False, again=())
+    ended = max(claim.ended, claim.token) if claim.roll else claim.ended
+    over = claim._replace(
+        done=claim.asked, locks=(), begun=False, again=(), roll=False, reason='', ended=ended
+    )
     more = bool(claim.again) and claim.asked < MAX_COUNT
     return over._replace(asked=claim.asked + 1, locks=claim.again) if more else over
 
@@ -131,7 +134,9 @@ def after_ends(own: Mapping[str, Claim], ends: Mapping[str, End]) -> Dict[str, C
     for queue, end in ends.items():
         claim = claims.get(queue, NO_CLAIM)
         if claim.outstanding and (claim.asked, claim.nonce) == (end.ask, end.nonce):
-            claims[queue] = without(claim, frozenset(end.locks))
+            claims[queue] = claim = without(claim, frozenset(end.locks))
+        if end.token > claim.ended and claim.nonce in ('', end.nonce):
+            claims[queue] = claim._replace(ended=end.token, nonce=end.nonce)
     return claims
 
 
@@ -148,7 +153,7 @@ def beside_a_turn(own: Mapping[str, Claim], committed: Mapping[str, Claim]) -> D
         elif juju_has.outstanding:
             said[queue] = juju_has._replace(locks=claim.locks or juju_has.locks, again=claim.again)
         else:
-            said[queue] = claim._replace(begun=False)
+            said[queue] = claim._replace(begun=False, roll=False)
     return {queue: claim for queue, claim in said.items() if claim != NO_CLAIM}
 
 
@@ -162,11 +167,15 @@ def merged(ours: Claim, theirs: Claim) -> Claim:
         return ours
     newer = theirs if (theirs.asked, theirs.done) > (ours.asked, ours.done) else ours
     asked, done = max(ours.asked, theirs.asked), max(ours.done, theirs.done)
-    both = newer._replace(asked=asked, done=done, token=max(ours.token, theirs.token))
+    ended = max(ours.ended, theirs.ended)
+    both = newer._replace(asked=asked, done=done, token=max(ours.token, theirs.token), ended=ended)
     if not both.outstanding:
-        return both._replace(done=asked, locks=(), begun=False, again=())
+        return both._replace(done=asked, locks=(), begun=False, again=(), roll=False)
     same = ours.asked == theirs.asked
-    return both._replace(begun=both.begun or (same and (ours.begun or theirs.begun)))
+    if not same:
+        return both
+    begun, roll = ours.begun or theirs.begun, ours.roll or theirs.roll
+    return both._replace(begun=both.begun or begun, roll=both.roll or roll)
 
 
 def merged_states(ours: UnitState, theirs: UnitState) -> UnitState:
@@ -176,7 +185,8 @@ def merged_states(ours: UnitState, theirs: UnitState) -> UnitState:
         own=own, committed=committed, peers=peers,
         known=ours.known and theirs.known, spoken=ours.spoken or theirs.spoken,
         term=max(ours.term, theirs.term), about=frozen({**dict(theirs.about), **dict(ours.about)}),
-        seen=tuple(sorted({*ours.seen, *theirs.seen})),
+        seen=tuple(sorted({*ours.seen, *theirs.seen})), rolling=ours.rolling or theirs.rolling,
+        wishes=tuple({wish.order.name: wish for wish in (*theirs.wishes, *ours.wishes)}.values()),
     )  # fmt: skip
 
 
@@ -204,8 +214,8 @@ def frozen(known: Mapping[Any, Any]) -> Tuple[Any, ...]:
 def finished(ticket: Ticket, claims: Claims) -> bool:
     """Return whether the ticket's unit has said that it is done. A missing claim is never a release."""
     claim = claims.get((ticket.unit, ticket.queue), NO_CLAIM)
-    same = claim.nonce == ticket.nonce and claim.done >= ticket.ask
-    return not ticket.raw and (same or ticket.nonce in claim.over)
+    over = claim.ended >= ticket.token if ticket.roll else claim.done >= ticket.ask
+    return not ticket.raw and ((over and claim.nonce == ticket.nonce) or ticket.nonce in claim.over)
 
 
 def ahead(ledger: Ledger, ticket: Ticket, claims: Claims) -> Tuple[Ticket, ...]:
@@ -219,15 +229,28 @@ def ahead(ledger: Ledger, ticket: Ticket, claims: Claims) -> Tuple[Ticket, ...]:
 
 
 def is_turn(ledger: Ledger, ticket: Ticket, claims: Claims) -> bool:
-    """Return whether a ticket's turn has come: fewer unfinished tickets than its slots are ahead of it."""
-    return len(ahead(ledger, ticket, claims)) < ticket.slots
+    """Return whether a ticket's turn has come.
+
+    Fewer unfinished tickets than its slots are ahead of it, and none of an earlier stage.
+    """
+    waits = ahead(ledger, ticket, claims)
+    return len(waits) < ticket.slots and all(other.stage >= ticket.stage for other in waits)
 
 
 def ticket_of(ledger: Optional[Ledger], unit: str, queue: str, claim: Claim) -> Optional[Ticket]:
-    """Return the ticket for a unit's outstanding request, or None."""
-    tickets = ledger.tickets if ledger and claim.outstanding else ()
-    place = queue, unit, claim.asked
-    return next((each for each in tickets if each[1:4] == place and each.nonce == claim.nonce), None)
+    """Return the ticket by which a unit's next turn in a queue comes, or None.
+
+    It is the first of those for its outstanding request and of those of rolls that are not over.
+    """
+    own = (queue, unit, claim.nonce)
+    mine = (each for each in (ledger.tickets if ledger else ()) if (*each[1:3], each.nonce) == own)
+    return next((each for each in mine if _serves(each, claim)), None)
+
+
+def _serves(ticket: Ticket, claim: Claim) -> bool:
+    if ticket.roll:
+        return ticket.token > claim.ended
+    return claim.outstanding and ticket.ask == claim.asked
 
 
 def adopted(ledger: Optional[Ledger], unit: str, nonce: str, own: Mapping[str, Claim]) -> Dict[str, Claim]:
@@ -241,7 +264,7 @@ def adopted(ledger: Optional[Ledger], unit: str, nonce: str, own: Mapping[str, C
     for ticket in ledger.tickets if ledger else ():
         claim = claims.get(ticket.queue, Claim(nonce=nonce))
         if ticket.unit != unit or ticket.raw:
-            continue
+            continue  # an ask of a roll's ticket is 0, which is above no claim
         if ticket.nonce != nonce and ticket.nonce not in claim.over:
             claims[ticket.queue] = claim._replace(over=(*claim.over[-3:], ticket.nonce))
         elif ticket.nonce == nonce and ticket.ask > claim.asked:
@@ -259,9 +282,16 @@ def unserved(ledger: Ledger, claims: Claims) -> Dict[str, List[Tuple[str, Claim]
     ordered by the time of the request, then by unit. Clocks decide nothing else.
     """
     seated = {(*ticket[1:4], ticket.nonce) for ticket in ledger.tickets}
+    rolls = {
+        (ticket.unit, ticket.queue, ticket.token, ticket.nonce) for ticket in ledger.tickets if ticket.roll
+    }
+    freed = {(order.unit, queue, order.nonce): ask for order in ledger.orders for queue, ask in order.asks}
     waiting: Dict[str, List[Tuple[str, Claim]]] = {}
     for (unit, queue), claim in claims.items():
-        if claim.outstanding and (queue, unit, claim.asked, claim.nonce) not in seated:
+        has_one = (queue, unit, claim.asked, claim.nonce) in seated
+        rolls_on = claim.holds and (unit, queue, claim.token, claim.nonce) in rolls
+        over = claim.asked <= freed.get((unit, queue, claim.nonce), 0)
+        if claim.outstanding and not (has_one or rolls_on or over):
             waiting.setdefault(queue, []).append((unit, claim))
     return {queue: sorted(requests, key=order_of) for queue, requests in waiting.items()}
 
@@ -278,7 +308,13 @@ def first_asked_at(claim: Claim) -> str:
 
 
 def appended(
-    ledger: Ledger, claims: Claims, committed: Claims, slots: int, gone: Units = NOBODY, dated: bool = False
+    ledger: Ledger,
+    claims: Claims,
+    committed: Claims,
+    slots: int,
+    gone: Units = NOBODY,
+    dated: bool = False,
+    every: Units = NOBODY,
 ) -> Ledger:
     """Return the ledger after the leader has looked at it once.
 
@@ -297,20 +333,24 @@ def appended(
         gone: units that will never run again. Their tickets are dropped even if
             unfinished.
         dated: whether a new ticket records the time of its request.
+        every: queues in which each known request gets a ticket, however many are unfinished.
     """
     if not ledger.readable:
         return ledger
     there = tuple(ticket for ticket in ledger.tickets if ticket.unit not in gone)
     standing = tuple(ticket for ticket in there if not finished(ticket, committed))
     token, added, room = ledger.token, [], room_after(standing)  # type: int, List[Ticket], int
+    stage = max((ticket.stage for ticket in standing), default=0)
     if room < 0:
         return ledger
     for queue, requests in sorted(unserved(ledger, claims).items()):
-        if sum(ticket.queue == queue and not finished(ticket, claims) for ticket in there) > slots:
+        unfinished = sum(ticket.queue == queue and not finished(ticket, claims) for ticket in there)
+        if unfinished > slots and queue not in every:
             continue
         for unit, claim in requests:
             requested_at = first_asked_at(claim) if dated else ''
-            ticket = Ticket(token + 1, queue, unit, claim.asked, slots, '', None, requested_at, claim.nonce)
+            ask = claim.asked, slots, '', None, requested_at, claim.nonce, stage
+            ticket = Ticket(token + 1, queue, unit, *ask)
             if unit not in gone and bytes_of(ticket) <= room and token < MAX_TOKEN:
                 token, room = ticket.token, room - bytes_of(ticket)
                 added.append(ticket)
@@ -325,8 +365,8 @@ def room_after(tickets: Iterable[Ticket]) -> int:
 
 def bytes_of(ticket: Ticket) -> int:
     """Return an upper bound on a ticket's bytes as text; a letter that is not ASCII takes up to 12."""
-    words = ticket.raw or ticket.queue + ticket.unit + ticket.requested_at
-    return 64 + 17 * len(ticket.after or ()) + len(json.dumps(words))
+    words = ticket.raw or ticket.queue + ticket.unit + ticket.requested_at + ticket.roll
+    return 64 + 17 * len(ticket.after or ()) + 24 * bool(ticket.stage) + len(json.dumps(words))
 
 
 # What stands in a ledger
@@ -345,8 +385,9 @@ def unfinished_units(ledger: Optional[Ledger], claims: Claims) -> Tuple[str, ...
 
 def blocking_units(ledger: Optional[Ledger], claims: Claims) -> Tuple[str, ...]:
     """Return the units whose unfinished tickets keep a request of another unit waiting."""
-    asking = {unit for (unit, _), claim in claims.items() if claim.outstanding}
-    return tuple(unit for unit in unfinished_units(ledger, claims) if asking - {unit})
+    unfinished = unfinished_units(ledger, claims)
+    asking = {unit for (unit, _), claim in claims.items() if claim.outstanding}.union(unfinished)
+    return tuple(unit for unit in unfinished if asking - {unit})
 
 
 def pruned(ledger: Ledger, dropped: Iterable[Ticket]) -> Ledger:
@@ -379,45 +420,3 @@ def not_said(own: Mapping[str, Claim], committed: Mapping[str, Claim]) -> Dict[s
         if claim.done > done:
             claims[queue] = claim._replace(asked=claim.done, done=done, begun=True, locks=(), again=())
     return claims
-
-
-# Why not yet
-
-
-def refusal(ledger: Optional[Ledger], ticket: Optional[Ticket], claims: Claims) -> str:
-    """Return why the lock is not held yet, as words to put after 'LOCK: '.
-
-    Args:
-        ledger: as this unit read it.
-        ticket: this unit's ticket; one with `raw`, at the end, if it was given none.
-        claims: what units say.
-    """
-    if ledger is not None and not ledger.readable:
-        return "the leader's ledger cannot be read, so nobody is given the lock; see the log"
-    if ledger is None or ticket is None:
-        return 'asked, and the leader has given no ticket yet'
-    if ticket.raw:
-        reason = who_holds(ledger, ticket, claims) or 'it gives none while a hook of its own is in error'
-        return 'asked, and the leader has given no ticket yet; ' + reason
-    if is_turn(ledger, ticket, claims):
-        if ledger.contested:
-            return 'a new leader takes over; its turn begins after that'
-        return 'its turn begins in the next hook of this unit'
-    return '{}, {} ahead of this unit'.format(
-        who_holds(ledger, ticket, claims), len(ahead(ledger, ticket, claims))
-    )
-
-
-def who_holds(ledger: Optional[Ledger], ticket: Optional[Ticket], claims: Claims) -> str:
-    """Return, in words, which units hold what a ticket waits for; '' for none, and if that is not known."""
-    if not (ledger and ledger.readable and ticket):
-        return ''
-    waits = ahead(ledger, ticket, claims)
-    slots = waits[0].slots if waits and ticket.raw else ticket.slots
-    return hold(earlier.unit for earlier in waits[:slots])
-
-
-def hold(units: Iterable[str]) -> str:
-    """Return, in words, that these units hold a lock; '' for none."""
-    names = sorted({unit or 'a ticket that cannot be read' for unit in units})
-    return '{} {} it'.format(' and '.join(names), 'holds' if len(names) == 1 else 'hold') if names else ''

@@ -8,56 +8,37 @@ flag, a rule about whose turn it is. tests/proofs runs this file, too.
       │ own claim, a peer's news, what the leader owes the others, whose turn it is
 """
 
-from typing import Callable, Dict, FrozenSet, List, Mapping, Optional, Tuple
+from typing import Callable, Dict, FrozenSet, Mapping, Optional, Tuple
 
-from charms.layer.coordinator import rules, terms, wake
-from charms.layer.coordinator.context import NEVER_ASKED, NO_REQUEST, Phase
-from charms.layer.coordinator.leading import Leading
+from charms.layer.coordinator import orders, rules, terms, why
+from charms.layer.coordinator.context import Phase
+from charms.layer.coordinator.holding import Holding
 from charms.layer.coordinator.values import (
     NO_CLAIM,
     NOBODY,
-    About,
+    ROLLED,
     Claim,
+    Claims,
     End,
-    Said,
+    Ledger,
     Ticket,
     Units,
     UnitState,
+    Wish,
 )
 
 
-class Session(Leading):
+class Session(Holding):
     """One coordinator in the hook or action that runs; arguments as for View.
 
     Attributes:
-        show: called with the locks requested and granted each time they may have changed.
+        gate: called with the locks of a turn that would begin; returns why it may not begin now.
+        show: called with the locks requested, granted and rolled each time they may have changed.
     """
 
-    show: Optional[Callable[[Units, Units], None]] = None
-    _kept: FrozenSet[str] = frozenset()
+    show: Optional[Callable[[Units, Units, Units], None]] = None
+    gate: Callable[[FrozenSet[str]], str] = staticmethod(lambda locks: '')
     _own_at_look: Tuple[Tuple[str, Claim], ...] = ()
-
-    @property
-    def requested(self) -> FrozenSet[str]:
-        """The locks that this unit has asked for and whose turn is not over."""
-        waiting = [claim for claim in self.own.values() if claim.outstanding]
-        return frozenset(name for claim in waiting for name, _ in claim.locks + claim.again)
-
-    @property
-    def granted(self) -> FrozenSet[str]:
-        """The locks that this unit may use now."""
-        return frozenset(lock for lock in self.requested if self.turn(lock))
-
-    def turn(self, lock: str) -> Optional[Ticket]:
-        """Return the ticket by which the lock may be used now, None if it may not."""
-        queue = self.queue_of(lock)
-        if lock not in self.claim(lock).names:
-            return None
-        return next((turn for turn in self._usable() if turn.queue == queue), None)
-
-    def _usable(self) -> Tuple[Ticket, ...]:
-        """Return the turns that may be used here: none, if this is not a hook of its own (rule 12)."""
-        return () if self.context.aside else self.turns
 
     def explain(self, lock: str, look: bool = True) -> str:
         """Return why the lock is not held yet, as a sentence.
@@ -82,11 +63,34 @@ class Session(Leading):
         if not look:
             ticket = rules.ticket_of(ledger, self.context.unit, queue, self.claim(lock))
         if not asked:
-            holders = rules.who_holds(ledger, ticket, claims)
-            return '{}: not asked for by this unit{}'.format(lock, holders and '; ' + holders)
-        refusal = rules.refusal(ledger, ticket, claims)
+            pause = orders.pause_of(ledger, ticket, frozenset([lock])) if ticket else None
+            more = [why.who_holds(ledger, ticket, claims), why.paused(pause) if pause else '']
+            return '; '.join(['{}: not asked for by this unit'.format(lock), *filter(None, more)])
+        refusal = why.refusal(ledger, ticket, claims)
+        if self.claim(lock).reason and ledger and ticket and self._has_come(ticket):
+            refusal = self.claim(lock).reason  # of the charm's gate
         reason = self._why_no_ledger() if ledger is None else ''
         return '{}: {}{}'.format(lock, refusal, reason and '; ' + reason)
+
+    def _told(self, queue: str) -> Tuple[Optional[Ledger], Optional[Ticket], Claims]:
+        """Return the ledger, the ticket and the claims that say how a queue stands for this unit.
+
+        A unit without a ticket gets one at the end, to see who is ahead of it.
+        """
+        if not (self.ledger_read or self.context.restricted):
+            self._read_ledger()
+        claim = self.own.get(queue, self._no_claim)
+        ticket = rules.ticket_of(self.ledger, self.context.unit, queue, claim)
+        ledger = self.ledger
+        if ledger and ledger.readable:
+            if not ticket:
+                ticket = Ticket(0, queue, self.context.unit, 0, 1, raw='not given')
+                ledger = ledger._replace(tickets=(*ledger.tickets, ticket))
+            remembered = self.state, self.unheard
+            self._look_ahead(ledger, ticket)
+            claims, (self.state, self.unheard) = self.claims, remembered
+            return ledger, ticket, claims
+        return ledger, ticket, self.claims
 
     def _why_no_ledger(self) -> str:
         if self.silent:
@@ -117,9 +121,14 @@ class Session(Leading):
             self._find_unheard()
         if self.leading:
             self._lead()
+        elif self.state.wishes and not self.context.aside:
+            self._remember(wishes=())
+            self.log('this unit leads no more, so what it was told to do for all units is dropped')
         self._remember(led=self.leading)
         news = self.context.shared_news or self.state.opened < self.state.term  # or no ledger counted
-        self._take_turns(reread or (self.state.spoken and news))
+        # A unit that was freed finds it so; and what a unit says first tells the term that it knows.
+        held = any(claim.holds for claim in self.own.values())
+        self._take_turns(reread or held or news or not self.state.spoken)
         if self._has_more_to_say():
             self._say()
         self._save()
@@ -128,6 +137,7 @@ class Session(Leading):
     def _find_unheard(self) -> None:
         """Find out of which units there has been news since this unit read their claims."""
         skipped = self.port.wake.withdraw()
+        self.port.wake_up.withdraw()
         if skipped is None or self.context.reread:  # a disk that lost power may lack the last names
             skipped = frozenset(unit for (unit, _), _ in self.state.peers)
             self._remember(led=False)  # so a leader reads all claims
@@ -155,101 +165,41 @@ class Session(Leading):
 
     def _begin_turns(self) -> None:
         """Note, before any handler runs in them, that these turns have begun (rule 11)."""
+        self._ask_gates()
         own = dict(self.state.own)
         for turn in self._usable():
-            claim = own[turn.queue]
-            if not claim.holds and claim.asked == turn.ask:
-                own[turn.queue] = claim._replace(begun=True, token=turn.token)
+            claim = own.get(turn.queue, self._no_claim)
+            if turn.roll and not claim.holds:
+                claim = rules.asked_for(claim, turn.roll, self.port.now())._replace(roll=True)
+            if not claim.holds and (turn.roll or claim.asked == turn.ask):
+                own[turn.queue] = claim._replace(begun=True, token=turn.token, reason='')
         if own != dict(self.state.own):
             self._save(own=rules.frozen(own))
+            # A turn of a roll is from now on that of the ask which it began.
+            self.turns = tuple(
+                turn._replace(ask=own[turn.queue].asked, roll='') if turn.roll else turn
+                for turn in self.turns
+            )
+
+    def _ask_gates(self) -> None:
+        """Take back the turns that the charm does not want to begin now, and say why.
+
+        A gate is asked before a turn begins, and never again in that turn.
+        """
+        own = dict(self.state.own)
+        for turn in self._usable():
+            claim = own.get(turn.queue, self._no_claim)
+            why_not = '' if claim.holds else self.gate(claim.names | ({turn.roll} - {''}))
+            if why_not:
+                own[turn.queue] = claim._replace(reason=why_not)
+                self.turns = tuple(other for other in self.turns if other.queue != turn.queue)
+        if own != dict(self.state.own):
+            self._say(own)
 
     def handlers_succeeded(self) -> None:
         """Note that only callbacks run from now on: no handler can use a turn that comes now."""
         if self.phase is Phase.HANDLERS:
             self.phase = Phase.CALLBACKS
-
-    def _compare_own_claims(self, first: bool, reread: bool) -> None:
-        """Merge what this unit remembers with what Juju has.
-
-        A process that finds its own hook's id in the store is a second one of that hook: what it
-        could read of this unit now may be what the first one wrote, and Juju has not committed
-        (rule 12). In its first hook under this layer, the unit asks again for what it had
-        asked a predecessor for. A turn that had begun there counts as begun, so it comes first
-        in the first ledger.
-        """
-        self._remember(own=rules.frozen(self._with_ends_saved()))
-        second = self.state.context == self.context.id != ''
-        if (reread or not self.state.known) and not second:
-            said = self.port.published()
-            self._set_nonce(said)
-            self._compare_with(said, first)
-            self._remember(own=rules.frozen(self._with_ends_saved()))  # also of what the store had lost
-        elif not self.state.nonce:
-            self._set_nonce(None)
-        if not first or self.context.leaving:  # without a store, it is not known which turns have begun
-            self._remember(own=rules.frozen(self._fitting(dict(self.state.own))))
-
-    def _with_ends_saved(self) -> Mapping[str, Claim]:
-        """Return own claims after the turns whose end was saved together with the charm's flags."""
-        own = dict(self.state.own)
-        outstanding = any(claim.outstanding for claim in own.values())
-        return rules.after_ends(own, self.port.ended()) if outstanding else own
-
-    def _set_nonce(self, said: Optional[Said]) -> None:
-        """Take the incarnation that Juju has for this unit, or make one.
-
-        Where they differ, the store is not of this unit's life, or was made before Juju could
-        be asked: only its requests are taken over.
-        """
-        nonce = (said and said.nonce) or self.state.nonce or self.port.new_nonce()
-        own = dict(self.state.own)
-        if said and self.state.nonce and said.nonce and said.nonce != self.state.nonce:
-            asked = [
-                lock
-                for claim in own.values()
-                if claim.outstanding and not claim.begun
-                for lock in claim.locks
-            ]
-            own = dict(said.queues)
-            for lock, requested_at in asked:
-                queue = self.policy.queue_of(lock)
-                own[queue] = rules.asked_for(own.get(queue, Claim(nonce=nonce)), lock, requested_at)
-            self._remember(committed=(), term=0, heard='', seen=())
-        own = {queue: claim._replace(nonce=nonce) for queue, claim in own.items()}
-        self._remember(nonce=nonce, own=rules.frozen(own))
-
-    def _compare_with(self, said: Optional[Said], first: bool) -> None:
-        own, me = dict(self.state.own), self.context.unit
-        spoken = said is not None
-        for lock, requested_at, begun in self.port.inherited_requests() if first and not spoken else ():
-            queue = self.policy.queue_of(lock)
-            claim = rules.asked_for(own.get(queue, self._no_claim), lock, requested_at)
-            own[queue] = claim._replace(begun=claim.begun or begun)
-        for queue, claim in said.queues if said else ():
-            theirs = claim._replace(nonce=self.state.nonce)
-            own[queue] = rules.merged(own.get(queue, self._no_claim), theirs)
-        about = {**dict(self.state.about), me: said.about if said else About()}
-        self._remember(
-            own=rules.frozen(own), committed=said.queues if said else (), known=spoken,
-            spoken=self.state.spoken or spoken, about=rules.frozen(about),
-        )  # fmt: skip
-
-    def _fitting(self, own: Mapping[str, Claim]) -> Dict[str, Claim]:
-        """Return own claims without those that this unit may no longer have.
-
-        A unit that leaves gives up everything (rule 10 of the protocol). After a
-        charm upgrade that moved a lock to another queue, its requests move there, too, but
-        not a turn that has begun (rule 11).
-        """
-        fitting, queue_of = dict(own), self.policy.queue_of
-        for queue, claim in own.items():
-            moved = not claim.begun and any(queue_of(lock) != queue for lock in claim.names)
-            if claim.outstanding and (self.context.leaving or moved):
-                fitting[queue] = rules.released(claim._replace(again=()))
-                for lock, requested_at in () if self.context.leaving else claim.locks:
-                    home = fitting.get(queue_of(lock), self._no_claim)
-                    fitting[queue_of(lock)] = rules.asked_for(home, lock, requested_at)
-        return fitting
 
     def _serve_own(self) -> None:
         """If this unit leads, give it its own ticket now, unless that would hold up the others.
@@ -258,7 +208,7 @@ class Session(Leading):
         in this hook, and a write to leader settings wakes every unit but the
         leader. The start of the leader's next hook gives the ticket anyway.
         """
-        handlers = self.phase is Phase.HANDLERS and not self.context.aside
+        handlers = self.phase is Phase.HANDLERS and not (self.context.aside or self.context.woken)
         if self.leading and (handlers or not self.port.durable_at_once):
             self._append()
             self._take_turns()
@@ -267,7 +217,7 @@ class Session(Leading):
 
     def request(self, lock: str) -> bool:
         """Ask for a lock once; return whether this unit holds it now."""
-        if lock not in self.requested and not self.context.leaving:
+        if lock not in self._asked and not self.context.leaving:
             self._ask(lock)
             self._show_locks()
             self.log(self.explain(lock, look=False))
@@ -292,11 +242,6 @@ class Session(Leading):
         if asked.asked > claim.asked:
             self._serve_own()
 
-    def keep(self, lock: str) -> bool:
-        """Keep a held lock over the end of this hook; return whether it is held."""
-        self._kept |= {lock} & self.granted
-        return lock in self.granted
-
     def request_again(self, lock: str) -> None:
         """Queue up again for a held lock when its turn is over; if it is not held, ask for it."""
         queue, claim = self.queue_of(lock), dict(self.state.own).get(self.queue_of(lock), NO_CLAIM)
@@ -319,6 +264,9 @@ class Session(Leading):
             own[queue] = claim._replace(again=tuple(pair for pair in claim.again if pair[0] != lock))
         if lock in self.claim(lock).names:
             self._give_up(queue, own[queue], {lock})
+        for ticket in self._rolls():
+            if ticket.roll == lock:
+                self._give_up(ticket.queue, own.get(ticket.queue, self._no_claim), NOBODY, ticket.token)
         if was_requested:
             self._end_turns(own)
             if self.phase is not Phase.HANDLERS and self._policy_must_decide():
@@ -327,13 +275,14 @@ class Session(Leading):
         if was_requested:
             self.log('{}: released'.format(lock))
 
-    def _give_up(self, queue: str, claim: Claim, locks: Units) -> None:
-        """Let these locks of a claim be over if this hook succeeds."""
+    def _give_up(self, queue: str, claim: Claim, locks: Units, token: int = 0) -> None:
+        """Let these locks of a claim, and tickets of rolls up to a token, be over if this hook succeeds."""
         ends = dict(self.ends)
         before = ends.get(queue, End(claim.asked, (), claim.nonce))
-        ends[queue] = before._replace(locks=tuple(sorted({*before.locks, *locks})))
+        names, token = tuple(sorted({*before.locks, *locks})), max(before.token, token)
+        ends[queue] = before._replace(locks=names, token=token)
         self.ends = rules.frozen(ends)
-        if rules.after_ends({queue: claim}, ends)[queue].done >= claim.asked:
+        if locks and rules.after_ends({queue: claim}, ends)[queue].done >= claim.asked:
             self.turns = tuple(turn for turn in self.turns if turn.queue != queue)
 
     def _end_turns(self, own: Optional[Mapping[str, Claim]] = None) -> None:
@@ -346,6 +295,33 @@ class Session(Leading):
         mine = self.context.aside or self.phase is Phase.OVER
         if self.ends and not self.port.note_ended(dict(self.ends)) and mine:
             self._save(own=rules.frozen(self.own))
+
+    def order(self, wish: Wish) -> str:
+        """As the leader, give an order; return why it is refused, '' if it is given.
+
+        It is saved at once, and written with the ledger: now, or in the next hook in which this unit may.
+        """
+        if not self.leading:
+            return 'this unit does not lead'
+        if not self.ledger_read:
+            self._read_ledger()
+        refused = orders.refused(self._with_wishes(self.ledger or Ledger()), wish, self.claims)
+        if not refused:
+            self._save(wishes=(*self.state.wishes, wish))
+            self._append()
+            self._take_turns()
+            self._show_locks()
+            self._save()
+        return refused
+
+    def has_written(self, wish: Wish) -> bool:
+        """Return whether the ledger has what an order asks for, if this hook succeeds."""
+        return any(orders.stands(each, wish) for each in (self.ledger, self.written) if each)
+
+    def why_not_written(self) -> str:
+        """Return, as a sentence, what keeps the leader from writing the ledger; '' if nothing is known to."""
+        reason = self.port.awaiting(self.awaited) if self.awaited else self._why_no_ledger()
+        return reason and reason[0].upper() + reason[1:] + '.'
 
     # A hook ends
 
@@ -362,68 +338,36 @@ class Session(Leading):
             left = claim.names - self._kept
             if left or not claim.names:
                 self._give_up(ticket.queue, claim, left)
+        if self.ends and self.context.woken:
+            self._save_ends()
+        own = self._queued_again(own)
         again = frozenset(lock for queue, end in self.ends for lock in dict(own[queue].again))
+        if self.rolled:
+            shown = End(0, tuple(roll.name for roll in self.rolled))
+            self.ends = rules.frozen({**dict(self.ends), ROLLED: shown})
         if self.finished or (self.ends and self._policy_must_decide()):
             self._append(reported=self.finished)
         elif self.ends != ends and again:
             self._serve_own()
         if self._has_more_to_say() or self.ends != ends:
-            self._end_turns()
+            self._end_turns(own)
         self._show_locks()
         for lock in sorted(before - self.granted):
             self.log('{}: released{}'.format(lock, ', and asked for again' if lock in again else ''))
 
-    def sleep(self, beside: bool = False) -> None:
-        """Say whose news matters to this unit until its next hook that runs (rule 19).
+    def _queued_again(self, own: Dict[str, Claim]) -> Dict[str, Claim]:
+        """Return own claims, in which a roll's ticket that nobody would bring a hook for is asked for anew.
 
-        Args:
-            beside: whether another coordinator uses this one's peer relation; then every hook runs.
+        Its turn has come while another turn of this unit went on. When that one is over, no news comes
+        to this unit, and all others would wait for it.
         """
-        if not (self.context.aside or self.context.restricted):
-            self.port.wake.write(None if beside else self.needed(), self.unheard)
-            self.asleep = True
-
-    def needed(self) -> Optional[wake.Wake]:
-        """Return what this unit must hear; None for everything."""
-        state, policy = self.state, self.policy
-        # If leadership came back within this hook, Juju runs no leader-elected.
-        deposed = self.deposed or (state.led and not self.leading)
-        wrote, asks_class = self.given or self.dropped or self.claimed, policy.grow or policy.reports_releases
-        waits = self.awaited or self.silent or state.opened < state.term or self.context.leaving
-        if not self._has_told() or wrote or waits or deposed or self.turns or asks_class or policy.every_hook:
-            return None
-        parts: List[Optional[wake.Wake]] = []
-        for queue, claim in sorted(self.own.items()):
-            if claim.outstanding:
-                parts.append(self._needed_to_wait(queue, claim))
-        if self.leading:
-            told = self.ledger if self.ledger_read and not policy.per_lock else None
-            me = self.context.unit
-            parts.append(wake.leading(told, me, policy.slots, self.claims) if told else None)
-        store = '' if parts or not state.known else self.port.store_with(state)
-        if store:
-            return wake.Wake(frozenset(), rest=NO_REQUEST if state.own else NEVER_ASKED, store=store)
-        needed = wake.both(parts)
-        if needed and needed.units and self.port.durable_at_once:
-            # On Juju 2.9 - 3.x no hook brings what a unit says after its relation-departed.
-            return needed if needed.units <= self.port.related_units() else None
-        return needed
-
-    def _has_told(self) -> bool:
-        """Return whether Juju has all that this unit says, if it commits this hook; the script looks."""
-        if self._published is not None:
-            return self._published == self._to_say()
-        return self.state.known and not self._has_more_to_say()
-
-    def _needed_to_wait(self, queue: str, claim: Claim) -> Optional[wake.Wake]:
-        ledger = self.ledger
-        ticket = rules.ticket_of(ledger, self.context.unit, queue, claim)
-        just_asked = claim.asked > dict(self.state.committed).get(queue, NO_CLAIM).asked
-        if ticket is None and (ledger or just_asked) and not claim.holds:
-            return wake.Wake(frozenset())  # the ledger will name this unit
-        if not ledger or not ticket or claim.holds or (queue, claim.asked) not in self.state.seen:
-            return None
-        return wake.waiting(ledger, ticket, self.claims, self.heard)
+        for queue, end in self.ends:
+            ticket = rules.ticket_of(self.ledger, self.context.unit, queue, self.own[queue])
+            own_turn_over = not self.own[queue].holds
+            if own_turn_over and ticket and ticket.roll and self._has_come(ticket):
+                own = {**own, queue: rules.asked_again(own[queue], ticket.roll, self.port.now())}
+                self.ends = rules.frozen({**dict(self.ends), queue: end._replace(token=ticket.token)})
+        return own
 
     def _policy_must_decide(self) -> bool:
         """Return whether this unit leads, has a policy of its own, and has changed its claims.
@@ -442,4 +386,6 @@ class Session(Leading):
     def _show_locks(self) -> None:
         """Show the locks as they are now: in a reactive charm, set and clear the flags (flags.py)."""
         if self.show:
-            self.show(self.requested, NOBODY if self.phase is Phase.OVER else self.granted)
+            over = self.phase is Phase.OVER
+            rolled = frozenset(roll.lock for roll in self.rolled)
+            self.show(self.requested, NOBODY if over else self.granted, NOBODY if over else rolled)

@@ -85,7 +85,7 @@ class Store:
 
     def _write(self, values: Dict[str, Any]) -> None:
         text = json.dumps({'checksum': checksum(values), 'values': values}, sort_keys=True)
-        _replace(self._path, text, sync=True)
+        replace(self._path, text, sync=True)
 
 
 def checksum(values: Any) -> str:
@@ -102,14 +102,15 @@ class WakeFile:
     Args:
         path: the file.
         event: the hook that runs and its remote unit, as NAME:UNIT.
+        look: reads the leader settings and sets `settings`.
 
     Attributes:
         said: the peer relation's id and the claims that this hook has published.
         settings: the digest of the leader settings beside the ledger, if this hook has read them.
     """
 
-    def __init__(self, path: str, event: str) -> None:
-        self._path, self._event = path, event
+    def __init__(self, path: str, event: str, look: Callable[[], object]) -> None:
+        self._path, self._event, self._look = path, event, look
         self.said, self.settings, self._settings_before = ('', ''), '', ''
 
     def _read(self) -> str:
@@ -138,18 +139,23 @@ class WakeFile:
         """Say what this unit must hear, None for everything, and of which units it has not heard all.
 
         Other leader settings count as seen once a leader-settings-changed has run with them. If this hook
-        sees that they have changed since, or does not read them, the next one must run.
+        sees that they have changed since, or does not read them, the next one must run. A unit that waits
+        reads them now: one call here saves a whole hook, which the next write of the ledger would bring.
         """
+        waits = needed and not (needed.rest or needed.data)
+        if waits and self._settings_before and not self.settings:
+            self._look()
         heard = self._event.startswith('leader-settings-changed') or self.settings == self._settings_before
         heard = heard and not self._event.startswith('upgrade-charm')  # new code has seen nothing
         known = wake.Known(self._event, self.said, self.settings if heard else '')
         self._write(wake.text(needed, known, unheard))
 
     def _write(self, text: str) -> None:
-        _replace(self._path, text, sync=False)
+        replace(self._path, text, sync=False)
 
 
-def _replace(path: str, text: str, sync: bool) -> None:
+def replace(path: str, text: str, sync: bool) -> None:
+    """Replace a file atomically; `sync` waits until the disk has it."""
     new = '{}.{}'.format(path, os.getpid())
     with open(new, 'w', encoding='utf-8', opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
         file.write(text)

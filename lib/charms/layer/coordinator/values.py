@@ -43,6 +43,9 @@ class Claim(NamedTuple):
         again: the locks to ask for when the turn is over, each with its time.
         nonce: the incarnation of the unit; a unit that takes over a name has another.
         over: former incarnations of this unit's name, whose tickets are over.
+        roll: whether its turn, which has begun, is of a roll.
+        ended: the token of the last ticket of a roll that is over here; never falls.
+        reason: why the turn is kept, in the charm's words.
     """
 
     asked: int = 0
@@ -53,6 +56,9 @@ class Claim(NamedTuple):
     again: Locks = ()
     nonce: str = ''
     over: Tuple[str, ...] = ()
+    roll: bool = False
+    ended: int = 0
+    reason: str = ''
 
     @property
     def outstanding(self) -> bool:
@@ -77,7 +83,8 @@ class Ticket(NamedTuple):
         token: the fencing token of the turn.
         queue: the queue; ALL_LOCKS for the one that all locks share.
         unit: the unit it is for, UNNAMED where that cannot be read.
-        ask: the number of the request that it serves.
+        ask: the number of the request that it serves; 0 for a ticket of a roll, which serves whatever
+            its unit asks for, or would ask for, when its turn comes.
         slots: how many tickets of the queue may be held at once, this one
             included. It is fixed when the ticket is given. So a holder loses
             nothing when the option changes later, or the number of units of which
@@ -88,6 +95,9 @@ class Ticket(NamedTuple):
             for every earlier ticket that excludes it.
         requested_at: when the request was made, '' if that is not recorded.
         nonce: the incarnation of the unit that asked.
+        stage: the token of the first ticket of its stage, 0 before the first roll. A ticket waits
+            until every ticket ahead of it that is of an earlier stage is finished.
+        roll: the lock, in a ticket of a roll; otherwise ''.
     """
 
     token: int
@@ -99,6 +109,13 @@ class Ticket(NamedTuple):
     after: Optional[Tuple[int, ...]] = None
     requested_at: str = ''
     nonce: str = ''
+    stage: int = 0
+    roll: str = ''
+
+    @property
+    def place(self) -> Tuple[str, int]:
+        """What it is remembered by: its queue, and its ask, or in a roll its token below zero."""
+        return self.queue, -self.token if self.roll else self.ask
 
     def waits_for(self, earlier: 'Ticket') -> bool:
         """Return whether this ticket's turn may have to wait until an earlier one is finished.
@@ -114,8 +131,55 @@ class Ticket(NamedTuple):
         return self.queue == earlier.queue or ALL_LOCKS in (self.queue, earlier.queue)
 
 
+class Order(NamedTuple):
+    """An operator's word, or the charm's on the leader, about all units; orders.py says what each means.
+
+    Args:
+        kind: ROLL, PAUSE, RESUME, CANCEL or FREE.
+        name: no other order has it.
+        lock: the lock; '' for all.
+        since: when it was given (UTC, as text that sorts).
+        reason: why, in the words of whoever gave it.
+        first: the first token it is about: of a roll, or of the tickets that are paused.
+        last: the last token it is about: of a roll, of the tickets that are cancelled, or of a unit's.
+        unit: the unit that is freed.
+        nonce: its incarnation.
+        asks: the last ask of each queue that is over by this word, for a unit that is freed.
+    """
+
+    kind: str
+    name: str
+    lock: str = ''
+    since: str = ''
+    reason: str = ''
+    first: int = 0
+    last: int = 0
+    unit: str = ''
+    nonce: str = ''
+    asks: Tuple[Tuple[str, int], ...] = ()
+
+
+ROLL, PAUSE, RESUME, CANCEL, FREE = 'roll', 'pause', 'resume', 'cancel', 'free'
+
+
+class Wish(NamedTuple):
+    """An order that this unit, as the leader, has still to write into the ledger.
+
+    Args:
+        order: the order.
+        stages: the units of each stage of a roll, in order, each with its incarnation.
+        pause_after: how many stages of a roll go before it waits for the operator; 0 for all.
+        replace: whether a roll takes the place of one of the same lock that is under way.
+    """
+
+    order: Order
+    stages: Tuple[Tuple[Tuple[str, str], ...], ...] = ()
+    pause_after: int = 0
+    replace: bool = False
+
+
 class Ledger(NamedTuple):
-    """A leader's record: the last token given, and tickets in order.
+    """A leader's record: the last token given, tickets in order, and the orders that stand.
 
     Args:
         token: the last token given.
@@ -124,6 +188,7 @@ class Ledger(NamedTuple):
         term: the term under which it was opened.
         contested: whether a higher term is claimed and not open yet. Then a unit may use
             only those tickets that it saw before.
+        orders: the rolls, pauses, cancellations and freed units.
     """
 
     token: int = 0
@@ -131,6 +196,7 @@ class Ledger(NamedTuple):
     readable: bool = True
     term: int = 0
     contested: bool = False
+    orders: Tuple[Order, ...] = ()
 
 
 # A ledger that exists and cannot be read: it gives nobody a turn, and nobody may write over it.
@@ -184,13 +250,15 @@ class About(NamedTuple):
         term: the highest term it knew of.
         heard: the answer to the last claim of a term, made for a lost ledger, that it has read.
         principal: the principal unit beside which a subordinate's unit runs, otherwise ''.
-        spoke: whether it has ever asked for anything, or known of a term.
+        spoke: whether it runs this layer: it has said its incarnation, a request, or a term.
+        zone: the availability zone of its machine, '' if Juju names none.
     """
 
     term: int = 0
     heard: str = ''
     principal: str = ''
     spoke: bool = False
+    zone: str = ''
 
 
 class Said(NamedTuple):
@@ -234,12 +302,16 @@ class UnitState(NamedTuple):
         term: the highest term that this unit has seen, claimed or open.
         heard: see About.
         about: what units, this one too, were last seen to say beside their claims.
-        seen: own tickets, as (queue, ask), seen in a ledger that was not contested.
+        seen: the places of own tickets that were seen in a ledger that was not contested.
         context: the hook that saved this; Juju gives each hook an id of its own.
         told: the last token that this unit, as the leader, has logged.
         claimed: the highest term that this unit has claimed; no two of its claims have the same.
         opened: the term of the ledger that counted when this unit last read it, 0 if it was lost.
-        put_off: the ask, as (queue, ask), whose turn came in update-status and was left for another hook.
+        put_off: the place of the ticket whose turn came in update-status and was left for another hook.
+        rolling: whether the ledger, when last read, had a roll in which this unit has a ticket, or
+            that it leads.
+        rolled: the names of the last rolls whose end this unit, as the leader, has shown to handlers.
+        wishes: the orders that it has still to write as the leader.
     """
 
     own: Tuple[Tuple[str, Claim], ...] = ()
@@ -258,6 +330,9 @@ class UnitState(NamedTuple):
     claimed: int = 0
     opened: int = 0
     put_off: Tuple[Tuple[str, int], ...] = ()
+    rolling: bool = False
+    rolled: Tuple[str, ...] = ()
+    wishes: Tuple[Wish, ...] = ()
 
 
 class End(NamedTuple):
@@ -265,10 +340,16 @@ class End(NamedTuple):
 
     Args:
         ask: the number of the ask.
-        locks: the locks; the turn is over when the ask has no others.
+        locks: the locks; the turn is over when the ask has no others. Under ROLLED, which is the name
+            of no queue: the rolls whose end handlers have seen.
         nonce: the incarnation of the unit.
+        token: tickets of rolls up to this one are over too.
     """
 
     ask: int
     locks: Tuple[str, ...]
     nonce: str = ''
+    token: int = 0
+
+
+ROLLED = '{rolled}'

@@ -6,7 +6,7 @@ not: a decision of the leader, an answer to the charm, a hook tool.
 
 from typing import TYPE_CHECKING, Any, Collection, Dict, FrozenSet, Mapping, NamedTuple, Optional, Tuple
 
-from charms.layer.coordinator import rules, terms, wake
+from charms.layer.coordinator import orders, rules, terms, wake
 from charms.layer.coordinator.context import HookContext, Log, Phase
 from charms.layer.coordinator.policy import Policy
 from charms.layer.coordinator.values import (
@@ -16,9 +16,9 @@ from charms.layer.coordinator.values import (
     UNNAMED,
     About,
     Claim,
-    Claims,
     End,
     Ledger,
+    Order,
     Record,
     Said,
     Terms,
@@ -52,6 +52,7 @@ class Snapshot(NamedTuple):
             may have come for them, and not run (wake.py).
         heard: the peers on which this unit is up to date, among those that it watches.
         deposed: whether it led in its last hook, and did not when this one began.
+        rolled: the rolls that this unit, as the leader, has found to be over and not shown yet.
     """
 
     context: HookContext
@@ -71,6 +72,7 @@ class Snapshot(NamedTuple):
     unheard: FrozenSet[str] = frozenset()
     heard: FrozenSet[str] = frozenset()
     deposed: bool = False
+    rolled: Tuple[Order, ...] = ()
 
 
 class View:
@@ -88,8 +90,9 @@ class View:
         self.context, self.phase, self.state, self.leading = start[:4]
         self.ledger, self.ledger_read, self.turns, self.given = start[4:8]
         self.dropped, self.finished, self.awaited, self.ends = start[8:12]
-        self.claimed, self.silent, self.unheard, self.heard, self.deposed = start[12:]
+        self.claimed, self.silent, self.unheard, self.heard, self.deposed, self.rolled = start[12:]
         self._saved: Optional[UnitState] = None
+        self.saved_ends: Tuple[Tuple[str, End], ...] = ()  # in a wake-up, those that were saved already
         self.asleep = False  # whether the wake file was written in this hook
         self._published: Optional[Said] = None
 
@@ -122,8 +125,18 @@ class View:
 
     @property
     def waiting(self) -> bool:
-        """Whether this unit has asked for a lock whose turn has not begun."""
-        return any(claim.outstanding and not claim.holds for claim in self.own.values())
+        """Whether this unit has asked for a lock whose turn has not begun, or a roll is under way."""
+        asked = any(claim.outstanding and not claim.holds for claim in self.own.values())
+        return asked or self.state.rolling
+
+    @property
+    def places(self) -> Dict[str, Claim]:
+        """This unit's claims by queue, and an empty one in each other queue in which a roll waits for it."""
+        tickets = self.ledger.tickets if self.ledger and self.ledger_read else ()
+        rolls = {
+            each.queue: self._no_claim for each in tickets if each.roll and each.unit == self.context.unit
+        }
+        return {**rolls, **self.own}
 
     def queue_of(self, lock: str) -> str:
         """Return the queue that a lock is in: a turn that has begun stays where it is."""
@@ -161,14 +174,21 @@ class View:
             self._published = said
 
     def _to_say(self) -> Said:
-        """Return what this unit has to say: outside a hook of its own, nothing of a turn."""
-        own, heard, term = self.own, self.state.heard, self.state.term
+        """Return what this unit has to say: outside a hook of its own, nothing of a turn.
+
+        Juju commits what a wake-up published even if it fails. So it says that a turn is over only
+        when that is saved.
+        """
+        own = (
+            rules.after_ends(dict(self.state.own), dict(self.saved_ends)) if self.context.woken else self.own
+        )
+        heard, term = self.state.heard, self.state.term
         if self.context.aside:
             own = rules.beside_a_turn(dict(self.state.own), dict(self.state.committed))
             # What ends here are requests that it made itself, or whose turn had not come.
             own = rules.after_ends(own, dict(self.ends))
             heard, term = self.about(self.context.unit).heard, self.about(self.context.unit).term
-        about = About(min(term, MAX_TERM), heard, self.port.principal)
+        about = About(min(term, MAX_TERM), heard, self.port.principal, zone=self.port.zone)
         return Said(self.state.nonce, about, rules.frozen(own))
 
     def _has_more_to_say(self) -> bool:
@@ -292,12 +312,22 @@ class View:
         if self.ledger and not self.ledger.contested:
             whose = self.context.unit, self.state.nonce
             mine = (each for each in self.ledger.tickets if (each.unit, each.nonce) == whose)
-            seen = tuple(sorted((ticket.queue, ticket.ask) for ticket in mine))
+            seen = tuple(sorted(ticket.place for ticket in mine))
+        self._forget_wishes()
         self._remember(
             term=max(self.state.term, terms.highest(found)), heard=heard, seen=seen,
             opened=self.ledger.term if self.ledger else 0,
         )  # fmt: skip
+        rolling = orders.is_rolling(self.ledger, self.context.unit, self.leading, self.places)
+        self._remember(rolling=rolling)
         self._tell(terms.newest_record(found))
+
+    def _forget_wishes(self) -> None:
+        """Forget the orders that the ledger has: they are carried out."""
+        ledger = self.ledger
+        if ledger and self.state.wishes and not ledger.contested:
+            left = tuple(wish for wish in self.state.wishes if not orders.stands(ledger, wish))
+            self._remember(wishes=left)
 
     def _tell(self, newest: Optional[Record]) -> None:
         """Log the tickets that this unit gave as the leader, once it has read them back."""
@@ -324,9 +354,9 @@ class View:
             self._forget()
         if self.ledger_read:
             self._adopt()
-        turns = []
-        for queue, claim in sorted(self.own.items()):
-            if self.context.leaving or claim.done > dict(self.state.own)[queue].done:
+        turns, said = [], dict(self.state.own)
+        for queue, claim in sorted(self.places.items()):
+            if self.context.leaving or claim.done > said.get(queue, claim).done:
                 continue  # it leaves, or the turn is over if this hook succeeds
             if claim.holds:
                 here = self.context.unit, claim.asked
@@ -336,9 +366,16 @@ class View:
             if self.ledger and ticket and self._may_use(ticket):
                 self._look_ahead(self.ledger, ticket)
                 self._hear_nearest(self.ledger, ticket)
-                if rules.is_turn(self.ledger, ticket, self.claims) and not self._puts_off(ticket):
+                if self._has_come(ticket) and not self._puts_off(ticket):
                     turns.append(ticket)
         self.turns = tuple(turns)
+
+    def _has_come(self, ticket: Ticket) -> bool:
+        """Return whether the turn of an own ticket has come, as far as claims are known, and may begin."""
+        names = self.own.get(ticket.queue, NO_CLAIM).names
+        paused = orders.pause_of(self.ledger, ticket, names)
+        come = self.ledger and rules.is_turn(self.ledger, ticket, self.claims)
+        return bool(come) and not paused and self._may_use(ticket)
 
     def _puts_off(self, ticket: Ticket) -> bool:
         """Return whether a turn found in update-status is left for a better hook, once.
@@ -347,7 +384,7 @@ class View:
         a unit can see that a holder that leaves has released; the leader's own update-status then
         writes the ledger, which brings every other unit a hook.
         """
-        place = ticket.queue, ticket.ask
+        place = ticket.place
         better = self.context.full_check and self.port.durable_at_once and not self.leading
         if not better or place in self.state.put_off:
             return False
@@ -355,8 +392,10 @@ class View:
         return True
 
     def _adopt(self) -> None:
-        own = dict(self.state.own)
-        adopted = rules.adopted(self.ledger, self.context.unit, self.state.nonce, own)
+        own, me = dict(self.state.own), self.context.unit
+        adopted = rules.adopted(self.ledger, me, self.state.nonce, own)
+        if self.ledger:
+            adopted = orders.obeyed(self.ledger, me, self.state.nonce, adopted)
         if adopted != own and not self.context.leaving:
             self._say(adopted)
 
@@ -365,22 +404,24 @@ class View:
 
         A leader on Juju 2.9 - 3.x may use a ticket for an ask that Juju does not have
         yet. If the ledger is lost then, a new leader must know that it has to wait for this
-        unit: so this unit must have said that there is a ledger, or be the only one.
+        unit: so this unit must have said that there is a ledger, or be the only one. A ticket of a roll
+        serves no ask; there it is enough that Juju has any claims of this unit, even empty ones.
         """
         asked = dict(self.state.committed).get(ticket.queue, NO_CLAIM).asked
-        said = asked >= ticket.ask or self.about(self.context.unit).term > 0
-        return (ticket.queue, ticket.ask) in self.state.seen and (said or self.port.alone())
+        said = asked >= max(1, ticket.ask) or self.about(self.context.unit).term > 0
+        said = said or (bool(ticket.roll) and self.state.spoken)
+        return ticket.place in self.state.seen and (said or self.port.alone())
 
     def _look_ahead(self, ledger: Ledger, ticket: Ticket) -> None:
         """Read the claims ahead, from the front, until as many as there are slots are still unfinished."""
-        seen = {*self.dropped, *(ticket for ticket in ledger.tickets if ticket.unit == UNNAMED)}
-        unseen: Optional[Ticket] = ticket
-        while unseen:
-            front = rules.ahead(ledger, ticket, self.claims)[: ticket.slots]
-            unseen = next((earlier for earlier in front if earlier not in seen), None)
-            if unseen:
-                seen.add(unseen)
-                self._read_claims([unseen.unit])
+        claims, unfinished = self.claims, 0
+        for earlier in rules.ahead(ledger, ticket, claims):
+            if earlier.unit != UNNAMED and earlier not in self.dropped:
+                self._read_claims([earlier.unit])
+                claims = self.claims
+            unfinished += not rules.finished(earlier, claims)
+            if unfinished == ticket.slots:
+                break
 
     def _hear_nearest(self, ledger: Ledger, ticket: Ticket) -> None:
         """Read the claims of those that this unit watches, where Juju has told more than it has read."""
@@ -393,23 +434,3 @@ class View:
             self._read_claims(last)
             self.heard |= {*last} or {each.unit for each in near}
             near = wake.watched(ledger, ticket, self.claims) if last else ()
-
-    def _told(self, queue: str) -> Tuple[Optional[Ledger], Optional[Ticket], Claims]:
-        """Return the ledger, the ticket and the claims that say how a queue stands for this unit.
-
-        A unit without a ticket gets one at the end, to see who is ahead of it.
-        """
-        if not (self.ledger_read or self.context.restricted):
-            self._read_ledger()
-        claim = self.own.get(queue, self._no_claim)
-        ticket = rules.ticket_of(self.ledger, self.context.unit, queue, claim)
-        ledger = self.ledger
-        if ledger and ledger.readable:
-            if not ticket:
-                ticket = Ticket(0, queue, self.context.unit, 0, 1, raw='not given')
-                ledger = ledger._replace(tickets=(*ledger.tickets, ticket))
-            remembered = self.state, self.unheard
-            self._look_ahead(ledger, ticket)
-            claims, (self.state, self.unheard) = self.claims, remembered
-            return ledger, ticket, claims
-        return ledger, ticket, self.claims

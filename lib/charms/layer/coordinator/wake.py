@@ -3,13 +3,15 @@
 What lives here: that rule, and the text that hooks/coordinator-relation-changed reads. What must
 not: IO, a clock, whose turn it is.
 
-A unit that waits watches the last few unfinished tickets ahead of its own, at least as many as
-there are slots. It needs no other news. Proof: its turn comes when fewer than `slots` tickets
-ahead are unfinished. Then at least one of those it watches has been finished, since it watches
-`slots` or more that were not. That unit's databag has changed since the watch was set, Juju
-tells this unit so in a hook (R6, R24), and that hook runs. It sets the next watch, from claims
-that are no older than their last news. A watched unit that is gone has relation-departed, which
-always runs; the leader's write that drops its ticket changes the text that this unit looks for.
+A unit that waits watches the last unfinished tickets ahead of its own: as many as there are slots, or
+all. It needs no other news. Proof: its turn comes when fewer than `slots` tickets ahead are unfinished,
+and none of these is of an earlier stage. Then at least one of those it watches has been finished: it
+watches `slots` that were not, or all, one of which was of an earlier stage. That
+unit's databag has changed since the watch was set, Juju tells this unit so in a hook (R6, R24), and that
+hook runs. It sets the next watch, from claims that are no older than their last news. A watched unit
+that is gone has relation-departed, which always runs; the leader's write that drops its ticket changes
+the text that this unit looks for. While an order of an operator stands in the ledger (orders.py), all
+news of the leader's data runs.
 
 A leader watches in the same way the last of the others' unfinished tickets, if there are as many
 as slots. Until one of them is finished, every slot is taken, so a request can wait. What it does
@@ -31,9 +33,6 @@ from typing import FrozenSet, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from charms.layer.coordinator import rules, wire
 from charms.layer.coordinator.values import UNNAMED, Claims, Ledger, Ticket, Units
-
-# Those next in line hear each turn that ends ahead of them, so what they say of it is true.
-NEAREST = 5
 
 NO_TICKET = 'no\tticket'  # no JSON has a tab
 
@@ -58,8 +57,8 @@ class Wake(NamedTuple):
 
 
 def watched(ledger: Ledger, ticket: Ticket, claims: Claims) -> Tuple[Ticket, ...]:
-    """Return the last unfinished tickets ahead of this one: NEAREST, or as many as there are slots."""
-    return rules.ahead(ledger, ticket, claims)[-max(NEAREST, ticket.slots) :]
+    """Return the last unfinished tickets ahead of this one, as many as there are slots."""
+    return rules.ahead(ledger, ticket, claims)[-ticket.slots :]
 
 
 def waiting(ledger: Ledger, ticket: Ticket, claims: Claims, heard: Units) -> Optional[Wake]:
@@ -74,7 +73,7 @@ def waiting(ledger: Ledger, ticket: Ticket, claims: Claims, heard: Units) -> Opt
     near = watched(ledger, ticket, claims)
     units = frozenset(each.unit for each in near)
     plain = ledger.readable and not ledger.contested and ticket.after is None and UNNAMED not in units
-    if not plain or len(near) < ticket.slots or not units <= heard:
+    if not plain or not near or rules.is_turn(ledger, ticket, claims) or not units <= heard:
         return None
     first, last = ledger.tickets.index(near[0]), ledger.tickets.index(ticket)
     return Wake(units, ledger.tickets[first : last + 1])

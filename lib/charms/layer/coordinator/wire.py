@@ -5,16 +5,37 @@ must not: IO, a rule. Nothing here raises on bad text. For each entry that canno
 read, the reader returns a problem, a sentence for the log; other entries are read.
 
     claims    {"v": 2, "unit": NONCE, "term": 5, "queues": {QUEUE: {"asked": 2, "done": 1, "locks": …}}}
-    ledger    {"v": 2, "token": 17, "tickets": […]}, each ticket [TOKEN, QUEUE, UNIT, ASK, SLOTS, NONCE]
-              or [TOKEN, QUEUE, UNIT, ASK, SLOTS, NONCE, [TOKEN, …] or null, TIME] if a policy decided
+    ledger    {"v": 2, "token": 17, "tickets": […]}, each ticket [TOKEN, QUEUE, UNIT, ASK, SLOTS, NONCE];
+              [TOKEN, QUEUE, UNIT, ASK, SLOTS, NONCE, [TOKEN, …] or null, TIME] if a policy decided;
+              [TOKEN, QUEUE, UNIT, ASK, SLOTS, NONCE, null, TIME, STAGE, LOCK or ''] during and after a roll.
+              Beside them "rolls": […] and "orders": […], if there are any, each
+              [KIND, NAME, LOCK, TIME, REASON, FIRST, LAST, UNIT, NONCE, {QUEUE: ASK}]
 """
 
 import json
-import math
 import re
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Mapping, Optional, Tuple
 
-from charms.layer.coordinator import rules, values
+from charms.layer.coordinator import ordertext, rules, values
+from charms.layer.coordinator.forms import (
+    VERSION,
+    is_count,
+    is_lock,
+    is_nonce,
+    is_ours,
+    is_place,
+    is_queue,
+    is_reason,
+    is_time,
+    is_timed,
+    is_token,
+    is_unit,
+    lock_name,
+    parsed,
+    problem,
+    reason,
+    shown,
+)
 from charms.layer.coordinator.values import (
     ALL_LOCKS,
     UNNAMED,
@@ -29,45 +50,20 @@ from charms.layer.coordinator.values import (
     UnitState,
 )
 
-VERSION = 2
-
-# This layer writes no number with more digits. Python 3.11 refuses one; older versions may take minutes.
-LONGEST_NUMBER = 4300
+__all__ = ['is_lock', 'is_unit', 'lock_name', 'parsed', 'problem', 'reason', 'shown']
 
 Problems = Tuple[str, ...]
 
-NAME_FORM = '1 to 200 printable characters without braces and without blanks at either end'
 CLAIM_FORM = '{"asked": A, "done": D, "locks": {LOCK: TIME}} with 0 <= D <= A <= 1000000000'
 TICKET_FORM = (
-    '[TOKEN, QUEUE, UNIT, ASK, SLOTS, NONCE], and [TOKEN, ...] or null, and TIME where a policy decided'
+    '[TOKEN, QUEUE, UNIT, ASK, SLOTS, NONCE], and [TOKEN, ...] or null, and TIME where a policy decided, '
+    'and STAGE and LOCK since a roll'
 )
 STATE_FORM = 'what this layer saved: {"claims": {"own", "committed", UNIT: CLAIMS}, "led": BOOLEAN, ...}'
 CLAIMS_FORM = 'version 2 {"v": 2, "unit": NONCE, "term": T, "queues": {...}}'
-LEDGER_FORM = 'version 2 {"v": 2, "token": N, "tickets": [...]}'
+LEDGER_FORM = 'version 2 {"v": 2, "token": N, "tickets": [...]}, and "rolls" and "orders" if there are any'
 CLAIMED_FORM = '{"v": 2, "anew": BOOLEAN}'
 SILENT = 'ignored: what it holds stays held, and it is given nothing until it can be read'
-
-
-def shown(found: Any) -> str:
-    """Return a value as error messages show it, at most 80 characters of it."""
-    try:
-        text = found if isinstance(found, str) else json.dumps(found, default=repr)
-    except (TypeError, ValueError, RecursionError):  # a list may contain itself
-        text = 'a {}'.format(type(found).__name__)
-    return repr(text if len(text) <= 80 else text[:77] + '...')
-
-
-def lock_name(name: Any) -> str:
-    """Return the lock name as it was given.
-
-    Raises:
-        ValueError: if it is not a lock name. Braces would break charms.reactive's
-            `@when`, which formats flag names. Blanks at an end and control
-            characters are mistakes that nobody would see in a log.
-    """
-    if is_lock(name):
-        return str(name)
-    raise ValueError(problem('lock name', NAME_FORM, name, 'nothing was asked for or released'))
 
 
 # Claims
@@ -88,7 +84,8 @@ def said_value(said: Said) -> Dict[str, Any]:
 def _claim_entry(claim: Claim) -> Dict[str, Any]:
     entry: Dict[str, Any] = {'asked': claim.asked, 'done': claim.done}
     more = {'locks': dict(claim.locks), 'begun': claim.begun, 'token': claim.token}
-    more.update(again=dict(claim.again), over=list(claim.over))
+    more.update(again=dict(claim.again), over=list(claim.over), roll=claim.roll, ended=claim.ended)
+    more.update(reason=claim.reason)
     return {**entry, **{key: more[key] for key in more if more[key]}}
 
 
@@ -107,13 +104,13 @@ def said(text: Optional[str], where: str) -> Tuple[Optional[Said], Problems]:
 
 def said_in(found: Any, where: str, text: Any) -> Tuple[Said, Problems]:
     """Return what a unit says in a decoded JSON value; `text` is what a problem shows of it."""
-    queues = found.get('queues') if _is_ours(found) else None
+    queues = found.get('queues') if is_ours(found) else None
     about = _about(found) if isinstance(queues, dict) else None
     if queues is None or about is None:
         return Said(about=About(spoke=True)), (problem(where, CLAIMS_FORM, text, SILENT),)
     nonce = found.get('unit', '')
     own = {
-        queue: _claim(entry, nonce) if _is_queue(queue) else None for queue, entry in sorted(queues.items())
+        queue: _claim(entry, nonce) if is_queue(queue) else None for queue, entry in sorted(queues.items())
     }
     problems = tuple(
         problem('{}, queue {}'.format(where, shown(queue)), CLAIM_FORM, queues[queue], SILENT)
@@ -121,27 +118,29 @@ def said_in(found: Any, where: str, text: Any) -> Tuple[Said, Problems]:
         if claim is None
     )
     read = tuple((queue, claim) for queue, claim in own.items() if claim is not None)
-    return Said(nonce, about._replace(spoke=bool(queues or about.term)), read), problems
+    return Said(nonce, about._replace(spoke=bool(nonce or queues or about.term)), read), problems
 
 
 def _about(found: Dict[str, Any]) -> Optional[About]:
     term, nonce = found.get('term', 0), found.get('unit', '')
-    words = [found.get(key, '') for key in ('heard', 'principal')]
-    named = _is_nonce(nonce) and all(word == '' or is_unit(word) for word in words)
-    return About(term, *words) if named and _is_count(term, values.MAX_TERM) else None
+    words = {key: found.get(key, '') for key in ('heard', 'principal', 'zone')}
+    named = is_nonce(nonce) and all(word == '' or is_unit(word) for word in words.values())
+    return About(term, **words) if named and is_count(term, values.MAX_TERM) else None
 
 
 def _claim(found: Any, nonce: str) -> Optional[Claim]:
     entry: Dict[str, Any] = found if isinstance(found, dict) else {}
     asked, done, token = entry.get('asked', -1), entry.get('done', -1), entry.get('token', 0)
     locks, again, over = entry.get('locks', {}), entry.get('again', {}), entry.get('over', [])
-    begun = entry.get('begun', entry.get('kept', False))
-    counted = _is_count(asked) and _is_count(done) and done <= asked and _is_token(token)
-    named = isinstance(over, list) and all(life == '' or is_unit(life) for life in over)
-    if not (counted and named and _is_timed(locks) and _is_timed(again) and isinstance(begun, bool)):
+    begun, roll = entry.get('begun', entry.get('kept', False)), entry.get('roll', False)
+    ended, reason = entry.get('ended', 0), entry.get('reason', '')
+    counted = is_count(asked) and is_count(done) and done <= asked and is_token(token) and is_token(ended)
+    named = isinstance(over, list) and all(life == '' or is_unit(life) for life in over) and is_reason(reason)
+    timed = is_timed(locks) and is_timed(again)
+    if not (counted and named and timed and isinstance(begun, bool) and isinstance(roll, bool)):
         return None
     times = (tuple(sorted(each.items())) for each in (locks, again))
-    return Claim(asked, done, next(times), begun, token, next(times), nonce, tuple(over))
+    return Claim(asked, done, next(times), begun, token, next(times), nonce, tuple(over), roll, ended, reason)
 
 
 # What a leader keeps
@@ -153,6 +152,9 @@ def record_text(record: Record) -> str:
         return json.dumps({'v': VERSION, 'anew': record.anew}, separators=(',', ':'))
     tickets = [ticket_entry(ticket) for ticket in record.ledger.tickets]
     value = {'v': VERSION, 'token': record.ledger.token, 'tickets': tickets}
+    for key, is_roll in (('rolls', True), ('orders', False)):
+        orders = [order for order in record.ledger.orders if (order.kind == values.ROLL) is is_roll]
+        value.update({key: list(map(ordertext.order_entry, orders))} if orders else {})
     return json.dumps(value, separators=(',', ':'))
 
 
@@ -165,8 +167,9 @@ def ticket_entry(ticket: Ticket) -> Any:
     """Return a ticket as an entry of the ledger, a value that JSON can express."""
     if ticket.raw:
         return json.loads(ticket.raw)
-    decided = ticket.after is not None or ticket.requested_at
-    return [*ticket[:5], ticket.nonce] + ([ticket.after, ticket.requested_at] if decided else [])
+    staged = [ticket.stage, ticket.roll] if ticket.stage else []
+    decided = ticket.after is not None or ticket.requested_at or staged
+    return [*ticket[:5], ticket.nonce] + ([ticket.after, ticket.requested_at] if decided else []) + staged
 
 
 def record(name: str, text: str, where: str) -> Tuple[Optional[Record], Problems]:
@@ -186,7 +189,7 @@ def record(name: str, text: str, where: str) -> Tuple[Optional[Record], Problems
     if not named:
         return None, ()
     (term, version), nonce, found = map(int, named.group(1, 2)), named.group(3), parsed(text)
-    entry: Dict[str, Any] = found if _is_ours(found) else {}
+    entry: Dict[str, Any] = found if is_ours(found) else {}
     if not version:
         anew = entry.get('anew')
         problem_of_claim = problem(
@@ -196,7 +199,8 @@ def record(name: str, text: str, where: str) -> Tuple[Optional[Record], Problems
             problem_of_claim,
         )
     entries, token = entry.get('tickets'), entry.get('token')
-    if not (isinstance(entries, list) and _is_token(token)):
+    orders = ordertext.orders_in(entry.get('rolls', []), entry.get('orders', []))
+    if not (isinstance(entries, list) and is_token(token)) or orders is None:
         consequence = 'nobody is given a lock until it can be read'
         return Record(nonce, term, version, UNREADABLE), (problem(where, LEDGER_FORM, text, consequence),)
     tickets, place = tuple(map(_ticket, entries)), where + ', ticket {}'
@@ -206,31 +210,25 @@ def record(name: str, text: str, where: str) -> Tuple[Optional[Record], Problems
         if ticket.raw
     )
     last = max([token or 0, *(ticket.token for ticket in tickets)])
-    return Record(nonce, term, version, Ledger(last, tickets)), problems
+    return Record(nonce, term, version, Ledger(last, tickets, orders=orders)), problems
 
 
-_HEX = frozenset('0123456789abcdef')
 _NONCE = '[0-9a-f]{8}'
 _RECORD = re.compile(r'([1-9][0-9]{{0,15}})-(0|[1-9][0-9]{{0,14}})-({})\Z'.format(_NONCE))
-
-
-def _is_nonce(found: Any) -> bool:
-    # A unit takes its nonce from its databag, and writes it into the names of keys, which it must read again.
-    return isinstance(found, str) and len(found) in (0, 8) and _HEX.issuperset(found)
 
 
 def _ticket(entry: Any) -> Ticket:
     fields = entry if isinstance(entry, list) else []
     token, queue, unit, ask, slots, nonce = (fields + [None] * 6)[:6]
-    after, asked_at = fields[6:] if len(fields) == 8 else (None, '')
-    counts = len(fields) in (6, 8) and all(map(_is_count, (ask, slots))) and _is_token(token)
-    decided = after is None or (isinstance(after, list) and all(map(_is_token, after)))
-    named = _is_queue(queue), is_unit(unit)
-    whose = _is_nonce(nonce)
-    if counts and decided and _is_time(asked_at) and token and ask and slots and all(named) and whose:
-        return Ticket(
-            token, queue, unit, ask, slots, '', None if after is None else tuple(after), asked_at, nonce
-        )
+    after, asked_at = fields[6:8] if len(fields) > 7 else (None, '')
+    stage, roll = fields[8:] if len(fields) == 10 else (0, '')
+    counts = len(fields) in (6, 8, 10) and all(map(is_count, (ask, slots))) and is_token(token)
+    decided = after is None or (isinstance(after, list) and all(map(is_token, after)))
+    named = is_queue(queue), is_unit(unit)
+    whose = is_nonce(nonce) and is_token(stage) and (ask if roll == '' else is_lock(roll) and nonce)
+    if counts and decided and is_time(asked_at) and token and slots and all(named) and whose:
+        tokens = None if after is None else tuple(after)
+        return Ticket(token, queue, unit, ask, slots, '', tokens, asked_at, nonce, stage, roll)
     raw = json.dumps(entry)
     return Ticket(0, queue if named[0] else ALL_LOCKS, unit if named[1] else UNNAMED, ask=0, raw=raw)
 
@@ -245,7 +243,8 @@ def state_value(state: UnitState) -> Dict[str, Any]:
         said.setdefault(unit, {})[queue] = claim
     claims = {who: said_value(Said(_nonce_of(own), queues=tuple(own.items()))) for who, own in said.items()}
     rest = {key: value for key, value in state._asdict().items() if key not in _CLAIMS_OF_STATE}
-    return {'claims': claims, **rest, 'about': {unit: list(about) for unit, about in state.about}}
+    about = {unit: list(about) for unit, about in state.about}
+    return {'claims': claims, **rest, 'about': about, 'wishes': list(map(ordertext.wish_entry, state.wishes))}
 
 
 _CLAIMS_OF_STATE = ('own', 'committed', 'peers')
@@ -287,14 +286,18 @@ def _rest(entry: Mapping[str, Any]) -> Optional[UnitState]:
     forms = {'led': bool, 'known': bool, 'spoken': bool, 'nonce': str, 'heard': str, 'context': str}
     found: Dict[str, Any] = {key: entry.get(key) for key in (*forms, 'about', *_TERMS)}
     formed = all(isinstance(found[key], form) for key, form in forms.items())
-    counted = all(_is_token(found[key]) for key in _TERMS)
+    counted = all(is_token(found[key]) for key in _TERMS)
     seen, put_off, about = _places(entry.get('seen')), _places(entry.get('put_off')), found['about']
-    if not (formed and counted and isinstance(about, dict)) or seen is None or put_off is None:
+    wishes, rolled, rolling = entry.get('wishes', []), entry.get('rolled', []), entry.get('rolling', False)
+    listed = isinstance(wishes, list) and isinstance(rolled, list) and isinstance(rolling, bool)
+    if not (formed and counted and listed and isinstance(about, dict)) or seen is None or put_off is None:
         return None
     said = {unit: _about_of(words) for unit, words in about.items() if is_unit(unit)}
-    if not (all(said.values()) and len(said) == len(about)):
+    wanted = tuple(filter(None, map(ordertext.wish_in, wishes)))
+    if not (all(said.values()) and len(said) == len(about) and len(wanted) == len(wishes)):
         return None
-    return UnitState(**{**found, 'about': rules.frozen(said), 'seen': seen, 'put_off': put_off})
+    found.update(about=rules.frozen(said), seen=seen, put_off=put_off)
+    return UnitState(**found, rolling=rolling, rolled=tuple(map(str, rolled)), wishes=wanted)
 
 
 _TERMS = ('term', 'told', 'claimed', 'opened')
@@ -303,13 +306,13 @@ _TERMS = ('term', 'told', 'claimed', 'opened')
 def _places(found: Any) -> Optional[Tuple[Tuple[str, int], ...]]:
     """Return (queue, ask) pairs, sorted; None if it is anything else."""
     pairs = found if isinstance(found, list) and all(isinstance(pair, list) for pair in found) else [[]]
-    if all(len(pair) == 2 and _is_queue(pair[0]) and _is_count(pair[1]) for pair in pairs):
+    if all(len(pair) == 2 and is_queue(pair[0]) and is_place(pair[1]) for pair in pairs):
         return tuple(sorted((queue, ask) for queue, ask in pairs))
     return None
 
 
 def _about_of(words: Any) -> Optional[About]:
-    if not (isinstance(words, list) and len(words) == 4 and isinstance(words[3], bool)):
+    if not (isinstance(words, list) and len(words) in (4, 5) and isinstance(words[3], bool)):
         return None
     about = _about(dict(zip(About._fields, words)))
     return about and about._replace(spoke=words[3])
@@ -320,93 +323,17 @@ def _about_of(words: Any) -> Optional[About]:
 
 def ends_value(ends: Mapping[str, End]) -> Dict[str, Any]:
     """Return the ends of turns as a value that JSON can express."""
-    return {queue: [end.ask, list(end.locks), end.nonce] for queue, end in ends.items()}
+    return {
+        queue: [end.ask, list(end.locks), end.nonce] + [end.token] * bool(end.token)
+        for queue, end in ends.items()
+    }
 
 
 def ends(found: Any) -> Dict[str, End]:
     """Return the ends of turns in a decoded JSON value; what cannot be read ended nothing."""
     read = {}
     for queue, end in found.items() if isinstance(found, dict) else ():
-        if isinstance(end, list) and len(end) == 3 and _is_count(end[0]) and isinstance(end[1], list):
-            read[queue] = End(end[0], tuple(map(str, end[1])), str(end[2]))
+        formed = isinstance(end, list) and len(end) in (3, 4) and is_count(end[0])
+        if formed and isinstance(end[1], list) and all(map(is_token, end[3:])):
+            read[queue] = End(end[0], tuple(map(str, end[1])), str(end[2]), *end[3:])
     return read
-
-
-# What can be read at all
-
-
-def parsed(text: str) -> Any:
-    """Return the decoded JSON; None if it is not JSON, or JSON that not all readers read alike."""
-    try:
-        return _STRICT.decode(text)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _object(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError('a key that is there twice')
-    return found
-
-
-def _integer(digits: str) -> int:
-    if len(digits) > LONGEST_NUMBER:
-        raise ValueError('a number that is too long')
-    return int(digits)
-
-
-def _finite(digits: str) -> float:
-    if not math.isfinite(float(digits)):
-        raise ValueError('a number that not every reader of JSON knows')
-    return float(digits)
-
-
-_STRICT = json.JSONDecoder(
-    object_pairs_hook=_object, parse_int=_integer, parse_float=_finite, parse_constant=_finite
-)
-
-
-def _is_ours(found: Any) -> bool:
-    return isinstance(found, dict) and found.get('v') in (1, VERSION) and found.get('v') is not True
-
-
-def _is_count(found: Any, most: int = values.MAX_COUNT) -> bool:
-    return isinstance(found, int) and not isinstance(found, bool) and 0 <= found <= most
-
-
-def _is_token(found: Any) -> bool:
-    return _is_count(found, values.MAX_TOKEN)  # tokens count the turns of all units, so they may outgrow asks
-
-
-def _is_time(found: Any) -> bool:
-    return isinstance(found, str) and len(found) <= 40
-
-
-def _is_timed(found: Any) -> bool:
-    return isinstance(found, dict) and all(is_lock(name) and _is_time(found[name]) for name in found)
-
-
-def _is_name(found: Any) -> bool:
-    # Printable, because names are logged, and a command line can have neither NUL nor a lone surrogate.
-    return isinstance(found, str) and 0 < len(found) <= 200 and found.isprintable()
-
-
-def is_unit(found: Any) -> bool:
-    """Return whether this may be a unit's name."""
-    # The name becomes an argument of relation-get, where '-o/etc/passwd' would be an option.
-    return _is_name(found) and found[0] != '-'
-
-
-def is_lock(found: Any) -> bool:
-    """Return whether this may be a lock's name."""
-    return _is_name(found) and found == found.strip() and not set(found) & {'{', '}'}
-
-
-def _is_queue(found: Any) -> bool:
-    return found == ALL_LOCKS or is_lock(found)
-
-
-def problem(where: str, expected: str, found: Any, consequence: str) -> str:
-    """Return a sentence that says where, what was expected, what was found, and what happens next."""
-    return '{}: expected {}, found {}; {}'.format(where, expected, shown(found), consequence)

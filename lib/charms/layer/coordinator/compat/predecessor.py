@@ -12,7 +12,6 @@ layer writes nothing there that the old code could not have written itself.
 
 import json
 import re
-from subprocess import CalledProcessError
 from typing import AbstractSet, Any, Callable, Dict, FrozenSet, Iterable, Mapping, Optional, Tuple
 
 from charms.layer.coordinator.environment import KEY, PEERS
@@ -121,10 +120,8 @@ class OldJuju(Juju):
         return {**written, **(old if record.version else {})}
 
     def _may_run_old_code(self, unit: str, goal: AbstractSet[str]) -> bool:
-        try:
-            return not self.said(unit, self.claims_key)
-        except CalledProcessError:  # it has no databag yet
-            return unit in goal
+        said = self.said_if_any(unit, self.claims_key)
+        return unit in goal if said is None else not said
 
     def _grants(self) -> Dict[str, Dict[str, str]]:
         said = self.read_shared(self._old_key) if self.durable_at_once else ''  # no old code runs on Juju 4

@@ -1,0 +1,108 @@
+"""Which locks a unit may use in its hook, and which it keeps over the hook's end.
+
+What lives here: the turns that may be used, and what a wake-up owes (wakeup.py) if they are kept.
+What must not: a hook tool, a clock, a rule about whose turn it is.
+"""
+
+from typing import FrozenSet, Optional, Tuple
+
+from charms.layer.coordinator import orders, rules
+from charms.layer.coordinator.values import Ticket
+from charms.layer.coordinator.waking import Waking
+
+SOON_S = 1
+
+
+class Holding(Waking):
+    """What this unit holds in a hook; arguments as for View."""
+
+    _kept: FrozenSet[str] = frozenset()
+    _check_in: Tuple[Tuple[str, int], ...] = ()
+
+    @property
+    def requested(self) -> FrozenSet[str]:
+        """The locks that this unit, or a roll, has asked for, and whose turn is not over."""
+        return self._asked | {ticket.roll for ticket in self._rolls()}
+
+    @property
+    def _asked(self) -> FrozenSet[str]:
+        waiting = [claim for claim in self.own.values() if claim.outstanding]
+        return frozenset(name for claim in waiting for name, _ in claim.locks + claim.again)
+
+    def _rolls(self) -> Tuple[Ticket, ...]:
+        """Return this unit's tickets of rolls whose turn has not begun, unless it leaves."""
+        if not self.ledger_read or self.context.leaving:
+            return ()
+        ledger, me, places = self.ledger, self.context.unit, self.places
+        return tuple(each for queue in places for each in orders.waiting_in(ledger, me, queue, places[queue]))
+
+    @property
+    def granted(self) -> FrozenSet[str]:
+        """The locks that this unit may use now."""
+        return frozenset(lock for lock in self.requested if self.turn(lock))
+
+    def turn(self, lock: str) -> Optional[Ticket]:
+        """Return the ticket by which the lock may be used now, None if it may not."""
+        queue = self.queue_of(lock)
+        if lock not in self.claim(lock).names:
+            return None
+        return next((turn for turn in self._usable() if turn.queue == queue), None)
+
+    def _usable(self) -> Tuple[Ticket, ...]:
+        """Return the turns that may be used here: none, if this is not a hook of its own (rule 12).
+
+        A turn goes on in a wake-up, but none begins: if its work failed, no hook would be in error.
+        """
+        if self.context.aside or not self.context.woken:
+            return () if self.context.aside else self.turns
+        own = dict(self.state.own)
+        return tuple(turn for turn in self.turns if turn.queue in own and own[turn.queue].holds)
+
+    def keep(self, lock: str, check_again_in: Optional[int] = None, reason: str = '') -> bool:
+        """Keep a held lock over the end of this hook; return whether it is held.
+
+        Args:
+            lock: the lock.
+            reason: why, for all who wait.
+            check_again_in: after how many seconds this unit wakes itself, if the lock is kept.
+        """
+        held = lock in self.granted
+        self._kept |= {lock} & self.granted
+        if held and check_again_in is not None:
+            self._check_in += ((lock, check_again_in),)
+        queue, own = self.queue_of(lock), dict(self.state.own)
+        if held and own[queue].reason != reason:
+            self._say({**own, queue: own[queue]._replace(reason=reason)})
+        return held
+
+    def _wake_up_again(self) -> None:
+        """Let this unit wake itself while it keeps a lock, as early as the charm has asked for that.
+
+        So does a leader whose own turn was the last of a roll: no other hook tells it that the roll is over.
+        """
+        kept = self._kept & self.granted
+        after = [seconds for lock, seconds in self._check_in if lock in kept]
+        after += [SOON_S] if self._ends_a_roll() else []
+        if kept or after:
+            self.port.wake_up.arrange(min(after, default=None))
+
+    def _ends_a_roll(self) -> bool:
+        """Return whether a roll is over with this hook, and no handler has seen that."""
+        known = {*self.state.rolled, *(roll.name for roll in self.rolled)}
+        ledger, claims = self.ledger, self.claims
+        rolls = orders.rolls(ledger) if self.leading and self.ends else ()
+        return any(
+            ledger and roll.name not in known and orders.is_over(ledger, roll, claims) for roll in rolls
+        )
+
+    def _save_ends(self) -> None:
+        """Save the ends of turns now, with the charm's flags.
+
+        Juju commits what a wake-up published even if it fails afterwards. So the others hear of a
+        release only when it is true for this unit.
+        """
+        if self.port.note_ended(dict(self.ends)):
+            self.port.flush()
+            self.saved_ends = self.ends
+        else:
+            self._save(own=rules.frozen(self.own))

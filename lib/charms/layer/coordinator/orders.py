@@ -1,0 +1,301 @@
+"""What an operator's word changes in the ledger, and in the claims of a unit (rules 20 - 23).
+
+What lives here: orders, as pure functions. What must not: IO, a clock, a log, the words of an action.
+
+The leader writes an order into the ledger together with its tickets, in one record. So an order is
+never lost while the ledger is not, and every unit that reads a ticket reads the orders, too.
+
+    roll    every unit has a ticket, with tokens FIRST to LAST, in stages; it asks for nothing
+    pause   no turn begins by a ticket of the lock with token FIRST or above; one that has begun goes on
+    resume  removes the pauses of the lock; it leaves nothing in the ledger
+    cancel  each unit withdraws its request for the lock, if its ticket is one from FIRST to LAST, and
+            its turn has not begun
+    free    all that one unit has asked for so far is over, begun or not, by the operator's word. The leader
+            drops its tickets; when that unit runs again it finds so, and asks anew
+
+Safety. A roll adds tickets at the end, and a stage or a pause only delays a turn. A cancelled request has
+not begun. Only `free` can let two units work at once: if the freed unit is alive, and in its turn, when
+the operator says that it is not.
+"""
+
+from typing import Callable, Collection, Dict, List, Mapping, Optional, Tuple
+
+from charms.layer.coordinator import rules
+from charms.layer.coordinator.values import (
+    CANCEL,
+    FREE,
+    MAX_TOKEN,
+    NO_CLAIM,
+    PAUSE,
+    RESUME,
+    ROLL,
+    Claim,
+    Claims,
+    Ledger,
+    Order,
+    Ticket,
+    Units,
+    Wish,
+)
+
+
+def stands(ledger: Ledger, wish: Wish) -> bool:
+    """Return whether a ledger has what a wish asks for."""
+    order = wish.order
+    if order.kind == RESUME:
+        return not any(_resumes(order, other) for other in ledger.orders)
+    return any(other.name == order.name for other in ledger.orders)
+
+
+def _resumes(order: Order, pause: Order) -> bool:
+    return pause.kind == PAUSE and order.lock in ('', pause.lock)
+
+
+# What the leader writes
+
+
+def applied(ledger: Ledger, wish: Wish, slots: int, queue: str, claims: Claims) -> Ledger:
+    """Return the ledger after an order; as it was, if it has the order, or has no room for it.
+
+    Args:
+        ledger: the ledger, with a ticket for each request that a cancellation is about.
+        wish: the order.
+        slots: how many tickets of a queue may be held at once.
+        queue: the queue of the order's lock.
+        claims: what units say.
+    """
+    order = wish.order
+    if not ledger.readable or stands(ledger, wish):
+        return ledger
+    if order.kind == ROLL:
+        return _rolled(ledger, wish, slots, queue)
+    if order.kind == RESUME:
+        return ledger._replace(orders=tuple(each for each in ledger.orders if not _resumes(order, each)))
+    if order.kind == CANCEL:
+        order = order._replace(first=1, last=ledger.token)
+        ledger = ledger._replace(orders=tuple(each for each in ledger.orders if not _ends_with(order, each)))
+    if order.kind == FREE:
+        nonce, asks = _said_of(ledger, order.unit, claims)
+        order = order._replace(last=ledger.token, nonce=nonce, asks=asks)
+        left = tuple(ticket for ticket in ledger.tickets if ticket.unit != order.unit)
+        ledger = ledger._replace(tickets=left)
+    return ledger._replace(orders=(*ledger.orders, order))
+
+
+def _rolled(ledger: Ledger, wish: Wish, slots: int, queue: str) -> Ledger:
+    order, token = wish.order, ledger.token
+    tickets: List[Ticket] = []
+    paused_from = 0
+    for number, stage in enumerate(wish.stages):
+        first = token + 1
+        if number == wish.pause_after > 0:
+            paused_from = first
+        for unit, nonce in stage:
+            token += 1
+            tickets.append(Ticket(token, queue, unit, 0, slots, nonce=nonce, stage=first, roll=order.lock))
+    if token > MAX_TOKEN or sum(map(rules.bytes_of, tickets)) > rules.room_after(ledger.tickets):
+        return ledger
+    roll = order._replace(first=ledger.token + 1, last=token)
+    orders = [_cancelled(each, order) if _is_replaced(each, wish) else each for each in ledger.orders]
+    orders = [each for each in orders if not (wish.replace and each.first and _ends_with(order, each))]
+    if paused_from:
+        done = 'stage 1 of {} is done' if wish.pause_after == 1 else 'stages 1 to {} of {} are done'
+        reason = done.format(*([wish.pause_after] * (wish.pause_after > 1)), len(wish.stages))
+        orders.append(Order(PAUSE, order.name + '-stage', order.lock, order.since, reason, paused_from))
+    return ledger._replace(token=token, tickets=(*ledger.tickets, *tickets), orders=(*orders, roll))
+
+
+def _is_replaced(other: Order, wish: Wish) -> bool:
+    return wish.replace and other.kind == ROLL and other.lock == wish.order.lock
+
+
+def _ends_with(cancel: Order, other: Order) -> bool:
+    """Return whether this is a roll of the lock that is cancelled, or the pause between two of its stages."""
+    return other.lock == cancel.lock and (other.kind == ROLL or (other.kind == PAUSE and other.first > 0))
+
+
+def _cancelled(roll: Order, by: Order) -> Order:
+    return roll._replace(kind=CANCEL, reason=by.reason)
+
+
+def _said_of(ledger: Ledger, unit: str, claims: Claims) -> Tuple[str, Tuple[Tuple[str, int], ...]]:
+    """Return a unit's incarnation, and the last ask in each queue, as far as the leader knows."""
+    said = {queue: claim for (who, queue), claim in claims.items() if who == unit}
+    asks = {queue: claim.asked for queue, claim in said.items()}
+    mine = [ticket for ticket in ledger.tickets if ticket.unit == unit and not ticket.raw]
+    for ticket in mine:
+        asks[ticket.queue] = max(ticket.ask, asks.get(ticket.queue, 0))
+    nonces = [*(claim.nonce for claim in said.values()), *(ticket.nonce for ticket in reversed(mine)), '']
+    return nonces[0], tuple(sorted(asks.items()))
+
+
+def tidied(ledger: Ledger, claims: Claims, gone: Units, rolled: Collection[str]) -> Ledger:
+    """Return the ledger without the orders that nobody needs any more.
+
+    Args:
+        ledger: the ledger.
+        claims: what units have said in hooks that succeeded.
+        gone: units that will never run again.
+        rolled: the names of the rolls whose end handlers have seen.
+    """
+    kept = tuple(order for order in ledger.orders if _matters(order, ledger, claims, gone, rolled))
+    return ledger if kept == ledger.orders else ledger._replace(orders=kept)
+
+
+def _matters(order: Order, ledger: Ledger, claims: Claims, gone: Units, rolled: Collection[str]) -> bool:
+    if order.kind == ROLL:
+        return order.name not in rolled or not is_over(ledger, order, claims)
+    if order.kind == CANCEL:
+        return any(order.first <= ticket.token <= order.last for ticket in _unfinished(ledger, claims))
+    if order.kind == FREE:
+        said = [claims.get((order.unit, queue), NO_CLAIM) for queue, _ in order.asks]
+        anew = any(claim.nonce not in ('', order.nonce) for claim in said)
+        over = all(claim.ended >= order.last for claim in said)  # it has read this
+        return not (order.unit in gone or anew or over)
+    if order.first:  # a pause between two stages
+        return any(each.token >= order.first and each.roll == order.lock for each in ledger.tickets)
+    return True
+
+
+def _unfinished(ledger: Ledger, claims: Claims) -> Tuple[Ticket, ...]:
+    return tuple(ticket for ticket in ledger.tickets if not rules.finished(ticket, claims))
+
+
+# Rolls
+
+
+def is_over(ledger: Ledger, roll: Order, claims: Claims) -> bool:
+    """Return whether each unit of a roll has had its turn, or is gone."""
+    return not left_in(ledger, roll, claims)
+
+
+def left_in(ledger: Ledger, roll: Order, claims: Claims) -> Tuple[Ticket, ...]:
+    """Return the tickets of a roll that are not finished."""
+    tickets = (each for each in _unfinished(ledger, claims) if each.roll == roll.lock)
+    return tuple(ticket for ticket in tickets if roll.first <= ticket.token <= roll.last)
+
+
+def rolls(ledger: Optional[Ledger], lock: str = '') -> Tuple[Order, ...]:
+    """Return the rolls in a ledger, of one lock or of all."""
+    orders = ledger.orders if ledger else ()
+    return tuple(order for order in orders if order.kind == ROLL and lock in ('', order.lock))
+
+
+def is_rolling(ledger: Optional[Ledger], unit: str, leads: bool, own: Mapping[str, Claim]) -> bool:
+    """Return whether a unit has an unfinished ticket of a roll, or leads while there is one."""
+    if leads and rolls(ledger):
+        return True
+    return any(waiting_in(ledger, unit, queue, claim) for queue, claim in own.items())
+
+
+def waiting_in(ledger: Optional[Ledger], unit: str, queue: str, claim: Claim) -> Tuple[Ticket, ...]:
+    """Return a unit's tickets of rolls that are not over and whose turn has not begun."""
+    mine = (each for each in (ledger.tickets if ledger else ()) if each.roll and each.unit == unit)
+    begun = claim.token if claim.holds else 0
+    return tuple(
+        each
+        for each in mine
+        if (each.queue, each.nonce) == (queue, claim.nonce) and each.token > max(claim.ended, begun)
+    )
+
+
+# What units do
+
+
+def pause_of(ledger: Optional[Ledger], ticket: Ticket, locks: Units) -> Optional[Order]:
+    """Return the pause because of which no turn begins by this ticket, None if there is none."""
+    named = locks | {ticket.roll or ticket.queue} if ticket.roll or ticket.queue else locks
+    for order in ledger.orders if ledger else ():
+        if order.kind == PAUSE and ticket.token >= order.first and (not order.lock or order.lock in named):
+            return order
+    return None
+
+
+def obeyed(ledger: Ledger, unit: str, nonce: str, own: Mapping[str, Claim]) -> Dict[str, Claim]:
+    """Return a unit's own claims after the cancellations in the ledger, and after it was freed."""
+    claims = dict(own)
+    for order in ledger.orders:
+        if order.kind == FREE and (order.unit, order.nonce) == (unit, nonce):
+            for queue in {*claims, *dict(order.asks)}:
+                claim = claims.get(queue, Claim(nonce=nonce))
+                claims[queue] = _after_free(order, claim, dict(order.asks).get(queue, 0))
+        elif order.kind == CANCEL:
+            for ticket in ledger.tickets:
+                if (ticket.unit, ticket.nonce) == (unit, nonce) and order.first <= ticket.token <= order.last:
+                    claim = claims.get(ticket.queue, Claim(nonce=nonce))
+                    claims[ticket.queue] = _after_cancel(order, claim, ticket)
+    return claims
+
+
+def _after_free(order: Order, claim: Claim, ask: int) -> Claim:
+    """Return a freed unit's claim: what it had asked for is over, and it asks for it once more."""
+    over = claim._replace(ended=max(claim.ended, order.last))
+    if claim.outstanding and (claim.asked <= ask or (claim.holds and claim.token <= order.last)):
+        again = tuple(sorted({**dict(claim.again), **dict(claim.locks)}.items()))
+        return rules.released(over._replace(again=again))
+    return over
+
+
+def _after_cancel(order: Order, claim: Claim, ticket: Ticket) -> Claim:
+    if ticket.roll:
+        begun = claim.holds and claim.token == ticket.token
+        mine = ticket.roll == order.lock and not begun and ticket.token > claim.ended
+        return claim._replace(ended=ticket.token) if mine else claim
+    waits = claim.outstanding and claim.asked == ticket.ask and not claim.begun
+    return rules.without(claim, {order.lock}) if waits and order.lock in claim.names else claim
+
+
+# Why an order is refused
+
+
+def refused(ledger: Optional[Ledger], wish: Wish, claims: Claims) -> str:
+    """Return why an order is not given, in words; '' if nothing is in its way."""
+    order = wish.order
+    if ledger is not None and not ledger.readable:
+        return "the leader's ledger cannot be read, so nothing can be changed; see the log"
+    check: Mapping[str, Callable[[Ledger, Wish, Claims], str]] = {
+        ROLL: _roll_refused, PAUSE: _pause_refused, RESUME: _resume_refused, CANCEL: _cancel_refused,
+        FREE: _free_refused,
+    }  # fmt: skip
+    found = check.get(order.kind)
+    return found(ledger or Ledger(), wish, claims) if found else ''
+
+
+def _roll_refused(ledger: Ledger, wish: Wish, claims: Claims) -> str:
+    others = [roll for roll in rolls(ledger, wish.order.lock) if not is_over(ledger, roll, claims)]
+    if others and not wish.replace:
+        left, total = len(left_in(ledger, others[0], claims)), others[0].last - others[0].first + 1
+        return 'a roll is under way, {} of {} done; cancel it first, or replace it'.format(
+            total - left, total
+        )
+    if not any(wish.stages):
+        return 'no unit has spoken to the others yet'
+    return ''
+
+
+def _pause_refused(ledger: Ledger, wish: Wish, claims: Claims) -> str:
+    same = [order for order in ledger.orders if order.kind == PAUSE and order.lock == wish.order.lock]
+    return 'already paused' if any(not order.first for order in same) else ''
+
+
+def _resume_refused(ledger: Ledger, wish: Wish, claims: Claims) -> str:
+    if not stands(ledger, wish):
+        return ''
+    everything = any(order.kind == PAUSE and not order.lock for order in ledger.orders)
+    return 'all locks are paused; resume them all' if everything else 'not paused'
+
+
+def _cancel_refused(ledger: Ledger, wish: Wish, claims: Claims) -> str:
+    lock = wish.order.lock
+    asked = any(claim.outstanding and lock in claim.names for claim in claims.values())
+    if asked or any(left_in(ledger, roll, claims) for roll in rolls(ledger, lock)):
+        return ''
+    return 'no unit has asked for it, and no roll of it is under way'
+
+
+def _free_refused(ledger: Ledger, wish: Wish, claims: Claims) -> str:
+    unit = wish.order.unit
+    asks = any(claim.outstanding for (who, _), claim in claims.items() if who == unit)
+    if asks or any(ticket.unit == unit for ticket in _unfinished(ledger, claims)):
+        return ''
+    return 'it holds no lock and waits for none'

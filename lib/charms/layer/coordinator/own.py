@@ -1,0 +1,103 @@
+"""What a unit takes for its own claims at the start of a hook: of its store, of Juju, and of a predecessor.
+
+What lives here: how these are merged. What must not: a hook tool, whose turn it is.
+"""
+
+from typing import Dict, Mapping, Optional
+
+from charms.layer.coordinator import rules
+from charms.layer.coordinator.values import MAX_TOKEN, ROLLED, About, Claim, Said
+from charms.layer.coordinator.view import View
+
+
+class OwnClaims(View):
+    """The part of a hook in which a unit finds out what it has asked for itself; arguments as for View."""
+
+    def _compare_own_claims(self, first: bool, reread: bool) -> None:
+        """Merge what this unit remembers with what Juju has.
+
+        A process that finds its own hook's id in the store is a second one of that hook: what it
+        could read of this unit now may be what the first one wrote, and Juju has not committed
+        (rule 12). In its first hook under this layer, the unit asks again for what it had
+        asked a predecessor for. A turn that had begun there counts as begun, so it comes first
+        in the first ledger.
+        """
+        self._remember(own=rules.frozen(self._with_ends_saved()))
+        second = self.state.context == self.context.id != ''
+        if (reread or not self.state.known) and not second:
+            said = self.port.published()
+            self._set_nonce(said)
+            self._compare_with(said, first)
+            self._remember(own=rules.frozen(self._with_ends_saved()))  # also of what the store had lost
+        elif not self.state.nonce:
+            self._set_nonce(None)
+        if not first or self.context.leaving:  # without a store, it is not known which turns have begun
+            self._remember(own=rules.frozen(self._fitting(dict(self.state.own))))
+
+    def _with_ends_saved(self) -> Mapping[str, Claim]:
+        """Return own claims after the turns whose end was saved together with the charm's flags."""
+        own = dict(self.state.own)
+        if not (self.state.rolling or any(claim.outstanding for claim in own.values())):
+            return own
+        ends = self.port.ended()
+        shown = ends[ROLLED].locks if ROLLED in ends else ()
+        self._remember(rolled=(*(name for name in self.state.rolled if name not in shown), *shown)[-8:])
+        return rules.after_ends(own, ends)
+
+    def _set_nonce(self, said: Optional[Said]) -> None:
+        """Take the incarnation that Juju has for this unit, or make one.
+
+        Where they differ, the store is not of this unit's life, or was made before Juju could
+        be asked: only its requests are taken over.
+        """
+        nonce = (said and said.nonce) or self.state.nonce or self.port.new_nonce()
+        own = dict(self.state.own)
+        if said and self.state.nonce and said.nonce and said.nonce != self.state.nonce:
+            asked = [
+                lock
+                for claim in own.values()
+                if claim.outstanding and not claim.begun
+                for lock in claim.locks
+            ]
+            own = dict(said.queues)
+            for lock, requested_at in asked:
+                queue = self.policy.queue_of(lock)
+                own[queue] = rules.asked_for(own.get(queue, Claim(nonce=nonce)), lock, requested_at)
+            self._remember(committed=(), term=0, heard='', seen=())
+        own = {queue: claim._replace(nonce=nonce) for queue, claim in own.items()}
+        self._remember(nonce=nonce, own=rules.frozen(own))
+
+    def _compare_with(self, said: Optional[Said], first: bool) -> None:
+        own, me = dict(self.state.own), self.context.unit
+        spoken = said is not None
+        for lock, requested_at, begun in self.port.inherited_requests() if first and not spoken else ():
+            queue = self.policy.queue_of(lock)
+            claim = rules.asked_for(own.get(queue, self._no_claim), lock, requested_at)
+            own[queue] = claim._replace(begun=claim.begun or begun)
+        for queue, claim in said.queues if said else ():
+            theirs = claim._replace(nonce=self.state.nonce)
+            own[queue] = rules.merged(own.get(queue, self._no_claim), theirs)
+        about = {**dict(self.state.about), me: said.about if said else About()}
+        self._remember(
+            own=rules.frozen(own), committed=said.queues if said else (), known=spoken,
+            spoken=self.state.spoken or spoken, about=rules.frozen(about),
+        )  # fmt: skip
+
+    def _fitting(self, own: Mapping[str, Claim]) -> Dict[str, Claim]:
+        """Return own claims without those that this unit may no longer have.
+
+        A unit that leaves gives up everything (rule 10 of the protocol). After a
+        charm upgrade that moved a lock to another queue, its requests move there, too, but
+        not a turn that has begun (rule 11).
+        """
+        fitting, queue_of = dict(own), self.policy.queue_of
+        for queue, claim in own.items():
+            moved = not claim.begun and any(queue_of(lock) != queue for lock in claim.names)
+            if claim.outstanding and (self.context.leaving or moved):
+                fitting[queue] = rules.released(claim._replace(again=()))
+                for lock, requested_at in () if self.context.leaving else claim.locks:
+                    home = fitting.get(queue_of(lock), self._no_claim)
+                    fitting[queue_of(lock)] = rules.asked_for(home, lock, requested_at)
+        for queue in {*fitting, *dict(self.state.seen)} if self.context.leaving else ():
+            fitting[queue] = fitting.get(queue, self._no_claim)._replace(ended=MAX_TOKEN)
+        return fitting

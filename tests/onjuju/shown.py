@@ -1,0 +1,106 @@
+"""What the suite shows: a line that is written over while it waits, the table at the end, and a picture."""
+
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Dict, List, Optional, Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from tests.onjuju.history import Line, Work
+from tests.onjuju.verdict import Scene, Verdict, waiting
+
+KINDS = 8
+"""So many kinds of hooks are named in the table."""
+
+
+class Teller:
+    """Says what goes on: on a terminal in one line that is written over, elsewhere a line for each new doing."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._status: Optional[Any] = console.status('') if console.is_terminal else None
+        self._told = ''
+
+    def now(self, text: str) -> None:
+        """Say what is waited for."""
+        if self._status:
+            self._status.start()
+            self._status.update(escape(text))
+            return
+        doing = text.partition(',')[0]
+        if doing != self._told:
+            self._told = doing
+            self.line('  ' + doing)
+
+    def line(self, text: str, style: str = '') -> None:
+        """Say something that stays."""
+        if self._status:
+            self._status.stop()
+        self.console.print(text, style=style or None, markup=False, highlight=False, soft_wrap=True)
+
+    def end(self) -> None:
+        """Take the line away that is written over."""
+        if self._status:
+            self._status.stop()
+
+
+def table(verdicts: Sequence[Verdict], skipped: Dict[str, str]) -> Table:
+    """Return a row for each scene."""
+    made = Table(title='What the units wrote down', title_justify='left', expand=False)
+    for heading in ('scene', 'promises', 'turns', 'works', 'at once', 'hooks', 'ledger writes', 'took', 'least'):
+        made.add_column(heading, justify='left' if heading in ('scene', 'promises') else 'right')
+    for found in verdicts:
+        kept = 'BROKEN' if found.broken else 'skipped' if found.scene in skipped else 'kept'
+        made.add_row(
+            found.scene,
+            kept,
+            *(str(count) for count in (found.turns, found.tries, found.most, sum(found.hooks.values()), found.writes)),
+            '{:.0f} s'.format(found.took_s),
+            '{:.0f} s'.format(found.least_s),
+            style='red' if found.broken else None,
+        )
+    return made
+
+
+def hooks(verdicts: Sequence[Verdict]) -> str:
+    """Return how many hooks of which kind ran in all scenes, as a phrase."""
+    count: Counter = Counter()
+    for found in verdicts:
+        count.update(found.hooks)
+    named = ['{} {}'.format(number, kind) for kind, number in count.most_common(KINDS)]
+    rest = sum(count.values()) - sum(number for _, number in count.most_common(KINDS))
+    return ', '.join(named + (['{} others'.format(rest)] if rest else []))
+
+
+def picture(scene: Scene, works: Sequence[Work], lines: Sequence[Line], path: Path, title: str) -> None:
+    """Draw a scene as the demo draws its roll: units down, time across, and who led in the last row."""
+    from examples.demo import Span, picture as draw
+
+    mine = [work for work in works if work.begins >= scene.began]
+    spans: List[Any] = []
+    for unit in scene.owed:
+        asked, before = waiting(lines, unit, scene.began), None
+        for work in (work for work in mine if work.unit == unit):
+            ends = work.ends if work.ends is not None else work.begins
+            if before is not None:
+                spans.append(Span(unit, 'until the retry', before, work.begins))
+            elif asked is not None and asked < work.begins:
+                spans.append(Span(unit, 'waits', asked, work.begins))
+            spans.append(Span(unit, 'works' if work.code == 0 else 'work that failed', work.begins, ends))
+            before = None if work.code == 0 else ends
+    leaders = [(float(line['s']), str(line['unit'])) for line in lines if line['what'] == 'leads']
+    led = [unit for s, unit in leaders if s <= scene.began][-1:] or ['']
+    later = [(s, unit) for s, unit in leaders if scene.began < s <= scene.ended]
+    ended = max([span.ends for span in spans], default=scene.ended)
+    recorder: Any = SimpleNamespace(
+        doing=dict.fromkeys(scene.owed),
+        spans=spans,
+        since=scene.began,
+        leaders=[(scene.began, led[0]), *later],
+        juju=SimpleNamespace(now=ended),
+    )
+    least = sum((work.ends or work.begins) - work.begins for work in mine)
+    draw(recorder, path, title, least)
