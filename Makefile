@@ -6,14 +6,14 @@ export PYTHONPATH := $(CURDIR)/lib:$(CURDIR)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-here test-everywhere prove coverage cases chaos mutants conformance check lint types format bench clean
+.PHONY: help demo test test-here test-everywhere prove coverage cases chaos mutants conformance on-juju check lint types format bench clean
 
 help: ## List what make can do here; this is what a plain `make` does.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-demo: .venv/.demo ## Show a scene on a local Juju: SCENE=roll, restart, lost-unit, hold-until-healthy or upgrade; takes UNITS=, JUJU=3 or 4, SLOTS=, SEED=, OUTPUT=.
-	@.venv/bin/python -m examples.demo $(if $(SCENE),--scene $(SCENE)) $(if $(UNITS),--units $(UNITS)) $(if $(JUJU),--juju $(JUJU)) \
-	  $(if $(SLOTS),--slots $(SLOTS)) $(if $(SEED),--seed $(SEED)) $(if $(OUTPUT),--output '$(OUTPUT)')
+demo: .venv/.demo ## Show SCENE=roll, restart, lost-unit, hold-until-healthy or upgrade; takes UNITS=, JUJU=3 or 4, SLOTS=, SEED=, OUTPUT=.
+	@.venv/bin/python -m examples.demo $(if $(SCENE),--scene $(SCENE)) $(if $(UNITS),--units $(UNITS)) \
+	  $(if $(JUJU),--juju $(JUJU)) $(if $(SLOTS),--slots $(SLOTS)) $(if $(SEED),--seed $(SEED)) $(if $(OUTPUT),--output '$(OUTPUT)')
 
 test: .venv/.demo .venv/.test .venv/.on-juju .venv/charm-tools/.ready ## Test all on python3, and a share on each other Python from 3.8 to 3.14 there is.
 	@.venv/bin/python tests/pythons.py
@@ -43,6 +43,12 @@ mutants: .venv/.demo .venv/.test ## Break each rule of the layer on purpose, and
 
 conformance: .venv/.demo .venv/.test ## Judge the local Juju by what a real one keeps: HISTORIES=2000 of them, or tell SEED=17.
 	@.venv/bin/python tests/conformance/campaign.py $(if $(HISTORIES),--histories $(HISTORIES)) $(if $(SEED),--seed $(SEED))
+
+on-juju: .venv/.demo .venv/.test .venv/.on-juju ## Play rolls and faults on a Juju controller; takes MODEL=, UNITS=, SCENES=, KEEP=1, JUJU=, CHARM=, LOCAL=3 or 4.
+	@.venv/bin/python tests/onjuju/play.py $(if $(MODEL),--model $(MODEL)) $(if $(UNITS),--units $(UNITS)) \
+	  $(if $(SCENES),--scenes '$(SCENES)') $(if $(KEEP),--keep) $(if $(JUJU),--juju '$(JUJU)') \
+	  $(if $(LOCAL),--local $(LOCAL)) $(if $(CHARM),--charm '$(CHARM)') $(if $(BASE),--base $(BASE)) \
+	  $(if $(WORK),--work $(WORK)) $(if $(PATIENCE),--patience $(PATIENCE)) $(if $(OUTPUT),--output '$(OUTPUT)')
 
 check: lint types test ## Check format, lint and types, then do what `make test` does; .ci/run does this.
 

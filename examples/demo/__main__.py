@@ -44,18 +44,19 @@ def show(options: argparse.Namespace, scene: Scene, charm: Path, console: Consol
         slots = policy.from_options({'slots': options.slots}).slots_among(options.units)
         watch = Turns(juju, slots, scene.last)
         recorder = Recorder(juju, watch)
-        title = '{}, {} at a time'.format(scene.about[0].upper() + scene.about[1:], slots)
+        about = scene.about[0].upper() + scene.about[1:]
+        title = '{}, {} at a time'.format(about, slots)
         with Screen(recorder, console, title) as screen:
             screen.say(*([] if screen.live else [title]))
             play = Play(juju, machine, recorder, screen)
             due = scene.play(play)
         recorder.finish()
-        good, lines = verdict(play, due)
+        good, lines = verdict(play, due, scene)
         path = Path(options.output or str(ROOT / 'build' / '{}.png'.format(options.scene)))
         title = '{}, {} at a time, {:.0f} s · {}'.format(
-            scene.about, slots, watch.duration_s, RELEASE[options.juju]
+            about, slots, watch.duration_s, RELEASE[options.juju]
         )
-        picture.draw(recorder, path, title, recorder.least_s())
+        picture.draw(recorder, path, title, recorder.least_s() if scene.alone else None)
     console.print()
     for heading, text in lines:
         console.print('  {:<10} {}'.format(heading, text), highlight=False, markup=False)
@@ -63,12 +64,13 @@ def show(options: argparse.Namespace, scene: Scene, charm: Path, console: Consol
     return good
 
 
-def verdict(play: Play, due: Dict[str, int]) -> Tuple[bool, Lines]:
+def verdict(play: Play, due: Dict[str, int], scene: Scene) -> Tuple[bool, Lines]:
     """Return whether all went as promised, and what says so in numbers, each under a heading.
 
     Args:
         play: a scene that is over.
         due: how many turns each unit must have had.
+        scene: which one.
     """
     recorder, watch = play.recorder, play.watch
     served = {unit: watch.served(unit) for unit in play.juju.units}
@@ -80,16 +82,14 @@ def verdict(play: Play, due: Dict[str, int]) -> Tuple[bool, Lines]:
     ]
     failed = sum(span.kind == 'work that failed' for span in recorder.spans)
     once = '{} of {} units, each once'.format(sum(count == 1 for count in served.values()), len(served))
-    fails = '; {} failed'.format('1 try' if failed == 1 else '{} tries'.format(failed)) if failed else ''
+    fails = '; {} restart{} failed'.format(failed, 's' * (failed > 1)) if failed else ''
     freed = ''.join('; {} was freed'.format(unit) for unit, _ in recorder.freed)
-    took = '{:.0f} s of the model; the least possible is {:.0f} s'.format(
-        watch.duration_s, recorder.least_s()
-    )
+    least = '; the least possible is {:.0f} s'.format(recorder.least_s()) if scene.alone else ''
     cost = '{} hooks, {} hook-tool calls, {} ledger writes'
     return not broken, [
         ('restarted', once + fails + freed),
         ('at work', 'at most {} of {} slots in use'.format(watch.most_at_work, watch.slots)),
-        ('took', took),
+        ('took', '{:.0f} s of the model{}'.format(watch.duration_s, least)),
         ('led by', ', then '.join(leader for _, leader in recorder.leaders)),
         ('cost', cost.format(watch.hooks, watch.calls, watch.ledger_writes)),
         ('promises', 'BROKEN: ' + '; '.join(broken) if broken else 'all kept'),

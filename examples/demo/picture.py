@@ -1,7 +1,7 @@
 """The picture of a scene: units down, time across; who led is the last row."""
 
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from examples.demo.record import COLOURS, Recorder, Stretch
 
@@ -10,14 +10,14 @@ NAMES_UP_TO = 12  # units: beyond it the names in the bars of those that wait wo
 NARROWEST = 0.045  # of the whole width, for a name in a bar
 
 
-def draw(recorder: Recorder, path: Path, title: str, least_s: float) -> None:
+def draw(recorder: Recorder, path: Path, title: str, least_s: Optional[float]) -> None:
     """Draw a scene that is over.
 
     Args:
         recorder: what happened.
         path: where the picture goes.
         title: what it is called.
-        least_s: the least time in which it could be done.
+        least_s: the least time in which it could be done, if that is known.
     """
     import matplotlib
 
@@ -30,30 +30,32 @@ def draw(recorder: Recorder, path: Path, title: str, least_s: float) -> None:
     _bars(axes, recorder, units)
     _stages(axes, recorder, units)
     _leaders(axes, recorder, len(units))
-    axes.axvline(least_s, color='black', linestyle=':', linewidth=1)
-    least = 'least possible {:.0f} s '.format(least_s)
-    axes.annotate(least, (least_s, -0.75), ha='right', va='center', fontsize=8)
+    if least_s is not None:
+        axes.axvline(least_s, color='black', linestyle=':', linewidth=1)
+        least = 'least possible {:.0f} s '.format(least_s)
+        axes.annotate(least, (least_s, -0.75), ha='right', va='center', fontsize=8)
     axes.set_yticks(range(len(units) + 1), [*units, 'leader'])
     axes.set_ylim(len(units) + 0.5, -1.0)
-    axes.set_xlim(0, recorder.juju.now - recorder.since)
+    axes.set_xlim(0, 1.02 * recorder.watch.duration_s)
     axes.set_xlabel('seconds of the model')
     axes.set_title(title, loc='left')
     axes.spines[['top', 'right']].set_visible(False)
     handles = _legend(recorder)
-    figure.legend(handles=handles, loc='outside lower center', ncols=len(handles), frameon=False, fontsize=9)
+    columns = len(handles) if len(handles) < 7 else -(-len(handles) // 2)
+    figure.legend(handles=handles, loc='outside lower center', ncols=columns, frameon=False, fontsize=9)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(str(path))
     pyplot.close(figure)
 
 
 def _rows(recorder: Recorder) -> List[str]:
-    """Return the units from the top down: those of an earlier stage first."""
-    return sorted(recorder.doing, key=lambda unit: recorder.stages.get(unit, 0))
+    """Return the units from the top down: in a roll, in the order of their tickets."""
+    return [*recorder.stages, *(unit for unit in recorder.doing if unit not in recorder.stages)]
 
 
 def _bars(axes: Any, recorder: Recorder, units: List[str]) -> None:
     """Draw what each unit did; in the bar of one that waits stands for whom."""
-    whole = recorder.juju.now - recorder.since
+    whole = recorder.watch.duration_s
     for span in recorder.spans:
         left, place = span.begins - recorder.since, units.index(span.unit)
         thick = 0.34 if span.kind == 'waits' else 0.6

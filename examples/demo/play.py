@@ -31,6 +31,10 @@ class Play:
         if not happened():
             self.broken.append('in an hour not: ' + what)
 
+    def passes(self, seconds: float) -> None:
+        """Let so much time pass."""
+        self.juju.run(seconds=seconds)
+
     # The operator
 
     def types(self, command: str, do: Callable[[], None]) -> None:
@@ -49,7 +53,6 @@ class Play:
         """
         given = {name.replace('_', '-'): value for name, value in parameters.items()}
         words = ['{}={}'.format(name, _quoted(str(value))) for name, value in given.items()]
-        self.screen.say('$ ' + ' '.join(['juju run db/leader', action, *words]))
         unit, before = str(self.juju.controller.leader), len(self.juju.history)
         self.juju.run_action(unit, action, **given)
         title = 'action ' + action
@@ -64,19 +67,21 @@ class Play:
         if not answer.startswith('failed: ' if refused else 'coordinator: '):
             self.broken.append('{} answers: {}'.format(action, answer))
         said = answer.partition(': ')[2]
-        self.screen.say(*('    ' + line for line in (said if whole else said.split('\n\n')[0]).splitlines()))
+        said = said if whole else said.split('\n\n')[0]
+        command = ' '.join(['$ juju run db/leader', action, *words])
+        self.screen.say(command, *('    ' + line for line in said.splitlines()))
 
     # What goes wrong
 
     def turns_off(self, unit: str, seconds: float) -> None:
         """Turn a unit's machine off, and on again after some seconds."""
-        self.screen.say('  The machine of {} is off.'.format(unit))
+        self.screen.tell(unit, 'is off', 'its machine is turned off')
         self.juju.kill_hook(unit)
         self.juju.die_agent(unit, seconds)
 
     def loses(self, unit: str) -> None:
         """Let a unit's machine be lost for good."""
-        self.screen.say('  The machine of {} is lost.'.format(unit))
+        self.screen.tell(unit, 'is lost', 'its machine does not come back')
         self.juju.lose_unit(unit)
 
 

@@ -76,7 +76,8 @@ class Recorder:
         elif event.what == 'worked' and event.text.startswith(self.watch.last):
             self._turn_to(unit, 'done')
         elif event.what == 'failed at' and event.text == CHECK:
-            self._turn_to(unit, 'gets healthy')
+            if kind != 'gets healthy':
+                self._turn_to(unit, 'gets healthy')
         elif event.what == 'failed at':
             self._turn_to(unit, 'until the retry', 'work that failed')
         elif event.what in ('is killed', 'is lost') and kind in AT_WORK:

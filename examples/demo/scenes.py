@@ -1,11 +1,11 @@
 """The scenes of `make demo`: what the operator does, what goes wrong, and what must have come of it."""
 
-from typing import Callable, Dict, List, NamedTuple
+from typing import Callable, Dict, List, NamedTuple, Tuple
 
 from examples.demo.play import Play
-from examples.demo.programs import CHECK, HEALTHY_S, RESTART, RESTART_S
+from examples.demo.programs import CHECK, RESTART, RESTART_S
 
-RESTARTS = RESTART + ' '
+THINKS_S = 20.0  # an operator, before the next command
 
 
 class Scene(NamedTuple):
@@ -17,6 +17,7 @@ class Scene(NamedTuple):
         charm: the example charm.
         least_units: how few units it can be shown with.
         last: the last program of a turn.
+        alone: whether no operator takes part, whose time would count.
     """
 
     about: str
@@ -24,9 +25,10 @@ class Scene(NamedTuple):
     charm: str = 'rolling-db'
     least_units: int = 1
     last: str = RESTART
+    alone: bool = True
 
 
-def once(units: List[str], **others: int) -> Dict[str, int]:
+def once(units: List[str]) -> Dict[str, int]:
     """Return one turn for each unit."""
     return dict.fromkeys(units, 1)
 
@@ -48,28 +50,31 @@ def roll(play: Play) -> Dict[str, int]:
     juju = play.juju
     bad = juju.units[2]
     juju.fail_command(bad, 'systemctl restart rolling-db', times=99)
-    play.orders(
-        'coordinator-roll', lock='restart', batches='1,100%', pause_after=1, reason='new certificates'
-    )
+    play.orders('coordinator-roll', lock='restart', batches='1,100%', pause_after=1, reason='new key')
     play.rest()
+    play.passes(THINKS_S)
     play.orders('coordinator-resume', lock='restart')
     play.until(lambda: play.recorder.doing[bad][0] == 'until the retry', '{} fails'.format(bad))
     play.orders('coordinator-pause', lock='restart', reason='{} does not start'.format(bad))
+    play.passes(THINKS_S)
     play.loses(bad)
+    play.passes(THINKS_S)
     play.orders('coordinator-free', unit=bad, confirm='yes', reason='its machine is lost')
     play.orders('coordinator-resume', lock='restart')
     play.until(lambda: bool(rolled(play)), 'the roll is over')
+    for leader, text in rolled(play):
+        play.screen.tell(leader, 'logs', text)
     return {**once(juju.units), bad: 0}
 
 
-def rolled(play: Play) -> List[str]:
-    """Return what the charm logged at the end of a roll."""
-    return [text for _, _, _, text in play.juju.logs if text == 'all units have restarted']
+def rolled(play: Play) -> List[Tuple[str, str]]:
+    """Return who logged, at the end of a roll, that it is over."""
+    return [(unit, text) for _, unit, _, text in play.juju.logs if text == 'the roll is over']
 
 
 def lost_unit(play: Play) -> Dict[str, int]:
     """A unit is down while it holds the lock; the operator frees it, and later it comes back."""
-    juju, down_s = play.juju, 600.0
+    juju, down_s = play.juju, 300.0
     play.types('juju config db memory=2', lambda: juju.configure(memory=2))
 
     def works() -> List[str]:
@@ -77,9 +82,9 @@ def lost_unit(play: Play) -> Dict[str, int]:
 
     play.until(lambda: bool(works()), 'a unit works that does not lead')
     down = works()[0]
-    juju.run(seconds=RESTART_S / 2)
+    play.passes(RESTART_S / 2)
     play.turns_off(down, down_s)
-    juju.run(seconds=RESTART_S)
+    play.passes(RESTART_S)
     play.orders('coordinator-show', whole=True)
     play.orders('coordinator-free', refused=True, unit=down)
     play.orders('coordinator-free', unit=down, confirm='yes', reason='its machine is off')
@@ -109,12 +114,12 @@ def upgrade(play: Play) -> Dict[str, int]:
     return once(juju.units)
 
 
-HEALTHY = 'a restart of {:.0f} s, healthy {:.0f} s later'.format(RESTART_S, HEALTHY_S)
-
 SCENES = {
     'restart': Scene('the configuration changes, and each unit restarts in its turn', restart),
-    'roll': Scene('the operator restarts all units, and one of them is lost', roll, least_units=4),
-    'lost-unit': Scene('a unit is down while it holds the lock', lost_unit, least_units=2),
+    'roll': Scene(
+        'the operator restarts all units, and one of them is lost', roll, least_units=4, alone=False
+    ),
+    'lost-unit': Scene('a unit is down while it holds the lock', lost_unit, least_units=2, alone=False),
     'hold-until-healthy': Scene(
         'each unit keeps the lock until it is healthy', hold_until_healthy, 'careful-db', last=CHECK
     ),

@@ -1,20 +1,25 @@
 """How a scene is shown while it goes on: a table on a terminal, otherwise a line for each event."""
 
+import re
 import time
-from typing import Dict
+from textwrap import wrap
+from typing import Dict, Set
 
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from examples.demo.programs import RESTART_S
+from examples.demo.programs import CHECK, RESTART_S, START
 from examples.demo.record import Recorder
 from jujusim.juju import Event
 
 PAINTINGS = 120  # of one scene on a terminal
 PAUSE_S, PAUSE_TO_READ_S = 0.03, 0.5  # for the eye
 BAR, DOES = 20, 53  # columns: of a bar; of the sentence beside it
+PLACE_OF_TEXT = 28  # columns before the text of a line
+COUNT = re.compile(r', \d+ ahead of this unit')
+MANY = ((CHECK, 'works'), (CHECK, 'failed at'))  # a unit that holds until it is healthy looks often
 TELLS_WAITING_UP_TO = 10  # units: beyond it a line for each change of a reason would hide all else
 
 
@@ -23,7 +28,8 @@ class Screen:
 
     def __init__(self, recorder: Recorder, console: Console, title: str) -> None:
         self.recorder, self.console, self.title = recorder, console, title
-        self.told: Dict[str, str] = {}
+        self.told: Set[str] = set()  # since the last line of another kind
+        self.said: Dict[str, str] = {}  # by each unit, last
         self.live = Live(console=console, auto_refresh=False) if console.is_terminal else None
 
     def __enter__(self) -> 'Screen':
@@ -50,8 +56,9 @@ class Screen:
 
     def say(self, *lines: str) -> None:
         """Print lines that belong to no unit: what the operator types, and reads."""
+        self.told.clear()
         for line in lines:
-            self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+            self._print(line)
         if self.live is not None:
             time.sleep(PAUSE_TO_READ_S)
 
@@ -59,21 +66,32 @@ class Screen:
         """Print one event of the model, if it changes what the reader knows."""
         recorder, unit = self.recorder, event.unit
         if event.what in ('works', 'worked', 'failed at'):
-            if recorder.doing[unit][0] != 'gets healthy' and not event.text.startswith('systemctl start '):
-                self._line(event, '{}; {}'.format(event.text, recorder.counts))
-        elif event.what in ('leads', 'is lost', 'is back'):
-            self._line(event, '')
+            if not event.text.startswith(START) and (event.text, event.what) not in MANY:
+                self.tell(unit, event.what, '{}; {}'.format(event.text, recorder.counts))
+        elif event.what in ('leads', 'is back'):
+            self.tell(unit, event.what)
         elif event.what == 'ends' and recorder.doing[unit][0] == 'waits':
             reason = recorder.reason(unit)
-            told, self.told[unit] = self.told.get(unit), reason
-            if told != reason and len(recorder.doing) <= TELLS_WAITING_UP_TO:
-                self._line(event._replace(what='waits'), reason)
+            before, self.said[unit] = self.said.get(unit), reason
+            same = COUNT.sub('', reason)
+            few = len(recorder.doing) <= TELLS_WAITING_UP_TO
+            if few and reason != before and same not in self.told:
+                told = {*self.told, same}
+                self.tell(unit, 'waits', reason)
+                self.told = told
 
-    def _line(self, event: Event, text: str) -> None:
-        line = '{:7.1f} s  {:6} {:9} {}'.format(
-            event.time - self.recorder.since, event.unit, event.what, text
-        )
-        self.console.print(line.rstrip(), highlight=False, markup=False)
+    def tell(self, unit: str, verb: str, text: str = '') -> None:
+        """Print what a unit does now, or what becomes of it."""
+        self.told.clear()
+        passed_s = self.recorder.juju.now - self.recorder.since
+        self._print('{:7.1f} s  {:6} {:9} {}'.format(passed_s, unit, verb, text).rstrip(), PLACE_OF_TEXT)
+
+    def _print(self, line: str, indent: int = 4) -> None:
+        """Print a line, in several if the console is too narrow."""
+        width = self.console.width
+        parts = wrap(line, width, subsequent_indent=' ' * indent, break_on_hyphens=False)
+        for part in [line] if len(line) <= width else parts:
+            self.console.print(part, highlight=False, markup=False, soft_wrap=True)
 
 
 def table(recorder: Recorder, title: str) -> Table:

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.cases import ASK, MINE_PY, WORK, StrictWatch, both, until
 from tests.deploy import begun, said
 
@@ -320,3 +322,106 @@ def test_charm_code_on_the_leader_orders_a_roll_and_is_refused_in_the_same_words
     watch.check()
     assert served(made, watch) == [1] * 4
     assert rolled(made) == 1
+
+
+# At any moment
+
+
+@both
+@pytest.mark.parametrize('after_s', [0.3, 1.2, 20.0, 61.0, 62.3])
+def test_a_pause_at_any_moment_stops_a_roll_and_resume_loses_nobody(model, charm_with, juju, after_s):
+    made = begun(model, charm_with(RESTART), units=4, juju=juju)
+    watch = StrictWatch(made)
+    order(made, 'roll', lock='restart', batches='1,2')
+    made.run(seconds=after_s)
+
+    order(made, 'pause', lock='restart')
+    made.run(seconds=600)
+    stood = sum(served(made, watch))
+    order(made, 'resume', lock='restart')
+    made.run()
+
+    assert stood <= 2
+    watch.check()
+    assert served(made, watch) == [1] * 4
+
+
+@both
+def test_a_leader_that_has_just_been_elected_says_what_is_not_written_and_writes_it_later(
+    model, charm_with, juju
+):
+    made = begun(model, charm_with(RESTART), units=4, juju=juju)
+    watch = StrictWatch(made)
+    made.elect('app/3')
+
+    found = json.loads(order(made, 'roll', lock='restart', format='json'))
+    made.run()
+
+    assert found['written'] is (
+        juju == 3
+    )  # on Juju 4 it claims a term first, which Juju commits with the action
+    watch.check()
+    assert served(made, watch) == [1] * 4
+
+
+@both
+def test_a_freed_unit_has_no_turn_left_of_a_roll_and_the_roll_ends_without_it(model, charm_with, juju):
+    made = begun(model, charm_with(RESTART), units=4, juju=juju)
+    made.elect('app/0')
+    made.run()
+    watch = StrictWatch(made)
+    order(made, 'roll', lock='restart')
+    until(made, lambda: watch.at_work == {'app/1'})
+    made.lose_unit('app/2')  # it waits, and would hold up those behind it
+
+    made.run(seconds=700)
+    assert sum(served(made, watch)) == 1
+    order(made, 'free', unit='app/2', confirm=True)
+    made.run(seconds=700)
+
+    watch.check()
+    assert served(made, watch) == [1, 1, 0, 1]
+    assert rolled(made) == 1
+
+
+@both
+@pytest.mark.parametrize('option', ['charms.mine.Mine', 'Serial'])
+def test_pause_resume_and_free_are_for_the_locks_of_classes_too(model, charm_with, juju, option):
+    charm = charm_with(ASK + WORK, **{'class': option})
+    (charm / 'lib' / 'charms' / 'mine.py').write_text(MINE_PY)
+    made = begun(model, charm, units=4, juju=juju)
+    watch = StrictWatch(made)
+    made.configure(go=1)
+    until(made, lambda: bool(watch.at_work))
+
+    order(made, 'pause', lock='a')
+    made.run(seconds=400)
+    stood = sum(served(made, watch))
+    order(made, 'resume', lock='a')
+    made.run(seconds=900)
+
+    assert stood <= 2
+    watch.check()
+    assert served(made, watch) == [1] * 4
+
+
+@both
+def test_where_juju_refuses_the_write_the_action_says_so_and_the_order_is_shown_until_it_is_written(
+    model, charm_with, juju
+):
+    made = begun(model, charm_with(RESTART), units=3, juju=juju, update_status_s=1e6)
+    watch = StrictWatch(made)
+    leader = made.controller.leader
+    made.fail_tool(leader, 'leader-set' if juju == 3 else 'relation-set')
+
+    sentence = refused(made, 'roll', lock='restart')
+    shown = ran(made, leader, 'coordinator-show', {})[1]
+
+    assert sentence.startswith('Juju did not answer: ')
+    assert sentence.endswith('; look with coordinator-show before you try again')
+    assert 'restart: roll, ordered since ' in shown
+    assert 'is not written yet; the leader writes it in its next hook' in ' '.join(shown.split())
+    made.update_status(leader)
+    made.run()
+    watch.check()
+    assert served(made, watch) == [1] * 3

@@ -1,4 +1,4 @@
-"""The charm that `make on-juju` deploys: the example, built as docs/building.md tells, with a record of work."""
+"""The charm of `make on-juju`: the example, built as docs/building.md tells, with a record of its work."""
 
 import os
 import platform
@@ -20,7 +20,16 @@ HANDLERS = Path('reactive') / 'rolling_db.py'
 OF_THE_EXAMPLE = 'from subprocess import check_call\n'
 OF_THE_RECORD = 'from charms.layer.work_record import check_call\n'
 TOOLS = ('charm-tools==3.0.9', 'virtualenv<20.31', 'setuptools>=75,<82')
-LEFT_OUT = ('.git', '.venv', '__pycache__', 'build', '.hypothesis', '.pytest_cache', '.ruff_cache', '.mypy_cache')
+LEFT_OUT = (
+    '.git',
+    '.venv',
+    '__pycache__',
+    'build',
+    '.hypothesis',
+    '.pytest_cache',
+    '.ruff_cache',
+    '.mypy_cache',
+)
 NETWORK = (
     'The build needs git, and the network for PyPI and layer:basic. '
     'CHARM=FOLDER takes a charm that was built elsewhere.'
@@ -41,6 +50,7 @@ def built(folder: Path, say: Callable[[str], None], start: Run = run) -> Path:
         Trouble: a step fails.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    folder = folder.resolve()
     layer = folder / 'layers' / 'coordinator'
     shutil.rmtree(str(folder / 'layers'), ignore_errors=True)
     shutil.copytree(str(ROOT), str(layer), symlinks=True, ignore=shutil.ignore_patterns(*LEFT_OUT))
@@ -117,7 +127,10 @@ def packed(charm: Path, target: Path, base: str) -> Path:
     metadata.pop('series', None)
     with zipfile.ZipFile(str(target), 'w', zipfile.ZIP_DEFLATED) as file:
         for path in sorted(charm.rglob('*')):
-            if path.is_file() and path.relative_to(charm) not in (Path('metadata.yaml'), Path('manifest.yaml')):
+            if path.is_file() and path.relative_to(charm) not in (
+                Path('metadata.yaml'),
+                Path('manifest.yaml'),
+            ):
                 file.write(str(path), str(path.relative_to(charm)))
         file.writestr('metadata.yaml', yaml.safe_dump(metadata))
         file.writestr('manifest.yaml', yaml.safe_dump(manifest))
@@ -126,7 +139,11 @@ def packed(charm: Path, target: Path, base: str) -> Path:
 
 def base_of_this_machine(release: Path = Path('/etc/os-release')) -> str:
     """Return the base of the Ubuntu that this is, whose wheels the charm carries; else ubuntu@24.04."""
-    found = dict(line.split('=', 1) for line in release.read_text().splitlines() if '=' in line) if release.exists() else {}
+    found = (
+        dict(line.split('=', 1) for line in release.read_text().splitlines() if '=' in line)
+        if release.exists()
+        else {}
+    )
     if found.get('ID', '').strip('"') == 'ubuntu':
         return 'ubuntu@' + found.get('VERSION_ID', '24.04').strip('"')
     return 'ubuntu@24.04'

@@ -61,7 +61,7 @@ def _line(text: str) -> Iterator[Line]:
     match = _ENTRY.match(text)
     if not match:
         return
-    app, number, at, level, module, said = match.groups()
+    app, number, at, _, module, said = match.groups()
     form = '%Y-%m-%d %H:%M:%S' + ('.%f' if '.' in at else '')
     s = datetime.strptime(at, form).replace(tzinfo=timezone.utc).timestamp()
     line = {'s': s, 'unit': '{}/{}'.format(app, number)}

@@ -65,6 +65,7 @@ class Lab:
         self.models: List[str] = []
         self.free: List[str] = []
         self.before: Dict[str, Any] = {}
+        self.seen: Any = None
 
     # The controller
 
@@ -85,7 +86,9 @@ class Lab:
         if version.split('.')[0] in ('1', '2'):
             form = '{} is a client of Juju {}, whose verbs jubilant does not speak. Use one of Juju 3 or 4.'
             raise Trouble(form.format(binary, version))
-        controller = json.loads(self._ask('controllers', '--format', 'json') or '{}').get('current-controller')
+        controller = json.loads(self._ask('controllers', '--format', 'json') or '{}').get(
+            'current-controller'
+        )
         if not controller:
             raise Trouble('There is no controller. Make one (juju bootstrap), or choose one (juju switch).')
         self.models = [
@@ -95,7 +98,10 @@ class Lab:
 
     def _ask(self, *words: str, controller: str = '') -> str:
         """Ask the client something that needs no model, and do not wait for ever."""
-        form = 'The controller {} does not answer: {}. Look at it with: juju show-controller; juju status -m controller'
+        form = (
+            'The controller {} does not answer: {}. '
+            'Look at it with: juju show-controller; juju status -m controller'
+        )
         try:
             asked = [self.juju.cli_binary, *words]
             done = subprocess.run(asked, capture_output=True, text=True, timeout=ANSWER_S, check=True)
@@ -145,7 +151,9 @@ class Lab:
         self.juju.model = model
         status = self.status()
         if APP in status.apps:
-            form = 'MODEL={0}: it has an application {1} already. Remove it: juju remove-application -m {0} {1}'
+            form = (
+                'MODEL={0}: it has an application {1} already. Remove it: juju remove-application -m {0} {1}'
+            )
             raise Trouble(form.format(model, APP))
         taken = {unit.machine for app in status.apps.values() for unit in app.units.values()}
         self.free = [
@@ -156,8 +164,8 @@ class Lab:
         need = self.wishes.units + self.wishes.more
         if len(self.free) < need:
             form = (
-                'MODEL={}: {} of its {} machines are free, and {} are needed: {} units, and {} more for scenes '
-                'that add one. Add machines (juju add-machine), or say fewer UNITS= or other SCENES=.'
+                'MODEL={}: {} of its {} machines are free, and {} are needed: {} units, and {} more for '
+                'scenes that add one. Add machines (juju add-machine), or say fewer UNITS= or other SCENES=.'
             )
             free, there = len(self.free), len(status.machines)
             raise Trouble(form.format(model, free, there, need, self.wishes.units, self.wishes.more))
@@ -183,14 +191,17 @@ class Lab:
         ill = [
             name
             for name, machine in status.machines.items()
-            if machine.juju_status.current in ('error', 'down') or machine.machine_status.current == 'provisioning error'
+            if machine.juju_status.current in ('error', 'down')
+            or machine.machine_status.current == 'provisioning error'
         ]
         if ill and not self.wishes.model:
             message = status.machines[ill[0]].machine_status.message
             form = 'The cloud gave no machine {}: {}. Take away what uses the quota, or say fewer UNITS=.'
             raise Trouble(form.format(ill[0], message or status.machines[ill[0]].juju_status.message))
         there = len(units) == self.wishes.units
-        return there and all(resting(unit) and unit.workload_status.current == 'active' for unit in units.values())
+        return there and all(
+            resting(unit) and unit.workload_status.current == 'active' for unit in units.values()
+        )
 
     def close(self) -> List[str]:
         """Remove what was made, and nothing else; return a sentence for what could not be."""
@@ -226,8 +237,9 @@ class Lab:
     # Looking
 
     def status(self) -> Any:
-        """Return the model's status."""
-        return self._do('ask for the status', self.juju.status)
+        """Return the model's status, which `seen` keeps."""
+        self.seen = self._do('ask for the status', self.juju.status)
+        return self.seen
 
     @staticmethod
     def units(status: Any) -> Dict[str, Any]:
@@ -251,7 +263,10 @@ class Lab:
                 return found
             self.say('{}, {:.0f} s: {}'.format(doing, waited, self.summary(status)))
             if waited > patience_s:
-                form = 'It took more than {:.0f} s: {}. PATIENCE= gives more seconds; KEEP=1 leaves all to look at.'
+                form = (
+                    'It took more than {:.0f} s: {}. PATIENCE= gives more seconds; '
+                    'KEEP=1 leaves all to look at.'
+                )
                 raise Trouble(form.format(patience_s, doing), self.about(status, self.units(status)))
             waited += self.wishes.poll_s
             self.wishes.pause(self.wishes.poll_s)
@@ -261,7 +276,11 @@ class Lab:
         said: Dict[str, int] = {}
         for unit in self.units(status).values():
             words = unit.workload_status.message or unit.workload_status.current
-            words = 'waiting for its turn' if unit.workload_status.current == 'waiting' and ':' in words else words
+            words = (
+                'waiting for its turn'
+                if unit.workload_status.current == 'waiting' and ':' in words
+                else words
+            )
             said[words] = said.get(words, 0) + 1
         return ', '.join('{} {}'.format(count, words) for words, count in said.items())
 
@@ -291,7 +310,8 @@ class Lab:
     def log(self) -> str:
         """Return the whole log of the model's units."""
         return self._do(
-            'read the log', lambda: self.juju.cli('debug-log', '--replay', '--no-tail', '--date', '--utc', '--ms')
+            'read the log',
+            lambda: self.juju.cli('debug-log', '--replay', '--no-tail', '--date', '--utc', '--ms'),
         )
 
     def work_of(self, unit: str) -> Optional[List[str]]:

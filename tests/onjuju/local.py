@@ -8,7 +8,7 @@ from jujusim.cli.places import Models
 from tests.deploy import ROOT, assemble
 
 VERSIONS = {'3': '3.6.1', '4': '4.0.14'}
-STEP_S = 2.0
+STEP_S = 3.0
 """How long a status takes, in seconds of the model."""
 
 

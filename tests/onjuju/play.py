@@ -15,7 +15,7 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, List, Optional
 
 from rich.console import Console
 
@@ -70,7 +70,9 @@ class Play:
         form = '  {}: {} turns in {:.0f} s, at most {} at once, {} hooks'
         kept = 'skipped' if found.scene in self.skipped else 'BROKEN' if found.broken else 'kept'
         hooks = sum(found.hooks.values())
-        self.teller.line(form.format(kept, found.turns, found.took_s, found.most, hooks), 'red' if found.broken else '')
+        self.teller.line(
+            form.format(kept, found.turns, found.took_s, found.most, hooks), 'red' if found.broken else ''
+        )
         for sentence in found.broken:
             self.teller.line('  BROKEN: ' + sentence, 'red')
         for sentence in found.excused:

@@ -1,6 +1,6 @@
 """The scenes of `make on-juju`: what an operator does, and what goes wrong, in a roll."""
 
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Tuple
 
 import jubilant
 
@@ -26,7 +26,7 @@ class Stage:
         self.owed: Tuple[str, ...] = ()
         self.gone: Dict[str, float] = {}
         self.forced: Tuple[str, ...] = ()
-        self.began = 0.0
+        self.began, self.leader = 0.0, ''
         self._since: Dict[str, str] = {}
         self._memory = int(self.juju.config(APP)['memory'])
 
@@ -39,7 +39,8 @@ class Stage:
         self._since = {name: unit.workload_status.since for name, unit in self.lab.units(status).items()}
         self.began = moment(status)
         self._memory += 1
-        self.note('op', 'config memory={}'.format(self._memory), self.began)
+        self.note('op', 'config memory={}'.format(self._memory))
+        self.leader = self._leader()
         self.juju.config(APP, {'memory': self._memory})
 
     def fail_work_of(self, unit: str) -> None:
@@ -75,14 +76,14 @@ class Stage:
         try:
             self.juju.ssh(unit, command, host_key_checks=False)
         except jubilant.CLIError as error:
-            if 'pkill' in command and 'not known' not in str(error.stderr) and error.returncode > 1:
-                return  # pkill found the shell that runs it, too
+            if 'pkill' in command and error.returncode == 1 and not error.stderr.strip():
+                raise Skipped('no process of a hook was found on the machine of {}'.format(unit)) from None
             form = 'it needs a shell on the machine of {}, and `juju ssh` has none: {}'
             raise Skipped(form.format(unit, last_line(error))) from None
 
-    def note(self, what: str, text: str, s: Optional[float] = None) -> None:
-        """Write down what was done, for the history."""
-        self.notes.append({'s': moment(self.lab.status()) if s is None else s, 'unit': '', 'what': what, 'text': text})
+    def note(self, what: str, text: str) -> None:
+        """Write down what is done, for the history; its time is that of the newest status."""
+        self.notes.append({'s': moment(self.lab.seen), 'unit': '', 'what': what, 'text': text})
 
     # What is waited for
 
@@ -103,9 +104,9 @@ class Stage:
             lambda status: self.lab.units(status)[unit].workload_status.current == 'error',
         )
 
-    def leader(self) -> str:
-        """Return the unit that leads, '' if none does."""
-        found = self.lab.units(self.lab.status()).items()
+    def _leader(self) -> str:
+        """Return the unit that leads as the newest status has it, '' if none does."""
+        found = self.lab.units(self.lab.seen).items()
         return next((name for name, unit in found if unit.leader), '')
 
     def some_looks(self, count: int = 4) -> None:
@@ -126,14 +127,25 @@ class Stage:
             units = self.lab.units(status)
             for name in set(self.owed) - set(units) - set(self.gone):
                 self.gone[name] = moment(status)
-            resting_now = all(resting(unit) and unit.workload_status.current != 'error' for unit in units.values())
+            resting_now = all(
+                resting(unit) and unit.workload_status.current != 'error' for unit in units.values()
+            )
             rests[:] = [*rests, status] if resting_now else []
             served = all(self._served(name, unit) for name, unit in units.items() if name in self.owed)
             away = [name for name in self.removed if name in units]
             return len(rests) > (QUIET_LOOKS if served and not away else stalled) and bool(status)
 
         self.lab.until('{}: until all is quiet'.format(self.name), over)
-        return Scene(self.name, self.began, moment(rests[-1]), self.owed, self.gone, self.forced)
+        return Scene(
+            self.name,
+            self.began,
+            moment(rests[-1]),
+            self.owed,
+            self.gone,
+            self.forced,
+            self.leader,
+            SCENES[self.name].direct,
+        )
 
     @property
     def removed(self) -> List[str]:
@@ -146,11 +158,10 @@ class Stage:
 
     def remove(self, unit: str, force: bool = False) -> None:
         """Remove a unit."""
-        status = self.lab.status()
-        self.note('op', 'remove-unit {}{}'.format(unit, ' --force' if force else ''), moment(status))
+        self.note('op', 'remove-unit {}{}'.format(unit, ' --force' if force else ''))
         if force:
             self.forced += (unit,)
-            self.gone[unit] = moment(status)
+            self.gone[unit] = moment(self.lab.seen)
         self.juju.remove_unit(unit, force=force)
 
 
@@ -214,13 +225,15 @@ def agent(stage: Stage) -> None:
     """The leader's agent is stopped in a roll: another unit leads and goes on, also when it is back."""
     stage.roll()
     stage.holder(lambda name, unit: not unit.leader)
-    leader = stage.leader()
-    machine = stage.lab.units(stage.lab.status())[leader].machine
+    leader = stage.leader
+    machine = stage.lab.units(stage.lab.seen)[leader].machine
     stage.note('fault', 'stop the agent of {}'.format(leader))
     service = 'jujud-machine-{}'.format(machine.replace('/', '-'))
     stage.on_machine_of(leader, 'sudo systemctl stop ' + service)
     try:
-        stage.lab.until('agent: until another unit leads', lambda status: _other_leads(stage, status, leader), 300)
+        stage.lab.until(
+            'agent: until another unit leads', lambda status: _other_leads(stage, status, leader), 300
+        )
     finally:
         stage.on_machine_of(leader, 'sudo systemctl start ' + service)
 
@@ -239,7 +252,10 @@ def scale(stage: Stage) -> None:
     waits = [
         name
         for name, unit in stage.lab.units(stage.lab.status()).items()
-        if name in stage.owed and name != holder and not unit.leader and unit.workload_status.current == 'waiting'
+        if name in stage.owed
+        and name != holder
+        and not unit.leader
+        and unit.workload_status.current == 'waiting'
     ]
     if waits:
         stage.remove(waits[-1])
@@ -270,19 +286,21 @@ class Kind(NamedTuple):
         play: what is done.
         adds: how many units it adds.
         removes: how many it removes.
+        direct: whether each turn must follow the one before within a hook.
     """
 
     play: Callable[..., None]
     adds: int = 0
     removes: int = 0
+    direct: bool = False
 
 
 SCENES: Dict[str, Kind] = {
-    'roll': Kind(roll),
-    'failure': Kind(failure),
-    'action': Kind(action),
-    'refresh': Kind(refresh),
-    'kill': Kind(kill),
+    'roll': Kind(roll, direct=True),
+    'failure': Kind(failure, direct=True),
+    'action': Kind(action, direct=True),
+    'refresh': Kind(refresh, direct=True),
+    'kill': Kind(kill, direct=True),
     'agent': Kind(agent),
     'scale': Kind(scale, adds=1, removes=1),
     'removed': Kind(removed, removes=1),

@@ -17,7 +17,7 @@ KINDS = 8
 
 
 class Teller:
-    """Says what goes on: on a terminal in one line that is written over, elsewhere a line for each new doing."""
+    """Says what goes on: on a terminal in one line that is written over, else a line for each doing."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -50,14 +50,27 @@ class Teller:
 def table(verdicts: Sequence[Verdict], skipped: Dict[str, str]) -> Table:
     """Return a row for each scene."""
     made = Table(title='What the units wrote down', title_justify='left', expand=False)
-    for heading in ('scene', 'promises', 'turns', 'works', 'at once', 'hooks', 'ledger writes', 'took', 'least'):
+    for heading in (
+        'scene',
+        'promises',
+        'turns',
+        'works',
+        'at once',
+        'hooks',
+        'ledger writes',
+        'took',
+        'least',
+    ):
         made.add_column(heading, justify='left' if heading in ('scene', 'promises') else 'right')
     for found in verdicts:
         kept = 'BROKEN' if found.broken else 'skipped' if found.scene in skipped else 'kept'
         made.add_row(
             found.scene,
             kept,
-            *(str(count) for count in (found.turns, found.tries, found.most, sum(found.hooks.values()), found.writes)),
+            *(
+                str(count)
+                for count in (found.turns, found.tries, found.most, sum(found.hooks.values()), found.writes)
+            ),
             '{:.0f} s'.format(found.took_s),
             '{:.0f} s'.format(found.least_s),
             style='red' if found.broken else None,
@@ -77,7 +90,8 @@ def hooks(verdicts: Sequence[Verdict]) -> str:
 
 def picture(scene: Scene, works: Sequence[Work], lines: Sequence[Line], path: Path, title: str) -> None:
     """Draw a scene as the demo draws its roll: units down, time across, and who led in the last row."""
-    from examples.demo import Span, picture as draw
+    from examples.demo import Span
+    from examples.demo import picture as draw
 
     mine = [work for work in works if work.begins >= scene.began]
     spans: List[Any] = []
@@ -92,14 +106,13 @@ def picture(scene: Scene, works: Sequence[Work], lines: Sequence[Line], path: Pa
             spans.append(Span(unit, 'works' if work.code == 0 else 'work that failed', work.begins, ends))
             before = None if work.code == 0 else ends
     leaders = [(float(line['s']), str(line['unit'])) for line in lines if line['what'] == 'leads']
-    led = [unit for s, unit in leaders if s <= scene.began][-1:] or ['']
     later = [(s, unit) for s, unit in leaders if scene.began < s <= scene.ended]
     ended = max([span.ends for span in spans], default=scene.ended)
     recorder: Any = SimpleNamespace(
         doing=dict.fromkeys(scene.owed),
         spans=spans,
         since=scene.began,
-        leaders=[(scene.began, led[0]), *later],
+        leaders=[(scene.began, scene.leader), *later],
         juju=SimpleNamespace(now=ended),
     )
     least = sum((work.ends or work.begins) - work.begins for work in mine)

@@ -6,6 +6,11 @@ from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 from tests.onjuju.history import Line, Work
 
 FOR_EVER = float('inf')
+HANDOVER_S = 30.0
+"""A turn that begins so long after the one before was not handed over in the next hook.
+
+It is half of what update-status would take, and far more than a hook on a busy machine.
+"""
 
 
 class Turn(NamedTuple):
@@ -34,6 +39,8 @@ class Scene(NamedTuple):
         owed: the units that must work after `began`, unless they are gone.
         gone: when which unit was removed.
         forced: those of them that were removed by force.
+        leader: the unit that led when it began.
+        direct: whether each turn must follow the one before within a hook: no unit was away or removed.
     """
 
     name: str
@@ -42,6 +49,8 @@ class Scene(NamedTuple):
     owed: Tuple[str, ...]
     gone: Dict[str, float]
     forced: Tuple[str, ...] = ()
+    leader: str = ''
+    direct: bool = False
 
 
 class Verdict(NamedTuple):
@@ -99,7 +108,9 @@ def overlaps(found: Sequence[Turn]) -> List[Tuple[Turn, Turn]]:
 
 def most_at_once(found: Sequence[Turn]) -> int:
     """Return how many units had a turn at the same moment, at most."""
-    return max((len({t.unit for t in found if t.begins <= turn.begins < t.ends}) for turn in found), default=0)
+    return max(
+        (len({t.unit for t in found if t.begins <= turn.begins < t.ends}) for turn in found), default=0
+    )
 
 
 def judge(scene: Scene, works: Iterable[Work], lines: Sequence[Line]) -> Verdict:
@@ -114,7 +125,7 @@ def judge(scene: Scene, works: Iterable[Work], lines: Sequence[Line]) -> Verdict
     found = turns(of_scene, scene.gone)
     ended = [turn for turn in found if turn.ends < FOR_EVER and turn.unit not in scene.gone]
     broken, excused = _exclusion(scene, found)
-    broken += _lost(scene, found)
+    broken += _lost(scene, found) + _late(scene, found)
     lines = [line for line in lines if scene.began <= line['s'] <= scene.ended]
     last = max([turn.ends for turn in ended], default=scene.began)
     return Verdict(
@@ -151,6 +162,18 @@ def _lost(scene: Scene, found: Sequence[Turn]) -> List[str]:
     ]
 
 
+def _late(scene: Scene, found: Sequence[Turn]) -> List[str]:
+    """Say which turns were not handed over directly."""
+    said = []
+    for place in range(1, len(found) if scene.direct else 0):
+        before, turn = max(found[:place], key=lambda turn: turn.ends), found[place]
+        gap_s = turn.begins - before.ends
+        if gap_s > HANDOVER_S and turn.unit in scene.owed:
+            form = '{} began {:.0f} s after {} had ended, and nobody worked'
+            said.append(form.format(turn.unit, gap_s, before.unit))
+    return said
+
+
 def hooks(lines: Iterable[Line]) -> Dict[str, int]:
     """Count hooks by kind: 'config-changed', 'relation-changed', 'action', ..."""
     kinds = Counter(_kind(line['text']) for line in lines if line['what'] == 'begin')
@@ -158,7 +181,9 @@ def hooks(lines: Iterable[Line]) -> Dict[str, int]:
 
 
 def _kind(text: str) -> str:
-    return 'juju exec' if text.startswith('run commands') or text.startswith('commands') else text.split(' ')[0]
+    return (
+        'juju exec' if text.startswith('run commands') or text.startswith('commands') else text.split(' ')[0]
+    )
 
 
 def ledger_writes(lines: Iterable[Line]) -> int:
@@ -168,7 +193,9 @@ def ledger_writes(lines: Iterable[Line]) -> int:
     for line in lines:
         if line['what'] == 'begin':
             wrote[line['unit']] = False
-        gives = line['what'] == 'says' and ('is given a ticket' in line['text'] or 'is dropped' in line['text'])
+        gives = line['what'] == 'says' and (
+            'is given a ticket' in line['text'] or 'is dropped' in line['text']
+        )
         if gives and not wrote.get(line['unit']):
             wrote[line['unit']], count = True, count + 1
     return count
@@ -177,6 +204,10 @@ def ledger_writes(lines: Iterable[Line]) -> int:
 def waiting(lines: Iterable[Line], unit: str, began: float) -> Optional[float]:
     """Return when a unit asked for the lock, as its log tells."""
     return next(
-        (l['s'] for l in lines if l['unit'] == unit and l['what'] == 'says' and l['s'] >= began and ': asked' in l['text']),
+        (
+            float(line['s'])
+            for line in lines
+            if line['unit'] == unit and line['s'] >= began and ': asked' in line.get('text', '')
+        ),
         None,
     )

@@ -4,7 +4,7 @@ from subprocess import call, check_call
 
 from charmhelpers.core import hookenv
 from charms.layer import coordinator
-from charms.reactive import clear_flag, hook, set_flag, when, when_not
+from charms.reactive import clear_flag, hook, is_flag_set, set_flag, when, when_not
 
 
 @hook('start')
@@ -33,15 +33,12 @@ def upgrade():
 
 
 @when('coordinator.granted.restart')
-@when_not('coordinator.requested.upgrade', 'careful-db.restarted')
+@when_not('coordinator.requested.upgrade')
 def restart():
-    hookenv.status_set('maintenance', 'restarting')
-    check_call(['systemctl', 'restart', 'careful-db'])  # if it fails, so does the hook, and the roll stops
-    set_flag('careful-db.restarted')
-
-
-@when('coordinator.granted.restart', 'careful-db.restarted')
-def hold_until_healthy():
+    if not is_flag_set('careful-db.restarted'):
+        hookenv.status_set('maintenance', 'restarting')
+        check_call(['systemctl', 'restart', 'careful-db'])  # if it fails, the roll stops
+        set_flag('careful-db.restarted')
     if call(['db-is-healthy']):
         hookenv.status_set('maintenance', 'restarted, not healthy yet')
         coordinator.keep_lock('restart', check_again_in=5)  # this unit wakes itself, and looks again

@@ -32,7 +32,7 @@ def restart():
 
 @when('coordinator.rolled.restart')
 def rolled():
-    hookenv.log('all units have restarted')  # an operator restarted them: coordinator-roll lock=restart
+    hookenv.log('the roll is over')  # on the leader, after coordinator-roll lock=restart
 
 
 @when('coordinator.requested.restart')

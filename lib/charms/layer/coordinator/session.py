@@ -341,7 +341,7 @@ class Session(Holding):
         if self.ends and self.context.woken:
             self._save_ends()
         own = self._queued_again(own)
-        again = frozenset(lock for queue, end in self.ends for lock in dict(own[queue].again))
+        again = frozenset(lock for queue, _ in self.ends for lock in dict(own.get(queue, NO_CLAIM).again))
         if self.rolled:
             shown = End(0, tuple(roll.name for roll in self.rolled))
             self.ends = rules.frozen({**dict(self.ends), ROLLED: shown})
