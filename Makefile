@@ -11,9 +11,9 @@ export PYTHONPATH := $(CURDIR)/lib:$(CURDIR)
 help: ## List what make can do here; this is what a plain `make` does.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-demo: .venv/.demo ## Tell one rolling restart on a local Juju; takes UNITS=, JUJU=3 or 4, SLOTS=, SEED= and OUTPUT=.
-	@.venv/bin/python examples/demo.py $(if $(UNITS),--units $(UNITS)) $(if $(JUJU),--juju $(JUJU)) \
-	  $(if $(SLOTS),--slots $(SLOTS)) $(if $(SEED),--seed $(SEED)) $(if $(OUTPUT),--output '$(OUTPUT)')
+demo: .venv/.demo ## Show SCENE=roll, restart, lost-unit, hold-until-healthy or upgrade; takes UNITS=, JUJU=3 or 4, SLOTS=, SEED=, OUTPUT=.
+	@.venv/bin/python -m examples.demo $(if $(SCENE),--scene $(SCENE)) $(if $(UNITS),--units $(UNITS)) \
+	  $(if $(JUJU),--juju $(JUJU)) $(if $(SLOTS),--slots $(SLOTS)) $(if $(SEED),--seed $(SEED)) $(if $(OUTPUT),--output '$(OUTPUT)')
 
 test: .venv/.demo .venv/.test .venv/.on-juju .venv/charm-tools/.ready ## Test all on python3, and a share on each other Python from 3.8 to 3.14 there is.
 	@.venv/bin/python tests/pythons.py

@@ -113,7 +113,7 @@ def charm_of(lock: Lock, folder: Path) -> Path:
 
 def expected(lock: Lock, units: int) -> int:
     """Return about how many whole hooks a roll will have."""
-    per_unit = {'needed': 8.0, 'all': 2.1 * units, '': 3.0 * units}[lock.wake]
+    per_unit = {'needed': 4.0, 'all': 2.1 * units, '': 3.0 * units}[lock.wake]
     return round(units * per_unit)
 
 

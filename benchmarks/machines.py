@@ -1,91 +1,14 @@
-"""A local Juju whose units share machines, and whose machines share cores.
-
-On a real controller the units of one machine take turns: Juju's machine lock lets
-one hook run at a time. jujusim gives each unit a machine of its own; here it does
-not. A full hook takes the CPU that it took on the real controller, and longer
-where more full hooks than cores start at once.
-"""
+"""The roll of 20 units of a real controller, done again on a local Juju with machines and cores."""
 
 import tempfile
-from collections import deque
 from pathlib import Path
-from typing import Any, Deque, Dict, List, NamedTuple, Tuple
+from typing import List, NamedTuple
 
 from benchmarks import bench
 from benchmarks.account import Account, purposes
-from jujusim.agent import Operation
-from jujusim.executions import Execution
-from jujusim.juju import Event, Juju
+from jujusim.machines import DELAY_S, FULL_S, JUJU_S, SCRIPT_S, Machines
 from tests.deploy import assemble
 from tests.watch import Watch
-
-FULL_S, SCRIPT_S, JUJU_S, GAP_S, TOOL_S = 0.45, 0.012, 0.05, 0.24, 0.005
-"""Seen on the real controller: a full hook's CPU, that of a script that leaves, what Juju takes for a hook,
-the time between two hooks of a unit, and one hook tool."""
-
-
-class Machines(Juju):
-    """A model whose units share machines, a unit to each in turn.
-
-    Args:
-        charm: the folder of a built charm.
-        machines: how many machines there are.
-        cores: how many cores they have together.
-        full_s: CPU seconds of a full hook.
-        options: further arguments of `jujusim.juju.Juju`.
-    """
-
-    def __init__(
-        self, charm: Any, machines: int = 4, cores: int = 2, full_s: float = FULL_S, **options: Any
-    ) -> None:
-        self.machines, self.cores, self.full_s = machines, cores, full_s
-        self._at_work: Dict[int, str] = {}
-        self._queued: Dict[int, Deque[Tuple[str, Operation]]] = {place: deque() for place in range(machines)}
-        self._rests_until: Dict[str, float] = {}
-        self._busy_until: List[float] = []
-        super().__init__(charm, **{'script_s': SCRIPT_S, 'tool_s': TOOL_S, **options})
-
-    @property
-    def hook_s(self) -> float:
-        """Seconds until Python runs the hook's first line: its CPU, longer where cores are short."""
-        self._busy_until = [until for until in self._busy_until if until > self.now]
-        takes = self.full_s * max(1.0, (len(self._busy_until) + 1) / self.cores)
-        self._busy_until.append(self.now + takes)
-        return takes
-
-    @hook_s.setter
-    def hook_s(self, seconds: float) -> None:
-        """Ignore the seconds that jujusim takes where there are no cores to share."""
-
-    def _machine_of(self, unit: str) -> int:
-        return int(unit.rpartition('/')[2]) % self.machines
-
-    def _next(self, name: str) -> None:
-        if any(name == unit for unit, _ in self._queued[self._machine_of(name)]):
-            return
-        wait = self._rests_until.get(name, 0.0) - self.now
-        if wait <= 0:
-            super()._next(name)
-
-    def _begin(self, name: str, operation: Operation) -> None:
-        place = self._machine_of(name)
-        if place in self._at_work:
-            self._queued[place].append((name, operation))
-            return
-        self._at_work[place] = name
-        super()._begin(name, operation)
-
-    def _finish(self, execution: Execution, code: int, why: str) -> None:
-        super()._finish(execution, code, why)
-        name = execution.unit
-        place = self._machine_of(name)
-        if name in self.running or self._at_work.get(place) != name:
-            return
-        del self._at_work[place]
-        self._rests_until[name] = self.now + GAP_S
-        self._soon(GAP_S + 0.001, lambda: self._next(name))
-        if self._queued[place]:
-            self._begin(*self._queued[place].popleft())
 
 
 class Controlled(NamedTuple):
@@ -126,32 +49,16 @@ def roll(
         (charm / 'reactive' / 'plan.py').write_text(bench.PLAN)
         with Machines(
             charm, units=units, juju=4, seed=seed, config={'go': 0}, quick=True,
-            update_status_s=1e9, machine=lambda _, argv: {'systemctl': (work_s, 0)}.get(argv[0]),
+            update_status_s=1e9, delay_s=DELAY_S,
+            machine=lambda _, argv: {'systemctl': (work_s, 0)}.get(argv[0]),
         ) as model:  # fmt: skip
             model.run()
             watch, account = Watch(model), Account(model)
-            if again:
-                _run_config_changed_twice(model)
+            model.configured_twice = again
             model.configure(go=1)
             model.run(until=lambda: len(watch.turns) >= units and model.quiet)
             watch.check()
             return Controlled(account, str(model.controller.leader), watch.ledger_writes, watch.duration_s)
-
-
-def _run_config_changed_twice(model: Juju) -> None:
-    """Let each unit run config-changed once more after the next one, with nothing new in it."""
-    units = set(model.units)
-
-    def see(event: Event) -> None:
-        if (event.what, event.text) == ('ends', 'config-changed') and event.unit in units:
-            units.discard(event.unit)
-            model.at(model.now + 0.01, lambda: again(event.unit))
-
-    def again(unit: str) -> None:
-        model.agents[unit].local.config = 0
-        model._wake(unit, 0.0)
-
-    model.observers.append(see)
 
 
 def told(found: Controlled) -> List[str]:

@@ -8,7 +8,8 @@ from benchmarks import bench, cpu, cpu_shown, machines, programs, script, thousa
 from benchmarks.account import Account
 from benchmarks.cpu import BEFORE, NEW, PEER, Counted, Taken
 from benchmarks.programs import Used
-from benchmarks.thousand import Roll, Session
+from benchmarks.thousand import Roll
+from jujusim.records import load
 from tests.deploy import ROOT, assemble
 
 both = pytest.mark.parametrize('juju', [3, 4])
@@ -158,6 +159,40 @@ def test_an_account_has_each_hook_once_and_tells_what_the_whole_ones_were_for():
     assert sum(int(line.split()[0]) for line in lines if line.startswith(' ')) == len(account.whole)
 
 
+RECORDS = ROOT / 'tests' / 'conformance' / 'records'
+RECORDED = [
+    pytest.param('roll-4', 4, 2.0, 13.0, None),
+    pytest.param('roll-20', 20, 1.0, 256.0, 448.0, marks=pytest.mark.long),
+]
+
+
+GIVEN = 'is given a ticket'
+
+
+def giver(record, place):
+    """Return the place where the hook began in which a line was said."""
+    runs = record.runs[record.lines[place]['unit']]
+    return max(run.at[0] for run in runs if run.at[0] < place)
+
+
+@pytest.mark.parametrize('name, units, work_s, duration_s, cpu_s', RECORDED)
+def test_a_roll_recorded_on_a_real_controller_is_predicted_within_a_quarter(
+    name, units, work_s, duration_s, cpu_s
+):
+    """With `wake: all`, as it was then; duration and CPU were noted beside the record."""
+    record = load(RECORDS / (name + '.jsonl'))
+    giving = {
+        giver(record, place) for place, line in enumerate(record.lines) if GIVEN in line.get('text', '')
+    }
+
+    found = machines.roll(seed=1, units=units, work_s=work_s, wake='all')
+
+    assert found.duration_s == pytest.approx(duration_s, rel=0.25)
+    assert len(found.account.hooks) == pytest.approx(len(record.all), rel=0.25)
+    assert found.writes == pytest.approx(len(giving), rel=0.25)
+    assert cpu_s is None or found.cpu_s == pytest.approx(cpu_s, rel=0.25)
+
+
 # The simulation
 
 
@@ -222,14 +257,6 @@ def test_the_simulation_runs_a_hook_whole_where_the_file_is_cut_short_as_the_scr
         file, hook = whole[:size], 'coordinator-relation-changed'
         found = script.Asleep(file).leaves(hook, 'app/2', 'app/0', script.Answers())[0]
         assert unit(file, hook, 'app/2', 'app/0', '', '') == found == (size == len(whole)), repr(file)
-
-
-@both
-def test_one_pass_over_the_tickets_gives_the_same_roll_as_the_layers_own_look(juju):
-    rolls = [Roll(12, juju, work_s, session=session).run() for session in (Session, thousand.OnePass)
-             for work_s in (60.0, 0.1)]  # fmt: skip
-
-    assert rolls[:2] == rolls[2:]
 
 
 @both

@@ -133,9 +133,10 @@ def test_a_roll_has_no_hooks_but_those_of_config_of_claims_and_of_the_ledger(rol
         made, watch, end = rolled(units, juju)
         titles = [title for _, title, _ in made.costs[watch.hooks_before : end] if title != 'update-status']
         by_the_ledger = watch.ledger_writes * (units if juju == 4 else units - 1)
+        config = units * (2 if juju == 4 else 1)  # on 4.0.14 config-changed comes twice
 
         # Fewer where Juju makes one hook of two changes, and where the leader asks and releases in one hook.
-        assert len(titles) <= bench.floor_hooks(units) + units + by_the_ledger
+        assert len(titles) <= bench.floor_hooks(units) + config + by_the_ledger
 
 
 @both

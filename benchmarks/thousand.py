@@ -16,13 +16,12 @@ import tempfile
 from collections import Counter
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Callable, List, NamedTuple, Set, Tuple, Type
+from typing import Any, Callable, List, NamedTuple, Set, Tuple
 
 from charmhelpers.core import hookenv
-from charms.layer.coordinator import environment, juju, rules
+from charms.layer.coordinator import environment, juju
 from charms.layer.coordinator.policy import Policy
 from charms.layer.coordinator.session import Session
-from charms.layer.coordinator.values import UNNAMED, Ledger, Ticket
 from charms.layer.coordinator.view import Snapshot
 
 from benchmarks.script import SETTINGS_CHANGED, Answers, Asleep
@@ -52,26 +51,6 @@ class _Port(juju.Juju):
 
     def _terms(self, data: Any) -> Any:
         return _terms_in(tuple(sorted(data.items())))
-
-
-class OnePass(Session):
-    """The layer's session, which looks at the tickets ahead once: 500 times is too slow for 1,000 units.
-
-    It reads the same claims in the same order; a test compares whole rolls.
-    """
-
-    def _look_ahead(self, ledger: Ledger, ticket: Ticket) -> None:
-        seen = {*self.dropped, *(each for each in ledger.tickets if each.unit == UNNAMED)}
-        claims, unfinished = self.claims, 0
-        for each in ledger.tickets[: ledger.tickets.index(ticket)]:
-            if unfinished == ticket.slots:
-                break
-            if not ticket.waits_for(each) or rules.finished(each, claims):
-                continue
-            if each not in seen:
-                self._read_claims([each.unit])
-                claims = self.claims
-            unfinished += not rules.finished(each, claims)
 
 
 @lru_cache(maxsize=4)
@@ -139,13 +118,9 @@ class Roll:
         version: of Juju, 3 or 4.
         work_s: how long each works.
         seed: of all delays.
-        session: the class of the layer's session.
     """
 
-    def __init__(
-        self, units: int, version: int, work_s: float, seed: int = 1, session: Type[Session] = OnePass
-    ) -> None:
-        self.session = session
+    def __init__(self, units: int, version: int, work_s: float, seed: int = 1) -> None:
         names = ['app/{}'.format(number) for number in range(units)]
         self.names, self.homes = names, {}  # type: List[str], Dict[str, Home]
         self.version, self.work_s = version, work_s
@@ -226,7 +201,7 @@ class Roll:
         agent = inprocess.agent_of(self.controller, home.name)
         home.wakes()
         with inprocess.in_hook(agent, operation, home.folder) as hook:
-            session = self.session(_Port(home), Snapshot(environment.context()), Policy(), lambda _: None)
+            session = Session(_Port(home), Snapshot(environment.context()), Policy(), lambda _: None)
             session.look()
             session.begin()
             if ask:

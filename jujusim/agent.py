@@ -248,8 +248,15 @@ class Agent:
         self.member_cache.clear()
 
     def restart(self) -> None:
-        """Restart the agent process: caches are gone, what was persisted stays (R13)."""
+        """Restart the agent process: caches are gone, what was persisted stays (R13).
+
+        It learns of members that are dead by now (R20), and forgets what juju-exec asked for.
+        """
         self.member_cache.clear()
+        dead = {name for name, unit in self.controller.units.items() if unit.life == 'dead'}
+        for name in dead.intersection(self.remote.members):
+            del self.remote.members[name]
+        self.remote.asides = [each for each in self.remote.asides if each.action or each.restricted]
         self.update_status_due = False
         self.local.leader_settings = 0
         self.remote.leader_settings += 1
@@ -307,7 +314,8 @@ class Context:
             return self.own_settings()
         known = self.controller.units.get(unit)
         if known is None or not known.entered_scope:
-            return None
+            archived = self.controller.archive.get(unit)
+            return None if archived is None else dict(archived)
         cache = self.agent.member_cache if unit in self.members else self._others
         if unit not in cache:
             cache[unit] = dict(known.settings)

@@ -53,7 +53,7 @@ def a_members_data_change_in_its_own_hook_only(history: History) -> Judgement:
             own = 'u{}.'.format(run.name.remote.split('/')[1]) if run.name.remote else ''
             if own:
                 known = {subject: value for subject, value in known.items() if not subject.startswith(own)}
-            for subject, value in run.reads:
+            for subject, value, _ in run.reads:
                 if subject[0] == 'u' and subject != 'u9' and _is_member(history, unit, run, subject):
                     if subject in known:
                         kept = known[subject] == value
@@ -72,7 +72,7 @@ def _is_member(history: History, unit: str, run: Run, subject: str) -> bool:
 def who_never_was_has_no_data(history: History) -> Judgement:
     """relation-get of a unit that never was fails; of one that has gone, it does not."""
     for run in history.all:
-        for subject, value in run.reads:
+        for subject, value, _ in run.reads:
             if subject == 'u9':
                 yield unless(value == 'ERROR', '{} reads {} of unit 9', run, value)
 
@@ -85,25 +85,39 @@ def goal_state_names_who_lives(history: History) -> Judgement:
         if runs[-1].name.hook == 'remove' and runs[-1].outcome == 'done':
             gone.setdefault(unit, runs[-1].at[1])
     for run in history.all:
-        for subject, value in run.reads:
+        for subject, value, place in run.reads:
             if subject == 'gs':
-                yield _names_living(history, run, value, gone)
+                yield _names_living(history, run, value, place, gone)
 
 
-def _names_living(history: History, run: Run, value: str, gone: Dict[str, int]) -> str:
+def _names_living(history: History, run: Run, value: str, place: int, gone: Dict[str, int]) -> str:
     units = json.loads(value.replace(',}', '}'))['units']
     app = run.unit.split('/')[0]
     for unit, runs in history.runs.items():
         if unit.split('/')[0] != app:
             continue
         dead = unit in gone and gone[unit] < run.at[0]
-        lives = not dead and runs[0].at[0] < run.at[0] and gone.get(unit, run.at[1] + 1) > run.at[1]
+        lives = runs[0].at[0] < run.at[0] and gone.get(unit, place) >= place
         if lives and unit not in units:
             return '{} does not find {}'.format(run, unit)
         if dead and unit in units and float(history.lines[gone[unit]]['s']) + 5 < run.s:
             return '{} finds {}, which is gone'.format(run, unit)
     leaving = run.name.hook in ('stop', 'remove') or (run.departing and run.departing == run.unit)
     return unless(not leaving or units[run.unit]['status'] == 'dying', '{} is not dying', run)
+
+
+@predicate('R27, R29')
+def juju_exec_is_no_hook(history: History) -> Judgement:
+    """juju-exec is refused in a hook; elsewhere it has a context of its own, which names no hook."""
+    for run in history.all:
+        for subject, value, _ in run.reads:
+            if subject == 'direct':
+                yield unless(value == 'refused', '{} runs juju-exec', run)
+            elif subject == 'ctx':
+                kept = value.startswith(run.unit + '-run-commands-') and ('hook', '') in [
+                    read[:2] for read in run.reads
+                ]
+                yield unless(kept, '{} has the context {}', run, value)
 
 
 # Leaders

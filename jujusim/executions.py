@@ -49,6 +49,8 @@ class Execution:
         orphaned: its agent is gone, and its processes go on.
         agent_replaced: its agent is of another version by now; nothing will be committed.
         child_lives: the machine's program that runs goes on, although its process was killed.
+        child_holds: the hook is not over before that program is.
+        program: whether a program of the machine runs.
     """
 
     def __init__(self, unit: str, operation: Operation, context: Context) -> None:
@@ -62,6 +64,7 @@ class Execution:
         self.tool_calls: List[Tuple[str, bool]] = []
         self.crash_at: Optional[int] = None
         self.killed = self.orphaned = self.child_lives = self.agent_replaced = False
+        self.child_holds = self.program = False
 
     @property
     def title(self) -> str:
@@ -362,8 +365,13 @@ class Executing(Watched):
         if self._take('command ' + ' '.join(argv), execution.unit):
             code, out = 1, ''
         self._tell(execution.unit, 'works', ' '.join(argv))
+        execution.program = True
 
         def over() -> None:
+            execution.program = False
+            if execution.child_holds and self.running.get(execution.unit) is execution:
+                del self.running[execution.unit]
+                self._wake(execution.unit)
             if not execution.killed or (execution.child_lives and execution.unit not in self._lost):
                 self._tell(execution.unit, 'worked' if code == 0 else 'failed at', ' '.join(argv))
                 self._answer(execution, True, code, out, '')

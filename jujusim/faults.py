@@ -33,17 +33,19 @@ class Faulty(Hooked):
         """Kill the process of this unit's next hook at its n-th tool call; it runs again (R12)."""
         self._crashes[unit] = at_call
 
-    def kill_hook(self, unit: str, child_lives: bool = False) -> None:
+    def kill_hook(self, unit: str, child_lives: bool = False, child_holds: bool = False) -> None:
         """Kill the process of the hook that this unit runs now, if any; it runs again (R12).
 
         Args:
             unit: whose hook.
             child_lives: the machine's program that the hook runs, if any, goes on
                 until its time is over, beside the hook that runs again.
+            child_holds: that program holds the hook's output open, as a child that inherits it
+                does: the hook runs again when it is over, and not before.
         """
         execution = self.running.get(unit)
         if execution and not execution.operation.aside:
-            execution.child_lives = child_lives
+            execution.child_lives, execution.child_holds = child_lives or child_holds, child_holds
             self._die(execution, 'by a signal')
 
     def debug_hooks(self, unit: str, times: int = 2, exit_code: int = 1, hook: str = '') -> None:

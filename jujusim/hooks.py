@@ -74,8 +74,9 @@ class Hooked(Executing):
         """Kill a hook; it runs again, and the unit is not in error (R12)."""
         self._tell(execution.unit, 'is killed', why)
         execution.kill()
-        self.running.pop(execution.unit, None)
-        self._wake(execution.unit, 1.0)
+        if not (execution.child_holds and execution.program):  # else when that is over
+            self.running.pop(execution.unit, None)
+            self._wake(execution.unit, 1.0)
 
     def _finish(self, execution: Execution, code: int, why: str) -> None:
         """End a hook: commit what it wrote if it succeeded, else put the unit in error (R8, R10-R12)."""
@@ -191,11 +192,15 @@ class Hooked(Executing):
         return under_way + [execution for execution in self.beside if execution.unit == name]
 
     def _bury(self, name: str) -> None:
-        """Let a unit be dead: it loses leadership, and on Juju 4 its peers never hear of it (R20, R21)."""
+        """Let a unit be dead: it loses leadership, and on Juju 4 only some peers hear of it (R20, R21)."""
         self.controller.units[name].life = 'dead'
         self.controller.units[name].departing |= self.controller.juju == 3
         if self.controller.juju == 3:
             self._notify('scope', name)
+        else:
+            for peer in self.agents:
+                if peer != name and self._chance.random() < self.hear_of_leavers:
+                    self._deliver(peer, 'departed', name)
         self._tell(name, 'is gone')
         if self.controller.leader == name:
             self.controller.set_leader(None)
@@ -217,7 +222,15 @@ class Hooked(Executing):
             self._tell(name, 'fails', broken_off.title + ': its agent died')
             if not broken_off.operation.aside:
                 self._into_error(name)
+            else:
+                self._forget_failure(name, broken_off.operation)
         self._wake(name)
+
+    def _forget_failure(self, name: str, operation: Operation) -> None:
+        """Count a failed hook as done whose agent died in an action: seen once on 4.0.14."""
+        local = self.agents[name].local
+        if operation.action and local.in_error and local.pending is not None:
+            self._done(name, local.pending)
 
 
 def _last_line(why: str) -> str:

@@ -206,11 +206,13 @@ class Juju(Faulty):
         return tuple(sorted(set(names) - {self.controller.relation}))
 
     def _clear_away(self, name: str, keep_files: bool) -> None:
-        """Make room for a unit of a dead unit's name; what the dead one had said is gone."""
+        """Make room for a unit of a dead one's name; what that said is readable until this enters (R22)."""
         former = self.controller.units.get(name)
         if former is None or former.life != 'dead':
             raise ValueError('add_unit: expected the name of a dead unit, found {!r}'.format(name))
         self._kill(name)
+        if former.entered_scope:
+            self.controller.archive[name] = former.settings
         del self.controller.units[name], self.agents[name]
         bags = self.controller.other_bags
         self.controller.other_bags = {key: bag for key, bag in bags.items() if key[1] != name}
@@ -223,17 +225,18 @@ class Juju(Faulty):
     def configure(self, **config: Any) -> None:
         """Change the charm's configuration: config-changed on every unit, if its hash differs.
 
-        Juju 4 lets a unit at rest run it twice: its watcher delivers the change in two steps (section 13
-        of what was seen on 4.0.14: 8 of 8 times); a busy unit sees one change.
+        Juju 4 lets a unit at rest run it twice, as seen on 4.0.14 (8 of 8 times): its watcher delivers
+        the change in two steps. A busy unit sees one. `configured_twice = False` is kinder.
         """
         before = self.controller.config_version()
         self.controller.config.update(config)
         twice = self.controller.juju == 4 and self.controller.config_version() != before
+        twice &= self.configured_twice
         for name in self.agents:
             self._configured(name, twice)
         self._tell('', 'configured', ', '.join('{}={}'.format(*pair) for pair in sorted(config.items())))
 
-    def run_action(self, unit: str, action: str, **parameters: Any) -> None:
+    def run_action(self, unit: str, action: str, /, **parameters: Any) -> None:
         """Run an action of the charm; parameters not given have the defaults of actions.yaml."""
         given = {**_action_defaults(self.charm, action), **parameters}
         self.agents[unit].remote.actions.append(Action(action, given))
@@ -279,6 +282,14 @@ class Juju(Faulty):
         self.agents[unit].other_relations = self._other_peers(source)
         self.agents[unit].remote.upgrade += 1
         self._wake(unit)
+
+    def set_principal(self, name: str, status: str) -> None:
+        """Let a principal of a subordinate have a workload status, or be 'dying'; a new one may come (R23).
+
+        A principal whose hook has failed shows the status that it had last.
+        """
+        self.controller.principal_states[name] = status
+        self.note('principal', '{} {}'.format(name, status))
 
     def migrate(self, to: int = 4, agents: Optional[Iterable[str]] = None) -> None:
         """Move the model from Juju 3 to a controller of Juju 4, now, whatever runs.

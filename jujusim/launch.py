@@ -8,7 +8,7 @@ import os
 import re
 import shlex
 import subprocess
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 PROGRAMS = ('juju-exec', 'juju-run')
 IDIOM = 'sleep "$1"; shift; exec "$@"'  # sh -c IDIOM sh SECONDS COMMAND…
@@ -40,8 +40,10 @@ class Launch(NamedTuple):
     inherits: bool = False
 
 
-def launched(args: List[str], options: Dict[str, Any], environ: Dict[str, str]) -> Optional[Launch]:
+def launched(args: List[str], options: Dict[str, Any], environ: Mapping[str, str]) -> Optional[Launch]:
     """Return the juju-exec that a command line starts, directly or by setsid, env, sh or systemd-run."""
+    if not any(word.endswith(PROGRAMS) for word in args):
+        return None
     env = dict(environ if options.get('env') is None else options['env'])
     words, delay_s, service, name = list(args), 0.0, False, ''
     while words and os.path.basename(words[0]) not in PROGRAMS:
@@ -103,7 +105,7 @@ def _systemd(words: List[str]) -> Tuple[List[str], float, str, Dict[str, str]]:
 
 def stopped(args: List[str]) -> str:
     """Return the timer that `systemctl stop NAME.timer` stops, '' for any other command line."""
-    if os.path.basename(args[0]) == 'systemctl' and args[1:2] == ['stop'] and args[-1].endswith('.timer'):
+    if args[0].endswith('systemctl') and args[1:2] == ['stop'] and args[-1].endswith('.timer'):
         return args[-1][: -len('.timer')]
     return ''
 

@@ -53,7 +53,11 @@ class Controller:
         self.other_bags: Dict[Tuple[str, str], Dict[str, str]] = {}  # of other peer relations, by owner
         self.seed, self._contexts = seed, 0
         self.subordinate, self.container_endpoint = False, 'juju-info'
+        self.principal_states: Dict[
+            str, str
+        ] = {}  # of a subordinate's principals: else active, or as their unit
         self.units: Dict[str, Unit] = {}
+        self.archive: Dict[str, Dict[str, str]] = {}  # what units said whose names are used again
         self.app_settings: Dict[str, str] = {}
         self.app_writes = 0
         self.leader_settings: Dict[str, str] = {}
@@ -80,7 +84,7 @@ class Controller:
 
     def renew_relation(self, keep_databags: bool) -> None:
         """Let the peer relation go and come again with another id; units enter it anew (R19)."""
-        self.relation_number = self._next_number()
+        self.relation_number, self.archive = self._next_number(), {}
         for unit in self.units.values():
             unit.entered_scope = False
             if not keep_databags:
@@ -223,10 +227,19 @@ class Controller:
         """Return the units that goal-state lists: alive and dying ones (R23)."""
         return {name: unit for name, unit in self.units.items() if unit.life != 'dead'}
 
-    def principals(self) -> Dict[str, Unit]:
-        """Return the principals of a subordinate's units, each with its unit: until that is dead (R23)."""
-        found = self.goal_units() if self.subordinate else {}
-        return {unit.principal or _principal_of(name): unit for name, unit in found.items()}
+    def principals(self) -> Dict[str, str]:
+        """Return the principals of a subordinate's units, each with its state in goal-state (R23).
+
+        One leaves when its subordinate is dead, and never shows that a hook of its failed; one that has
+        no subordinate yet is there too.
+        """
+        if not self.subordinate:
+            return {}
+        units = {unit.principal or _principal_of(name): unit for name, unit in self.units.items()}
+        states = {**dict.fromkeys(units, 'active'), **self.principal_states}
+        dying = {name: 'dying' for name, unit in units.items() if unit.life == 'dying'}
+        found = {**states, **dying}
+        return {name: found[name] for name in found if name not in units or units[name].life != 'dead'}
 
     def principal_of(self, unit: str) -> str:
         """Return the unit beside which a subordinate's unit runs, '' where there is none."""

@@ -76,7 +76,8 @@ def _retries(history: History, unit: str) -> Iterator[Tuple[Run, List[Run], Run]
     """Return each hook that failed, what ran before the next hook, and that.
 
     An operator's `resolve --no-retry` lets a failed hook count as done. So does an agent that dies in
-    an action between: seen once (chaos, 673 s).
+    an action between: seen once (chaos, 673 s). A failed leader-elected is dropped when leadership is
+    lost meanwhile (R17).
     """
     failed: Optional[Run] = None
     between: List[Run] = []
@@ -88,6 +89,8 @@ def _retries(history: History, unit: str) -> Iterator[Tuple[Run, List[Run], Run]
             continue
         fell = failed and (failed.outcome == 'failed' or any(other.news for other in [*between, run]))
         died = any(other.outcome == 'broken' and other.name.hook != 'run commands' for other in between)
+        if failed and failed.name.hook == 'leader-elected' != run.name.hook:
+            died |= run.is_leader is False
         if failed and fell and not run.skipped and not died:
             yield failed, between, run
         failed, between = run if run.outcome in ('failed', 'broken') else None, []

@@ -161,7 +161,7 @@ class Popen:
     def __init__(self, args: Any, **options: Any) -> None:
         self.args = [args] if isinstance(args, str) else [str(word) for word in args]
         found, code, out, err = True, 0, '', ''
-        own, launch = _own_file(self.args), launched(self.args, options, dict(os.environ))
+        own, launch = _own_file(self.args), launched(self.args, options, os.environ)
         if self.args[0] == 'juju-log':
             World.logged.append(self.args)
         elif own:

@@ -44,7 +44,7 @@ class Run:
         outcome: 'done', 'failed', 'broken' where another began with no end of this, or '' at the end.
         at: the places of its first line and its last among the record's lines.
         asked: whether it is an action or juju-exec: it is no hook of the unit.
-        reads: what it read, by its subject: 'app.a', 'u1.x', 'gs'.
+        reads: what it read: the subject ('app.a', 'u1.x', 'gs', 'ctx'), the value, the place of the line.
         news: whether an agent started, or bad luck struck, since the run before began.
     """
 
@@ -56,7 +56,7 @@ class Run:
         self.outcome = ''
         self.at = [place, place]
         self.asked = name.hook.startswith('action ') or name.hook == 'run commands'
-        self.reads: List[Tuple[str, str]] = []
+        self.reads: List[Tuple[str, str, int]] = []
         self.restarted = self.news = self.skipped = False
 
     def __str__(self) -> str:
@@ -96,7 +96,7 @@ class History:
         elif what == 'reads' and run:
             if 'run-commands' in line['text']:
                 run.asked, run.name = True, Name('run commands')
-            run.reads += _read(line['text'], unit)
+            run.reads += [(subject, value, place) for subject, value in _read(line['text'], unit)]
         elif what in ('end', 'commit', 'failed') and run:
             committed = what == 'commit' or (what == 'end' and (line['exit'] == 0 or run.asked))
             run.outcome, run.ended, run.at[1] = 'done' if committed else 'failed', float(line['s']), place
@@ -150,10 +150,12 @@ def _read(text: str, unit: str) -> Iterator[Tuple[str, str]]:
     """Find what a hook read in what it wrote down; `read1=` is the other unit's x, of two units."""
     other = 'u{}.x'.format(1 - int(unit.split('/')[1])) if unit.endswith(('/0', '/1')) else ''
     gone = 'u9=ERROR' in text
+    if text.startswith('direct: '):
+        yield 'direct', 'refused' if 'cannot be called from within a hook' in text else 'ran'
     for subject, value in re.findall(r'(\S+?)=(\{.*\}|\S*)', text):
         if re.match(r'read\d*$', subject):
             yield other, value
-        elif subject == 'u9' or re.match(r'(app|u\d+)\.\w+$', subject) or subject == 'gs':
+        elif subject == 'u9' or re.match(r'(app|u\d+)\.\w+$', subject) or subject in ('gs', 'ctx', 'hook'):
             yield subject, 'ERROR' if gone and subject == 'u9' else value
 
 

@@ -267,10 +267,7 @@ def _goal_state(context: Context, arguments: List[str]) -> str:
     _reading('goal-state', arguments)
     controller = context.controller
     if controller.subordinate:
-        found: Dict[str, Any] = {
-            name: _goal('dying' if unit.life == 'dying' else 'active')
-            for name, unit in controller.principals().items()
-        }
+        found: Dict[str, Any] = {name: _goal(status) for name, status in controller.principals().items()}
         found.update({name.split('/')[0]: _goal('joined') for name in found})
         return as_json({'units': {}, 'relations': {controller.container_endpoint: found} if found else {}})
     units = {

@@ -1,5 +1,6 @@
 """What the controller sends to the agents, each change with a delay of its own, and the lease (R3, R14)."""
 
+import random
 from typing import Dict, List, Optional, Set, Tuple
 
 from jujusim.agent import Agent
@@ -8,6 +9,7 @@ from jujusim.timeline import Timeline
 
 LEASE_S, RENEW_S, SWEEP_S = 60.0, 30.0, {3: 1.0, 4: 5.0}  # R14
 UPDATE_STATUS_S, UPDATE_STATUS_SPREAD = 300.0, 0.2  # R26
+HEAR_OF_LEAVERS = 0.55  # Juju 4.0.14: of 16 units removed at once, peers heard of 8 to 10 (R20)
 STEP_S = 0.1  # Juju 4.0.14: between the two steps in which a configuration reaches a unit
 
 
@@ -28,6 +30,9 @@ class Watched(Timeline):
         self.agents: Dict[str, Agent] = {}
         self.update_status_s = update_status_s
         self.retry_automatically = True
+        self.hear_of_leavers = HEAR_OF_LEAVERS
+        self.configured_twice = True
+        self._chance = random.Random('departed {}'.format(seed))
         self._lost: Set[str] = set()
         self._renewals = 0
 
@@ -96,6 +101,8 @@ class Watched(Timeline):
                 agent.remote.members.pop(unit, None)
         elif channel == 'app':
             agent.remote.app_version = self.controller.app_version()
+        elif channel == 'departed':
+            agent.remote.members.pop(unit, None)
         elif channel == 'leader-settings':
             agent.remote.leader_settings += 1
         elif channel == 'leadership':

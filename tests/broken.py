@@ -377,7 +377,7 @@ def begin_turns_without_a_note(self):
 
 
 @broken(
-    'rule 11', 'a begun turn moves to another queue when the options do', 'session.Session._fitting',
+    'rule 11', 'a begun turn moves to another queue when the options do', 'own.OwnClaims._fitting',
     history(TOO_EARLY, world='refreshed-3', terms=1),
 )  # fmt: skip
 def fitting_for_begun_turns_too(self, own):
@@ -405,7 +405,7 @@ def beside_a_turn_as_it_is(own, committed):
 
 
 @broken(
-    'rule 12', 'an action uses a turn that came before it', 'session.Session._usable',
+    'rule 12', 'an action uses a turn that came before it', 'holding.Holding._usable',
     history('beside its hooks', aside=True),
 )  # fmt: skip
 def usable_by_all(self):
@@ -414,7 +414,7 @@ def usable_by_all(self):
 
 @broken(
     'rule 12', 'a second process of a hook believes what the first one wrote',
-    'session.Session._compare_own_claims',
+    'own.OwnClaims._compare_own_claims',
     history(TOO_EARLY, aside=True),
 )  # fmt: skip
 def compare_with_what_is_not_committed(self, first, reread):
@@ -540,6 +540,33 @@ def read_all_claims_of_those_who_stay(self):
 def gone_among_principals_only(self, units):
     living = self.port.living() if units else None
     return frozenset(units - living) if living and self.context.unit in living else frozenset()
+
+
+@broken(
+    'rule 17', 'a databag that cannot be read is one that is not there yet', 'juju.Juju.said_if_any',
+    'hooks/test_cases_reads.py::test_a_request_that_the_leader_could_not_read_is_read_in_the_retry',
+)  # fmt: skip
+def said_if_it_can_be_read(self, unit, key):
+    try:
+        return self.said(unit, key)
+    except CalledProcessError:
+        return None
+
+
+@broken(
+    'rule 17', 'a unit that has no databag yet fails the hooks of others', 'juju.Juju.said_if_any',
+    'hooks/test_cases_reads.py::test_a_unit_that_has_not_entered_the_relation_yet_fails_no_hook',
+)  # fmt: skip
+def said_or_failed(self, unit, key):
+    return self.said(unit, key)
+
+
+@broken(
+    'rule 17', 'a unit that is gone must be readable', 'juju.Juju._present',
+    'hooks/test_cases_reads.py::test_a_unit_that_is_gone_fails_no_hook_although_nobody_can_read_its_databag',
+)  # fmt: skip
+def present_by_relation_list(self):
+    return self.related_units() | {self.unit}
 
 
 @broken(
@@ -703,7 +730,7 @@ def policy_need_not_decide(self):
 
 
 @broken(
-    'bad data', 'a text that is no JSON fails the hook', 'wire.parsed',
+    'bad data', 'a text that is no JSON fails the hook', 'forms.parsed',
     'unit/test_wire.py::test_any_text_is_read_as_something_or_reported_and_never_raises',
 )  # fmt: skip
 def parsed_or_raised(text):
@@ -719,7 +746,7 @@ def parsed_or_raised(text):
 )  # fmt: skip
 def claim_with_any_done(found, nonce):
     counts = [found.get(name) for name in ('asked', 'done')] if isinstance(found, dict) else [None]
-    if not all(map(_is_count, counts)):
+    if not all(map(is_count, counts)):
         return unbroken(found, nonce)
     claim = unbroken({**found, 'done': min(counts)}, nonce)
     return claim and claim._replace(done=found['done'])
@@ -748,11 +775,12 @@ def checksum_of_nothing(values):
     'flags', 'none is ever cleared', 'flags.show',
     'hooks/test_charm.py::test_the_granted_flag_is_set_in_just_the_hook_in_which_the_lock_is_held[3]',
 )  # fmt: skip
-def show_and_clear_nothing(requested, granted):
+def show_and_clear_nothing(requested, granted, rolled=frozenset()):
     from charms.reactive import flags
 
-    for flag in [REQUESTED + lock for lock in requested] + [GRANTED + lock for lock in granted]:
-        flags.set_flag(flag)
+    for family, locks in zip(FAMILIES, (requested, granted, rolled)):
+        for lock in locks:
+            flags.set_flag(family + lock)
 
 
 @broken(
@@ -774,10 +802,10 @@ def handlers_never_succeeded(self):
 
 
 @broken(
-    'keep_lock', 'it keeps nothing', 'session.Session.keep',
+    'keep_lock', 'it keeps nothing', 'holding.Holding.keep',
     'hooks/test_charm.py::test_a_kept_lock_is_held_in_the_next_hook_and_by_nobody_else[3]',
 )  # fmt: skip
-def keep_nothing(self, lock):
+def keep_nothing(self, lock, check_again_in=None, reason=''):
     return self.turn(lock) is not None
 
 
@@ -864,7 +892,7 @@ def save_under_the_file(self, **known):
 @broken(
     'rule 19',
     'a unit that leads hears what another in its place would',
-    'session.Session.needed',
+    'waking.Waking.needed',
     history(FOR_EVER, most=2000000, wakes=True),
 )
 def needed_by_any_unit(self):
@@ -878,7 +906,7 @@ def needed_by_any_unit(self):
 @broken(
     'rule 19',
     'a leader that was deposed hears what another in its place would',
-    'session.Session.needed',
+    'waking.Waking.needed',
     'hooks/test_wake_found.py::test_a_leader_to_which_leadership_came_back_unheard_of_hears_the_next_request',
 )
 def needed_though_deposed(self):
@@ -935,7 +963,7 @@ def write_in_a_refresh_as_in_any_hook(self, needed, unheard):
 @broken(
     'rule 19',
     'a unit watches one that has departed',
-    'session.Session.needed',
+    'waking.Waking.needed',
     'hooks/test_wake_found.py::test_a_unit_that_is_removed_is_not_the_only_one_that_is_heard',
 )
 def needed_of_any_unit(self):
@@ -1009,9 +1037,172 @@ def is_for_nothing_whatever_it_brings(self, rest):
 @broken(
     'rest',
     'a unit that waits is left alone',
-    'session.Session.needed',
+    'waking.Waking.needed',
     history('has something to do in a hook that is left alone', wakes=True, terms=1),
     'hooks/test_rest.py::test_what_is_asked_in_a_hook_that_seemed_idle_is_served_in_a_later_hook',
 )
 def needed_by_none(self):
     return wake.Wake(frozenset(), rest=NO_REQUEST, store=self.port.store_with(self.state))
+
+
+# Rolls, and an operator's word
+
+
+@broken(
+    'rule 20', "a roll's ticket is finished as soon as it is given", 'rules.finished',
+    history(TWO, world='roll-3'),
+)  # fmt: skip
+def finished_by_no_ask(ticket, claims):
+    return unbroken(ticket._replace(roll=''), claims) and not ticket.raw
+
+
+@broken(
+    'rule 20', 'a unit does not remember that a roll waits for it', 'orders.is_rolling',
+    history(FOR_EVER, world='roll-3', most=2000000),
+)  # fmt: skip
+def rolling_never(ledger, unit, leads, own):
+    return False
+
+
+@broken(
+    'rule 20', 'an action between a failed hook and its retry says that a turn of a roll is over',
+    'rules.beside_a_turn', history(TWO, world='roll-aside-3', most=2000000),
+)  # fmt: skip
+def beside_a_turn_of_a_roll(own, committed):
+    said = unbroken(own, committed)
+    return {queue: claim._replace(ended=max(claim.ended, claim.token)) for queue, claim in said.items()}
+
+
+@broken(
+    'rule 20', 'a turn in a roll that no hook will bring is not asked for anew',
+    'session.Session._queued_again',
+    'hooks/test_rolls.py::test_a_turn_that_was_kept_beyond_the_start_of_a_roll_does_not_hold_up_the_roll[3]',
+)  # fmt: skip
+def queued_never(self, own):
+    return own
+
+
+@broken(
+    'rule 20', 'a leaving unit keeps its place in a roll', 'own.OwnClaims._fitting',
+    'unit/test_orders.py::test_a_unit_that_leaves_gives_up_its_places_in_rolls',
+)  # fmt: skip
+def fitting_with_rolls(self, own):
+    fitting = unbroken(self, own)
+    ended = {queue: claim.ended for queue, claim in own.items()}
+    return {queue: claim._replace(ended=ended.get(queue, 0)) for queue, claim in fitting.items()}
+
+
+@broken(
+    'rule 20', 'a stage does not wait for the one before it', 'rules.is_turn',
+    'unit/test_orders.py::test_a_stage_begins_when_the_one_before_it_is_over',
+)  # fmt: skip
+def turn_whatever_the_stage(ledger, ticket, claims):
+    return len(ahead(ledger, ticket, claims)) < ticket.slots
+
+
+@broken(
+    'rule 21', 'a turn begins though its lock is paused', 'orders.pause_of',
+    history('though its lock is paused', world='pause-3'),
+)  # fmt: skip
+def never_paused(ledger, ticket, locks):
+    return None
+
+
+@broken(
+    'rule 22', 'a cancelled request stays', 'orders._after_cancel',
+    'unit/test_orders.py::test_what_has_not_begun_is_withdrawn_when_it_is_cancelled',
+)  # fmt: skip
+def never_cancelled(order, claim, ticket):
+    return claim
+
+
+@broken(
+    'rule 23', 'a freed unit goes on in its turn', 'orders._after_free',
+    history('in a turn that an operator has ended', world='free-3'),
+)  # fmt: skip
+def freed_in_vain(order, claim, ask):
+    return claim
+
+
+@broken(
+    'rule 23', 'the leader forgets that a unit was freed before that unit knows', 'orders._matters',
+    history(NO_TICKET, world='free-roll-3', most=2000000),
+)  # fmt: skip
+def forgotten_at_once(order, ledger, claims, gone, rolled):
+    return order.kind != FREE and unbroken(order, ledger, claims, gone, rolled)
+
+
+@broken(
+    'rule 24', 'a gate is asked again in a turn that has begun', 'session.Session._ask_gates',
+    'hooks/test_gates.py::test_a_gate_is_asked_before_a_turn_begins_and_never_again_in_it',
+)  # fmt: skip
+def gates_asked_always(self):
+    self.turns = tuple(
+        turn
+        for turn in self.turns
+        if not self.gate(self.own.get(turn.queue, self._no_claim).names | {turn.roll})
+    )
+
+
+@broken(
+    'wake-up',
+    'it counts after a hook that failed',
+    'wakeup.WakeUp.withdraw',
+    'hooks/test_wakeup.py::test_a_wake_up_between_a_failed_hook_and_its_retry_leaves_before_any_handler',
+)
+def never_withdrawn(self):
+    pass
+
+
+@broken(
+    'wake-up',
+    'it counts though the flags of the hook before it were not saved',
+    'wakeup.counts',
+    'hooks/test_wakeup.py::test_a_wake_up_of_a_hook_whose_flags_were_not_saved_ends_before_any_handler[3]',
+)
+def counts_unsaved(path, token, saved):
+    return _found(path).counts == token
+
+
+@broken(
+    'wake-up',
+    'it counts again after it has begun',
+    'wakeup.WakeUp.withdraw',
+    'hooks/test_wakeup.py::test_each_wake_up_counts_once',
+)
+def not_withdrawn_in_a_wake_up(self):
+    if not os.environ.get('COORDINATOR_WAKE_UP'):
+        unbroken(self)
+
+
+@broken(
+    'wake-up',
+    'a second timer is set beside one that ends earlier',
+    'wakeup.planned',
+    'unit/test_wakeup.py::test_a_timer_that_ends_early_enough_stays_and_an_earlier_one_takes_its_place',
+)
+def always_planned(timer, now, seconds):
+    return seconds
+
+
+@broken(
+    'wake-up',
+    'it tells the others of a release that is not saved',
+    'view.View._to_say',
+    'hooks/test_wakeup.py::test_what_a_wake_up_released_and_then_failed_is_not_free',
+)
+def ends_said_at_once(self):
+    context, self.context = self.context, self.context._replace(woken=False)
+    said = unbroken(self)
+    self.context = context
+    return said
+
+
+@broken(
+    'wake-up',
+    'a turn begins in it',
+    'holding.Holding._usable',
+    'hooks/test_wakeup.py::test_no_turn_begins_in_a_wake_up[3]',
+)
+def usable_in_a_wake_up(self):
+    return () if self.context.aside else self.turns

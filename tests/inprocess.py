@@ -125,6 +125,7 @@ def in_hook(agent: Agent, operation: Operation, charm_dir: Path) -> Iterator[Hoo
     hookenv.cache.clear()
     process.World.ask, process.World.now, process.World.logged = hook.answer, EPOCH_S, []
     with ExitStack() as places:
+        places.callback(hookenv.cache.clear)  # quick hooks of later tests begin with what is here
         for place, name, value in (
             (os, 'environ', env),
             (subprocess, 'Popen', process.Popen),

@@ -126,12 +126,12 @@ class Live(Juju):
         self.run_exec(task.unit, head + command + '\n', as_action=True)
 
     def _task_of(self, unit: str, operation: Operation) -> Optional[Task]:
-        action = 'juju-exec' if operation.script else operation.action
-        due = [task for task in self._due.get(unit, []) if task.action == action]
+        """Return the task that an operation is of; a hook's own juju-exec is of none."""
+        due = [task for task in self._due.get(unit, []) if task.action == operation.action]
         return due[0] if due else None
 
     def _output_of(self, execution: Execution) -> Path:
-        task = self._task_of(execution.unit, execution.operation) if execution.operation.action else None
+        task = self._task_of(execution.unit, execution.operation)
         if task and not execution.operation.script:
             task.output = [self.home / 'task-{}.out'.format(task.id)]
             task.output[0].touch()
@@ -173,10 +173,18 @@ class Live(Juju):
 
     def _begin(self, name: str, operation: Operation) -> None:
         self._last[name] = operation
-        task = self._task_of(name, operation) if operation.action else None
+        task = self._task_of(name, operation)
         if task:
             task.started, task.status = self.now, 'running'
         super()._begin(name, operation)
+
+    def _reconnect(self, name: str) -> None:
+        broken = self._broken_off.get(name)
+        super()._reconnect(name)
+        task = self._task_of(name, broken.operation) if broken and name not in self._broken_off else None
+        if task:  # its agent died meanwhile
+            self._due[name].remove(task)
+            task.completed, task.status, task.message = self.now, 'failed', 'action terminated'
 
     def _answer_tool(self, execution: Execution, argv: List[str], counted: bool) -> None:
         super()._answer_tool(execution, argv, counted)

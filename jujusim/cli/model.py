@@ -124,26 +124,39 @@ class LocalModel:
         return bool(self.app) and self._removed == self.app
 
     def deploy(self, charm: Path, app: str, config: Dict[str, Any]) -> None:
-        """Make the application, without units yet."""
+        """Make the application, without units yet.
+
+        Raises:
+            NotKnown: the charm is one that the local Juju does not run.
+        """
         self.charm, self.charm_name, self.revision = self.upload(charm)
-        self.app, self._removed = app or self.charm_name, ''
-        self.given = {}
-        form = 'juju deploy: {} is a subordinate, which is not known here'
         if self.described('metadata.yaml').get('subordinate'):
-            raise NotKnown(form.format(self.charm_name))
-        self.live = Live(
-            self.charm,
-            began=self._past,
-            app=self.app,
-            juju=self.juju,
-            seed=self._seed,
-            quick=self._quick,
-            machine=self._machine,
-            retry_automatically=self.retries,
-            update_status_s=seconds(self.settings['update-status-hook-interval']),
-        )
-        self.live.version = self.version
-        self.configure(config)
+            raise NotKnown(
+                'juju deploy: {} is a subordinate, which is not known here'.format(self.charm_name)
+            )
+        self.given = {}
+        try:
+            live = Live(
+                self.charm,
+                began=self._past,
+                app=app or self.charm_name,
+                juju=self.juju,
+                seed=self._seed,
+                quick=self._quick,
+                machine=self._machine,
+                retry_automatically=self.retries,
+                update_status_s=seconds(self.settings['update-status-hook-interval']),
+            )
+        except ValueError as error:
+            raise NotKnown('juju deploy: {}'.format(error)) from None
+        live.version = self.version
+        self.live, self.app, self._removed = live, app or self.charm_name, ''
+        try:
+            self.configure(config)
+        except Refused:
+            self.live, self.app = None, ''
+            live.close()
+            raise
 
     def remove_application(self, force: bool) -> None:
         """Let the application go with all its units."""

@@ -9,12 +9,13 @@ import json
 import os
 import socket
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Mapping, Optional
 
-from jujusim.cli.words import Refused
+from jujusim.cli.words import NotKnown, Refused
 
 CONTROLLER, CLOUD = 'jujusim', 'simulated'
 USER = 'admin'
+VERSION = '4.0.14'
 
 
 class Models:
@@ -107,3 +108,12 @@ def receive(said: Any) -> Optional[Dict[str, Any]]:
     text = said.readline()
     found: Optional[Dict[str, Any]] = json.loads(text) if text.endswith(b'\n') else None
     return found
+
+
+def version_of(environ: Mapping[str, str]) -> str:
+    """Return which Juju this is."""
+    version = environ.get('JUJUSIM_VERSION') or VERSION
+    if version.partition('.')[0] not in ('3', '4') or not version.replace('.', '').isdigit():
+        form = 'JUJUSIM_VERSION: expected the version of a Juju 3 or 4, as {}; found {}'
+        raise NotKnown(form.format(VERSION, version))
+    return version

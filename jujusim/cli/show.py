@@ -27,6 +27,10 @@ def status(model: LocalModel, line: Line) -> Answer:
         if name != model.app and name not in model.units:
             raise Refused('"{}" not found'.format(name))
     found = as_dict(model)
+    named = [name for name in line.words if name in model.units]
+    if named and model.app not in line.words:
+        app = found['applications'][model.app]
+        app['units'] = {name: app['units'][name] for name in sorted(named)}
     if form != 'tabular':
         return Answer(dump(found, form))
     empty = '' if model.live else '\nModel "admin/{}" is empty.\n'.format(model.name)

@@ -146,7 +146,8 @@ def _ended(model: LocalModel, line: Line, tasks: List[Task], err: str) -> Answer
     found = {task.unit: result(model, task) for task in sorted(tasks, key=lambda task: task.unit)}
     printed = _printed if line.verb == 'exec' else _plain
     out = printed(found) if form == 'plain' else dump(found, form)
-    failed = [(task.id, task.results['return-code']) for task in tasks if task.results['return-code'] > 0]
+    codes = [(task.id, task.results.get('return-code', 0)) for task in tasks]
+    failed = [(number, code) for number, code in codes if code > 0]
     if not failed:
         return Answer(out, err)
     listed = '\n'.join(sorted(' - id "{}" with return code {}'.format(*pair) for pair in failed))
@@ -187,7 +188,7 @@ def _printed(found: Dict[str, Dict[str, Any]]) -> str:
     """Return what commands printed, as `juju exec` does."""
     outputs: Dict[str, str] = {}
     for unit, about in found.items():
-        parts = [about['results'].get(name, '') for name in ('stdout', 'stderr')]
+        parts = [about.get('results', {}).get(name, '') for name in ('stdout', 'stderr')]
         outputs[unit] = ''.join(part if part.endswith('\n') or not part else part + '\n' for part in parts)
     if len(found) == 1:
         return next(iter(outputs.values()))
@@ -200,7 +201,7 @@ def _plain(found: Dict[str, Dict[str, Any]]) -> str:
     for unit, about in found.items():
         own = {
             name: value
-            for name, value in about['results'].items()
+            for name, value in about.get('results', {}).items()
             if name not in ('return-code', 'stdout', 'stderr')
         }
         parts[unit] = {'id': about['id'], 'output': as_yaml(own) if own else '', 'status': about['status']}
@@ -213,6 +214,6 @@ def _plain(found: Dict[str, Dict[str, Any]]) -> str:
     out: str = 'Action id {} failed: {}\n'.format(only['id'], about.get('message', '')) if failed else ''
     out += only['output'] + '\n'
     for name in ('stdout', 'stderr'):
-        if about['results'].get(name):
+        if about.get('results', {}).get(name):
             out += about['results'][name].strip('\n') + '\n'
     return out

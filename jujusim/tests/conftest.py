@@ -43,10 +43,14 @@ def charm(tmp_path):
 
 @pytest.fixture
 def deployed(model, charm):
-    """Makes a model of such a charm; what happened until it came to rest is forgotten."""
+    """Makes a model of such a charm; what happened until it came to rest is forgotten.
 
-    def make(juju, scripts=None, units=2, files=None, **options):
+    A configuration runs config-changed once, also on Juju 4: scripts that count need no second one.
+    """
+
+    def make(juju, scripts=None, units=2, files=None, twice=False, **options):
         made = model(charm(scripts or {}, files), units=units, juju=juju, **options)
+        made.configured_twice = twice
         made.run()
         forget(made)
         return made
@@ -73,6 +77,7 @@ def shells(model, charm):
             (top / name).chmod(0o755 if text.startswith('#!') else 0o644)
         (top / 'go').unlink()
         made = model(top, units=units, juju=juju, **options)
+        made.configured_twice = False
         made.run()
         forget(made)
         made.costs.clear()

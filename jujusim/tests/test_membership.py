@@ -61,8 +61,9 @@ def test_peers_see_a_unit_depart_while_it_is_still_at_work(deployed, juju):
 
 
 @only_4
-def test_peers_run_no_departed_hook_and_go_on_listing_the_unit(deployed, juju):
+def test_peers_that_do_not_hear_of_it_go_on_listing_the_unit(deployed, juju):
     made = deployed(juju)
+    made.hear_of_leavers = 0.0
 
     made.remove_unit('app/1')
     made.run()
@@ -89,6 +90,7 @@ def test_a_unit_added_later_joins_no_dead_unit(deployed, juju):
 def test_a_leaver_departs_from_every_peer_in_its_own_name_then_stops_and_is_removed(deployed, juju):
     who = 'note("departing", os.environ["JUJU_DEPARTING_UNIT"], os.environ["JUJU_REMOTE_UNIT"])'
     made = deployed(juju, {DEPARTED: who}, units=3)
+    made.hear_of_leavers = 0.0
 
     made.remove_unit('app/1')
     made.run()
@@ -299,6 +301,24 @@ def test_a_unit_that_left_in_good_order_is_joined_again_when_its_name_is_used_ag
 
     assert made.units == ['app/0', 'app/1', 'app/2']
     assert noted(made, 'app/2', 'list') == [['app/0', 'app/1']]
+
+
+@both
+def test_what_a_former_unit_said_is_readable_until_the_new_one_enters(deployed, juju):
+    """R22: for the life of the relation; on Juju 4 from the archive."""
+    made = deployed(juju, {'install': 'time.sleep(50)'}, units=2)
+
+    act(made, 'app/1', 'say-a')
+    made.lose_unit('app/1', force=True)
+    made.run()
+    made.add_unit('app/1')
+    made.run(seconds=20)
+    made.run_action('app/0', 'look')
+    made.run(seconds=20)
+    made.run(until=lambda: bool(times(made, 'app/1', 'ends', CREATED)))
+    act(made, 'app/0', 'look')
+
+    assert noted(made, 'app/0', 'sees') == [['a'], [None]]
 
 
 @both

@@ -7,8 +7,11 @@ import subprocess
 import pytest
 import yaml
 
+from jujusim.cli import server
 from jujusim.cli.client import run
+from jujusim.cli.model import LocalModel
 from jujusim.cli.places import Models
+from tests.cli.small import CHARM
 from tests.deploy import ROOT
 
 MACHINE = """
@@ -109,3 +112,57 @@ def shell(program, tmp_path):
 @pytest.fixture
 def readme():
     return (ROOT / 'jujusim' / 'README.md').read_text(encoding='utf-8')
+
+
+def small(folder):
+    """Write the small charm to a folder."""
+    for name, text in CHARM.items():
+        path = folder / 'db' / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o755)
+    return folder / 'db'
+
+
+def commands(version):
+    """Make a model in this process; return a function that does a command on it."""
+    about = {'name': 'lab', 'uuid': '1' * 32, 'version': version, 'seed': 0, 'quick': False}
+    made = LocalModel({**about, 'machine': ''})
+
+    def does(text, step=5.0, folder='/'):
+        return server.answer(made, {'argv': text.split(), 'folder': str(folder), 'step': step})
+
+    does.model = made
+    return does
+
+
+@pytest.fixture
+def charm(tmp_path):
+    return small(tmp_path)
+
+
+@pytest.fixture(params=['3.6.1', '4.0.14'])
+def model(request):
+    """Does commands on an empty model of each Juju."""
+    does = commands(request.param)
+    yield does
+    does.model.close()
+
+
+@pytest.fixture
+def deployed(model, charm):
+    """The same with two units at rest."""
+    assert model('deploy {} -n 2'.format(charm)).code == 0
+    model('status', step=60.0)
+    return model
+
+
+@pytest.fixture(scope='module')
+def refusing(tmp_path_factory):
+    """Does commands that change nothing on a model with two units: one for all tests of a module."""
+    does = commands('4.0.14')
+    does.charm = small(tmp_path_factory.mktemp('refusing'))
+    assert does('deploy {} -n 2'.format(does.charm)).code == 0
+    does('status', step=60.0)
+    yield does
+    does.model.close()

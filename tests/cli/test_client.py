@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import subprocess
 
@@ -13,54 +12,7 @@ from jujusim.cli.client import run
 from jujusim.cli.model import LocalModel
 from jujusim.cli.places import Models
 from jujusim.cli.words import NotKnown, Refused, parse, seconds
-
-CHARM = {
-    'metadata.yaml': 'name: db\npeers: {mates: {interface: mates}}',
-    'config.yaml': 'options: {size: {type: int, default: 1}, ready: {type: boolean}, name: {type: string}}',
-    'actions.yaml': 'count: {params: {to: {type: integer, default: 3}}}\nfail: {}\nbreak: {}',
-    'hooks/start': '#!/bin/sh\nstatus-set active ready\n',
-    'hooks/config-changed': '#!/bin/sh\nif [ -e ill ]; then exit 1; fi\nsleep 10\n',
-    'actions/count': '#!/bin/sh\necho counting\naction-set n.last=$(action-get --format json to)\n',
-    'actions/fail': '#!/bin/sh\naction-fail "not today"\n',
-    'actions/break': '#!/bin/sh\necho oh\nexit 4\n',
-}
-
-
-@pytest.fixture
-def charm(tmp_path):
-    for name, text in CHARM.items():
-        path = tmp_path / 'db' / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        path.chmod(0o755)
-    return tmp_path / 'db'
-
-
-@pytest.fixture(params=['3.6.1', '4.0.14'])
-def model(request):
-    """A model in this process, with a function that does a command on it."""
-    about = {'name': 'lab', 'uuid': '1' * 32, 'version': request.param, 'seed': 0, 'quick': False}
-    made = LocalModel({**about, 'machine': ''})
-
-    def does(text, step=5.0, folder='/'):
-        return server.answer(made, {'argv': text.split(), 'folder': str(folder), 'step': step})
-
-    does.model = made
-    yield does
-    made.close()
-
-
-@pytest.fixture
-def deployed(model, charm):
-    """The same with two units at rest."""
-    assert model('deploy {} -n 2'.format(charm)).code == 0
-    model('status', step=60.0)
-    return model
-
-
-def units(model):
-    return json.loads(model('status --format json', step=0.0).out)['applications']['db']['units']
-
+from tests.cli.small import units
 
 # What is known
 
@@ -95,8 +47,8 @@ def test_a_verb_that_is_not_known_is_refused_by_name(juju, text):
         ('deploy {} other', 'this model has db already'),
     ],
 )
-def test_what_is_not_known_is_refused_with_exit_code_2(deployed, charm, text, said):
-    found = deployed(text.format(charm))
+def test_what_is_not_known_is_refused_with_exit_code_2(refusing, text, said):
+    found = refusing(text.format(refusing.charm))
 
     assert (found.code, found.out) == (2, '')
     assert said in found.err
@@ -120,8 +72,8 @@ def test_what_is_not_known_is_refused_with_exit_code_2(deployed, charm, text, sa
         ('ssh 9 reboot', 'machine 9 not found'),
     ],
 )
-def test_what_juju_refuses_is_an_error_with_exit_code_1(deployed, charm, text, said):
-    found = deployed(text.format(charm))
+def test_what_juju_refuses_is_an_error_with_exit_code_1(refusing, text, said):
+    found = refusing(text.format(refusing.charm))
 
     assert found.code == 1
     assert found.err.startswith('ERROR ')
@@ -133,6 +85,32 @@ def test_what_is_no_charm_is_not_deployed(model, tmp_path):
 
     assert (found.code, found.err) == (1, 'ERROR no charm was found at "{}/nothing"\n'.format(tmp_path))
     assert model('status').err == '\nModel "admin/lab" is empty.\n'
+
+
+@pytest.mark.parametrize(
+    'text, said',
+    [
+        ('{name: db, subordinate: true}', 'db is a subordinate, which is not known here'),
+        ('{name: db, peers: {a: {interface: a}, b: {interface: b}}}', 'has one peer relation'),
+    ],
+)
+def test_a_charm_that_the_local_juju_does_not_run_is_refused(model, charm, text, said):
+    (charm / 'metadata.yaml').write_text(text)
+
+    found = model('deploy {}'.format(charm))
+
+    assert found.code == 2
+    assert said in found.err
+    assert model('status').err == '\nModel "admin/lab" is empty.\n'
+
+
+def test_a_deployment_with_a_wrong_option_leaves_nothing_behind(model, charm):
+    found = model('deploy {} --config nosuch=1'.format(charm))
+
+    assert (found.code, found.err) == (1, 'ERROR invalid application config: unknown option "nosuch"\n')
+    assert model('status').err == '\nModel "admin/lab" is empty.\n'
+    assert model('deploy {} --config size=7'.format(charm)).code == 0
+    assert model('config db size').out == '7\n'
 
 
 def test_a_packed_charm_is_deployed_as_its_folder_is(model, charm, tmp_path):
@@ -236,6 +214,12 @@ def test_the_program_hands_on_what_the_client_says(program, tmp_path):
     assert done.stderr.startswith('jujusim: juju ssh-keys: not known here')
 
 
+def test_a_status_of_one_unit_shows_that_one(deployed):
+    found = json.loads(deployed('status db/1 --format json').out)
+
+    assert list(found['applications']['db']['units']) == ['db/1']
+
+
 # Time
 
 
@@ -288,125 +272,3 @@ def test_the_same_seed_has_the_same_history(charm):
         model.close()
 
     assert logs[0] == logs[1] != logs[2]
-
-
-# Tasks
-
-
-def test_an_action_returns_what_it_set_and_printed(deployed):
-    found = json.loads(deployed('run db/0 db/1 count to=5 --format json').out)
-
-    assert list(found) == ['db/0', 'db/1']
-    assert found['db/0']['results'] == {'n': {'last': '5'}, 'return-code': 0, 'stdout': 'counting\n'}
-    assert deployed('run db/0 count').out == "n:\n  last: '3'\n\ncounting\n"
-
-
-def test_an_action_fails_by_its_own_word_or_by_its_exit_code(deployed):
-    found = deployed('run db/0 fail')
-    assert found.code == 0
-    assert re.fullmatch(r'Action id \d+ failed: not today\n\n', found.out)
-
-    found = deployed('run db/0 break --format json')
-    about = json.loads(found.out)['db/0']
-    assert found.code == 1
-    assert (about['status'], about['message'], about['results']['return-code']) == (
-        'failed',
-        'exit status 4',
-        4,
-    )
-    assert 'with return code 4' in found.err
-
-
-def test_a_command_on_all_units_prints_each(deployed):
-    assert deployed('exec -a db hostname').code == 0
-    assert deployed('exec -u db/0,db/1 -- basename metadata.yaml .yaml').out == (
-        'db/0:\nmetadata\n\ndb/1:\nmetadata\n\n'
-    )
-
-
-# Errors, and a model that stands still
-
-
-def test_a_failed_hook_is_shown_and_logged_and_its_retry_can_be_skipped(deployed):
-    deployed('model-config automatically-retry-hooks=false')
-    deployed('exec -u db/1 -- touch ill')
-    deployed('config db size=2')
-    deployed('status', step=30.0)
-
-    unit = units(deployed)['db/1']
-    assert unit['workload-status']['current'] == 'error'
-    assert unit['workload-status']['message'] == 'hook failed: "config-changed"'
-    assert unit['juju-status']['current'] == 'idle'
-    since = unit['workload-status']['since']
-    deployed('status', step=30.0)
-    assert units(deployed)['db/1']['workload-status']['since'] == since
-    log = deployed('debug-log --include db/1 --level ERROR').out
-    assert 'hook "config-changed" (via explicit, bespoke hook script) failed: exit status 1' in log
-
-    assert deployed('resolve db/1').code == 0
-    deployed('status', step=30.0)
-    assert units(deployed)['db/1']['workload-status']['current'] == 'error'
-    assert deployed('resolve --no-retry db/1').code == 0
-    deployed('status', step=1.0)
-    assert units(deployed)['db/1']['workload-status']['current'] == 'active'
-
-
-def test_a_program_that_no_machine_answers_stops_the_model_with_its_name(model, charm):
-    (charm / 'hooks' / 'install').write_text(
-        '#!/usr/bin/env python3\nimport subprocess\nsubprocess.call(["reboot"])\n'
-    )
-    model('deploy {}'.format(charm))
-
-    for text in ('status', 'config db size=2'):
-        found = model(text)
-        assert found.code == 2
-        assert 'no answer for the program reboot' in found.err
-    assert model('debug-log').code == 0
-
-
-# Machines
-
-
-def test_units_are_placed_on_free_machines_or_on_those_that_are_named(model, charm):
-    assert model('add-machine -n 3').err == 'created machine 0\ncreated machine 1\ncreated machine 2\n'
-    model('deploy {} -n 2 --to 2,0'.format(charm))
-    assert [unit['machine'] for unit in units(model).values()] == ['2', '0']
-    model('add-unit db -n 2')
-    assert [unit['machine'] for unit in units(model).values()] == ['2', '0', '1', '3']
-
-
-def test_a_leader_whose_agent_is_stopped_is_lost_and_another_unit_leads(deployed):
-    leader = deployed.model.live.controller.leader
-    machine = deployed.model.machine_of(leader)
-
-    assert deployed('ssh {0} sudo systemctl stop jujud-machine-{0}'.format(machine)).code == 0
-    assert units(deployed)[leader]['juju-status']['current'] == 'lost'
-    deployed('status', step=120.0)
-    assert deployed.model.live.controller.leader not in (leader, None)
-    assert deployed('ssh {} sudo systemctl start jujud-machine-{}.service'.format(leader, machine)).code == 0
-    deployed('status', step=20.0)
-    assert units(deployed)[leader]['juju-status']['current'] == 'idle'
-
-
-def test_a_hooks_process_is_killed_and_the_hook_runs_again(deployed):
-    assert deployed('ssh 0 pkill -KILL -f hooks/').code == 1  # none runs
-    deployed('config db size=2')
-    deployed('status', step=3.0)
-
-    assert deployed('ssh 0 sudo pkill -KILL -f hooks/start').code == 1
-    assert deployed('ssh 0 sudo pkill -KILL -f hooks/config-changed').code == 0
-    assert 'message' not in units(deployed)['db/0']['juju-status']
-    deployed('status', step=3.0)
-    assert units(deployed)['db/0']['juju-status']['message'] == 'running config-changed hook'
-
-
-def test_the_log_keeps_what_the_models_setting_keeps(deployed):
-    assert ' DEBUG ' not in deployed('debug-log --replay').out
-    deployed('model-config logging-config=<root>=WARNING;juju.worker.uniter=DEBUG')
-
-    log = deployed('debug-log --replay --include unit-db-0').out
-    assert 'DEBUG juju.worker.uniter.operation running operation run config-changed hook for db/0' in log
-    assert 'DEBUG juju.worker.uniter.operation committing operation "run config-changed hook" for db/0' in log
-    assert 'running operation run relation-joined (0; unit: db/1) hook for db/0' in log
-    assert 'juju.worker.leadership' not in log
-    assert 'unit-db-1' not in log

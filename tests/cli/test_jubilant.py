@@ -14,6 +14,7 @@ def juju(request, program, monkeypatch):
     """A client with a new model of each Juju."""
     monkeypatch.setenv('JUJUSIM_VERSION', request.param)
     monkeypatch.setenv('JUJUSIM_QUICK', '1')
+    monkeypatch.setenv('JUJUSIM_STEP_S', '10')  # half as many polls
     made = jubilant.Juju(cli_binary=program)
     made.add_model('lab')
     return made

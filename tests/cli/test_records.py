@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.every_python
+
 RECORDS = Path(__file__).parent / 'records'
 CODES = dict(line.split() for line in (RECORDS / 'exit-codes.txt').read_text().splitlines())
 
@@ -119,7 +121,7 @@ def test_what_is_shown_in_json_has_the_keys_of_the_record(does, name):
     if name == 'machines':
         assert set(shape(ours['machines'])) <= set(shape(real['machines']))
     elif name == 'show-action':
-        assert [type(text) for text in ours.values()] == [str, str]
+        assert set(map(type, ours.values())) == set(map(type, real.values())) == {str}
     else:
         assert shape(ours) == shape(real)
 

@@ -150,6 +150,27 @@ def test_row_6_the_peer_relation_is_the_first_by_name(begun, module, juju):
     assert told(made)[-1] == 'coordinator coordinator:0'
 
 
+@ours
+def test_a_new_peer_relation_is_not_chosen_because_a_read_of_the_old_one_fails(begun, tmp_path, module, juju):
+    old, new = {'zebra': {'interface': 'z'}}, {'aaa': {'interface': 'a'}}
+    plan = SERIAL + "def run():\n    serial.acquire('a')\n    say(serial.relname)\n"
+    made = begun(module, plan, juju=juju, metadata={'peers': old})
+    refused = []
+
+    def stop(execution, argv):
+        if argv[0] == 'relation-get' and argv[-3].startswith('zebra:') and not refused:
+            refused.append(argv)
+            made.fail_tool('app/0', 'relation-get')
+
+    made.calls_everywhere = stop
+    made.upgrade('app/0', classic(tmp_path / 'new', module, plan, {'peers': {**old, **new}}))
+    made.run(seconds=60)
+
+    assert refused
+    assert len(failed(made)) == 1
+    assert {*told(made)} == {'zebra'}
+
+
 @pytest.mark.parametrize('module', [OURS, SEED])
 def test_row_6_without_a_peer_relation_every_hook_fails_in_a_sentence(model, tmp_path, module):
     made = model(

@@ -23,6 +23,7 @@ from tests.ledger import newest_key
 from tests.watch import Watch
 
 WORK_S = 60.0
+CLAIMS = 'coordinator-claims'
 UNITS = ('app/0', 'app/1', 'app/2')
 ORDERS = list(itertools.permutations(UNITS))
 MOMENTS = {
@@ -106,6 +107,28 @@ def test_four_units_are_refreshed_in_the_middle_of_a_roll(rolling, leader):
             upgrade_each(made, kinds, order, every_s)
 
             check_all_is_well(made, watch)
+
+
+@pytest.mark.parametrize('times', [1, 2])
+@pytest.mark.parametrize('last', ['app/1', 'app/2'])
+def test_a_leader_that_cannot_read_the_last_refreshed_unit_tries_again(rolling, last, times):
+    """The leader took it for one that runs old code, and made no ledger until update-status."""
+    made, watch, kinds = rolling(moment='asking')
+    order = ['app/0', *sorted({'app/1', 'app/2'} - {last}), last]
+    refused = []
+
+    def stop(execution, argv):
+        reads = execution.unit == 'app/0' and argv[0] == 'relation-get' and argv[-2:] == [CLAIMS, last]
+        if reads and CLAIMS in made.controller.units[last].settings and len(refused) < times:
+            refused.append(argv)
+            made.fail_tool('app/0', 'relation-get')
+
+    made.calls_everywhere = stop
+    upgrade_each(made, kinds, order, every_s=5)
+
+    assert len(refused) == times
+    watch.check()
+    assert served_once(made, watch), made.story()
 
 
 def test_the_old_layers_own_flags_are_brought_in_line(rolling, tmp_path):

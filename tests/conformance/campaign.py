@@ -30,6 +30,7 @@ HOOK = """#!/usr/bin/env python3
 import hashlib, json, os, subprocess, time
 
 ME = os.environ['JUJU_UNIT_NAME']
+NOWHERE = dict.fromkeys(('stdin', 'stdout', 'stderr'), subprocess.DEVNULL)
 LUCK = int(hashlib.sha256(os.environ['JUJU_CONTEXT_ID'].encode()).hexdigest()[:8], 16)
 
 
@@ -59,6 +60,12 @@ def hook():
         said += ['app.a=' + bag.get('a', '')] if bag != 'ERROR' else []
     for part in said:
         tool('juju-log', 'reads ' + part)
+    if LUCK % 11 == 0:
+        tool('juju-log', 'reads direct: ' + tool('juju-exec', ME, 'hooks/update-status').stderr.strip())
+    if not os.environ['JUJU_HOOK_NAME'] and 'JUJU_ACTION_NAME' not in os.environ:
+        tool('juju-log', 'reads hook= ctx=' + os.environ['JUJU_CONTEXT_ID'])
+    if LUCK % 13 == 0:
+        subprocess.Popen(['juju-exec', ME, 'hooks/update-status'], env={}, **NOWHERE)
     if LUCK % 7 == 0:
         time.sleep(LUCK % 40)
     if not ids or ids == 'ERROR':
@@ -182,12 +189,16 @@ def campaign(first: int, histories: int) -> int:
         verdict = verdict_of(history)
         real.update(verdict.judged)
         broken += [(history.name, *found) for found in verdict.broken]
+        for found in verdict.broken:
+            print('{}: {}: {}'.format(history.name, *found))
     made: Counter = Counter()
     began = time.monotonic()
     with multiprocessing.Pool(min(2, os.cpu_count() or 1)) as pool:
         for done, verdict in enumerate(pool.imap_unordered(_try, range(first, first + histories), 5), 1):
             made.update(verdict.judged)
             broken += [('seed {}'.format(verdict.seed), *found) for found in verdict.broken]
+            for found in verdict.broken:
+                print('seed {}: {}: {}'.format(verdict.seed, *found), flush=True)
             if sys.stdout.isatty() or done == histories:
                 print(
                     '\r{} of {} histories, {:.0f} s'.format(done, histories, time.monotonic() - began), end=''
@@ -199,8 +210,6 @@ def campaign(first: int, histories: int) -> int:
     )
     for name, predicate in PREDICATES.items():
         print('{:>8} {:>9}  {} ({})'.format(real[name], made[name], predicate.sentence, predicate.rules))
-    for where, name, text in broken[:40]:
-        print('{}: {}: {}'.format(where, name, text))
     idle = [name for name in PREDICATES if not made[name]]
     print('{} broken, {} never judged {}'.format(len(broken), len(idle), ' '.join(idle)))
     return 1 if broken or idle else 0

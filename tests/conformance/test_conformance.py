@@ -216,6 +216,12 @@ def bend_goal_state_names_who_lives():
     return lines
 
 
+def bend_juju_exec_is_no_hook():
+    lines = lines_of('probe-juju-exec')
+    lines[place(lines, 'probe/0', 'reads', text='direct')]['text'] = 'direct: done'
+    return lines
+
+
 def bend_leader_elected_runs_on_the_leader():
     lines = lines_of('probe-deploy-2')
     lines[place(lines, 'probe/0', 'begin', hook='leader-elected')]['is_leader'] = False

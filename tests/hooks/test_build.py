@@ -22,14 +22,15 @@ EXAMPLE = ROOT / 'examples' / 'rolling-db'
 CACHES = ('.git', '.hypothesis', '.mypy_cache', '.pytest_cache', '.ruff_cache', '.venv', '__pycache__')
 
 MODULES = (
-    '__init__', 'actions', 'callbacks', 'context', 'environment', 'flags', 'forms', 'holding', 'juju',
-    'leading', 'onlooker', 'orders', 'ordertext', 'own', 'plan', 'policy', 'report', 'rest', 'rules',
-    'session', 'store', 'table', 'terms', 'values', 'view', 'wake', 'wakeup', 'waking', 'why', 'wire',
+    '__init__', 'actions', 'answers', 'callbacks', 'context', 'environment', 'flags', 'forms', 'gates',
+    'holding', 'juju', 'leading', 'onlooker', 'ordering', 'orders', 'ordertext', 'own', 'plan', 'policy',
+    'report', 'rest', 'rules', 'session', 'store', 'table', 'terms', 'values', 'view', 'wake', 'wakeup',
+    'waking', 'why', 'wire',
     'compat/__init__', 'compat/choice', 'compat/classes', 'compat/deciding', 'compat/predecessor',
 )  # fmt: skip
 SHIPPED = {'lib/charms/layer/coordinator/{}.py'.format(module) for module in MODULES} | {
     'actions.yaml',  # of the layer alone, where the charm has no actions of its own
-    'actions/coordinator-show',
+    *('actions/coordinator-' + name for name in ('cancel', 'free', 'pause', 'resume', 'roll', 'show')),
     'copyright.layer-coordinator',
     'hooks/coordinator-relation-changed',
     'hooks/coordinator-relation-joined',
@@ -86,8 +87,8 @@ answers = {
 }
 if command in answers:
     print(json.dumps(answers[command]))
-elif command == 'action-get format --format=json' and 'COORDINATOR_SHOW' in os.environ:
-    print(json.dumps(os.environ['COORDINATOR_SHOW']))
+elif command == 'action-get --format=json' and 'PARAMETERS' in os.environ:
+    print(os.environ['PARAMETERS'])
 elif tool in ('juju-log', 'status-set', 'systemctl', 'action-set', 'action-fail'):
     record(tool, ' '.join(args))
 elif tool == 'leader-get' and args == ['--format=json', '-']:
@@ -296,10 +297,11 @@ def run_hook(unit, name, memory):
     return (unit / 'state' / 'systemctl').read_text().splitlines()
 
 
-def run_action(unit, name, parameter):
+def run_action(unit, name, **parameters):
     """Run an action; return what it has set."""
     (unit / 'state' / 'action-set').write_text('')
-    run_file(unit, 'actions/' + name, JUJU_HOOK_NAME='', JUJU_ACTION_NAME=name, COORDINATOR_SHOW=parameter)
+    told = json.dumps(parameters)
+    run_file(unit, 'actions/' + name, JUJU_HOOK_NAME='', JUJU_ACTION_NAME=name, PARAMETERS=told)
     return (unit / 'state' / 'action-set').read_text()
 
 
@@ -349,7 +351,7 @@ def test_the_layers_action_runs_as_a_process_of_its_own_and_writes_nothing(unit,
     run_hook(unit, 'config-changed', memory=2)
     before = {path: path.read_bytes() for path in unit.rglob('*') if path.is_file() and is_kept(path)}
 
-    answer = run_action(unit, 'coordinator-show', form)
+    answer = run_action(unit, 'coordinator-show', format=form)
 
     if form == 'text':
         assert answer.startswith('coordinator=Locks as rolling-db/0 sees them at ')
@@ -361,3 +363,15 @@ def test_the_layers_action_runs_as_a_process_of_its_own_and_writes_nothing(unit,
 
 def is_kept(path):
     return path.name not in ('action-set', 'juju-log') and path.suffix != '.pyc'
+
+
+def test_an_action_that_gives_an_order_runs_as_a_process_of_its_own_and_changes_no_status(unit):
+    run_hook(unit, 'start', memory=1)
+    before = (unit / 'state' / 'status-set').read_text()
+
+    answer = run_action(unit, 'coordinator-roll', lock='restart', format='json')
+
+    found = json.loads(answer[len('coordinator=') :])
+    assert (found['written'], found['stages']) == (True, [['rolling-db/0']])
+    assert (unit / 'state' / 'status-set').read_text() == before
+    assert run_hook(unit, 'config-changed', memory=1) == ['restart rolling-db']

@@ -122,6 +122,7 @@ def test_a_store_that_was_changed_is_read_again_in_the_next_hook(model, charm_wi
     made = at_rest(model, charm_with(IMPORTED), juju, quick=False)
     unit = next(unit for unit in made.units if unit != made.controller.leader)
     made.lose_store(unit, '.coordinator.json')
+    made.configured_twice = False
 
     since = made.now
     made.configure(go=1)

@@ -277,6 +277,7 @@ def test_where_juju_does_not_answer_the_action_fails_in_a_sentence(model, charm_
 def test_on_juju_4_a_holder_that_was_removed_by_force_is_gone_until_its_ticket_is_dropped(model, charm_with):
     """Juju 3 tells the leader with relation-departed, which drops it at once."""
     made = begun(model, charm_with(ASK + WORK), units=4, juju=4, update_status_s=1e6)
+    made.hear_of_leavers = 0.0
     watch = StrictWatch(made)
     made.configure(go=1)
     holder = at_work(made, watch)

@@ -87,6 +87,16 @@ def is_paused(scene: Scene) -> bool:
     return any(order.kind == PAUSE for order in orders_in(scene))
 
 
+def begins_though_paused(unit: int, turns: Iterable[rules.Ticket], before: U, scene: Scene) -> str:
+    """Return whether a hook begins with a new turn though its lock was paused before, '' otherwise."""
+    own = dict(before.store.own) if before.store else {}
+    for turn in turns:
+        begun = own.get(turn.queue, rules.NO_CLAIM).holds or (turn.queue, turn.ask) in before.works
+        if not begun and any(order.kind == PAUSE and turn.token >= order.first for order in orders_in(scene)):
+            return '{} begins a turn though its lock is paused'.format(name(unit))
+    return ''
+
+
 def works_though_freed(unit: int, turns: Iterable[rules.Ticket], scene: Scene) -> str:
     """Return whether a hook of a freed unit begins with a turn that is over by an operator's word."""
     over = freed(unit, scene)
@@ -126,7 +136,8 @@ def begins_without(who: str, new: Set[Tuple[str, int]], before: U, scene: Scene)
     Each has a ticket that Juju has, or had begun before this step.
     """
     own = dict(before.store.own) if before.store else {}
-    for queue, ask in new:
+    # A hook that began before its unit was freed may not know it yet: see works_though_freed.
+    for queue, ask in () if freed(number(who), scene) else new:
         seated = _is_seated(who, (queue, ask), scene)
         claims = own.get(queue, rules.NO_CLAIM), claim_in(before.bag, queue)
         if not (seated or any(claim.begun and claim.asked == ask for claim in claims)):

@@ -78,6 +78,7 @@ class Kind(NamedTuple):
     told: int = 1  # how often each unit may be told so
     batches: Tuple[int, ...] = ()  # the stages of a roll
     pause_after: int = 0  # after how many of them it waits
+    gates: bool = False  # a charm that may not want its turn to begin
     wakes: bool = False  # hooks whose news cannot matter do not run; one unit watches as few as it may
 
 
@@ -127,6 +128,7 @@ class U(NamedTuple):
     left: bool = False  # a hook of its own leaving has succeeded
     stops: bool = False  # one has begun
     asks: int = 0  # how often this unit will still ask
+    shut: bool = False  # its charm does not want a turn to begin
     words: int = 0  # how often it will still be told to do something for all units
     works: Tuple[Turn, ...] = ()  # turns worked in, and no hook of its own has told the end of them
     flying: Any = None  # Juju 3: a write that was checked, and whose sender was killed
@@ -386,7 +388,8 @@ class SmallPort:
         return self._step(lambda: self.me.bag if self.me.out is None else self.me.out)
 
     def publish(self, said: Said) -> None:
-        about = said.about._replace(spoke=bool(said.queues or said.about.term))  # as wire.said reads it
+        spoke = bool(said.nonce or said.queues or said.about.term)  # as wire.said reads it
+        about = said.about._replace(spoke=spoke)
         if self.me.related:
             self._step(lambda: self._now(out=said._replace(about=about)))
 

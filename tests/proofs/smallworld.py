@@ -97,8 +97,9 @@ class Option(NamedTuple):
 class Unheard(Session):
     """A session whose log nobody reads."""
 
-    def __init__(self, port: Any, start: Snapshot, policy: Policy) -> None:
+    def __init__(self, port: Any, start: Snapshot, policy: Policy, shut: bool = False) -> None:
         super().__init__(port, start, policy, lambda sentence: None)
+        self.gate = lambda locks: 'not now' if shut else ''
 
     def explain(self, lock: str, look: bool = True) -> str:
         return ''
@@ -210,13 +211,16 @@ def _begin(port: SmallPort, kind: Kind, me: U, unit: int, why: str, about: int) 
         newborn=not me.installed,
         id=HOOK,
     )
-    session = Unheard(port, Snapshot(context), _policy(kind, me))
+    session = Unheard(port, Snapshot(context), _policy(kind, me), me.shut)
     session.look()
     session.begin()
     slept = me.wake.needed if me.store and me.wake and me.wake.rests else None
     if slept and context.is_for_nothing(slept.rest) and not session.leading:
         port.broken = promises.does_something(name(unit), session, me)
-    return _after(port, session, broken=promises.works_though_freed(unit, session.turns, around_scene(port)))
+    scene = around_scene(port)
+    broken = promises.works_though_freed(unit, session.turns, scene)
+    broken = broken or promises.begins_though_paused(unit, session.turns, me, scene)
+    return _after(port, session, broken=broken)
 
 
 def around_scene(port: SmallPort) -> Scene:
@@ -226,7 +230,7 @@ def around_scene(port: SmallPort) -> Scene:
 def _resumed(kind: Kind, me: U, port: Any = None) -> Session:
     """Return the session of a hook under way."""
     assert me.hook is not None
-    return Unheard(port, me.hook, _policy(kind, me))
+    return Unheard(port, me.hook, _policy(kind, me), me.shut)
 
 
 def _ask(port: SmallPort, kind: Kind, me: U, unit: int, lock: str) -> U:
@@ -556,6 +560,10 @@ def _beginnings(kind: Kind, unit: int, me: U, around: Around, who: str) -> Itera
         yield from _begun(kind, unit, heard, around, said, 'news', peer, int(calm))
     if not me.related and me.store is not None and calm:
         yield _entering(kind, unit, me, around)
+    if kind.gates and me.shut:
+        yield Option('the gate of {} opens'.format(who), me._replace(shut=False, due=True), calm=CALM)
+    elif kind.gates:
+        yield Option('the gate of {} shuts'.format(who), me._replace(shut=True))
     if kind.refreshed and not me.refreshed:
         refreshed = me._replace(refreshed=True)
         said = 'begin {} with its charm refreshed'.format(who)

@@ -116,15 +116,29 @@ _told('roll-newcomer', '2 units, one is added on the way, and a roll', 'roll', a
 _told('roll-forgets', '2 units, local stores are lost, and a roll', 'roll', asks=0, forgets=1)
 _told('roll-loses', '2 units × 1, the ledger is lost, and a roll', 'roll', loses=1, looks=True, terms=2)
 _told('roll-aside', '2 units, a roll from an action', 'roll', asks=0, aside=True)
-_told('roll-wakes', '2 units × 1, a roll, only hooks that must', 'roll', wakes=True)
-_told('canary', '2 units, a roll that waits', 'roll', 'resume', asks=0, told=2, batches=(1,), pause_after=1)
-_told('pause', '2 units × 1, paused and resumed', 'pause', 'resume', quick='34', told=2, tokens=2)
+_told('roll-wakes', '2 units, a roll each, only hooks that must', 'roll', asks=0, wakes=True)
+_told(
+    'canary',
+    '2 units, a roll that waits',
+    'roll',
+    'resume',
+    quick='34',
+    asks=0,
+    told=2,
+    batches=(1,),
+    pause_after=1,
+)
+_told('pause', '2 units × 1, paused and resumed', 'pause', 'resume', told=2, tokens=2)
 _told('pause-wakes', '2 units × 1, the same, only hooks that must', 'pause', 'resume', told=2, wakes=True)
 _told('cancel', '2 units × 1, cancelled', 'cancel', tokens=2)
 _told('cancel-roll', '2 units, a roll is started and cancelled', 'roll', 'cancel', asks=0, told=2)
 _told('free', '2 units × 1, one may be freed', 'free')
 _told('free-kept', '2 units × 1, the same, kept', 'free', keeps=True)
 _told('free-roll', '2 units, a roll, and one may be freed', 'roll', 'free', asks=0, told=2)
+
+_on('gates', '2 units × 1, each with a gate that changes its mind', gates=True, terms=1)
+_on('gates-wakes', '2 units × 1, the same, only hooks that must', gates=True, **WAKES)
+_told('gates-roll', '2 units, the same, and a roll', 'roll', gates=True, asks=0)
 
 # Two units, hooks of any kind at any time: no two hold, no ticket and no turn is lost.
 _on('twice', '2 units × 2', asks=2, terms=2, **ANY_TIME)

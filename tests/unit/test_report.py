@@ -4,7 +4,18 @@ import json
 
 import pytest
 from charms.layer.coordinator import report, table
-from charms.layer.coordinator.values import UNREADABLE, Claim, Ledger, Ticket
+from charms.layer.coordinator.values import (
+    CANCEL,
+    FREE,
+    PAUSE,
+    ROLL,
+    UNREADABLE,
+    Claim,
+    Ledger,
+    Order,
+    Ticket,
+    Wish,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,11 +52,11 @@ def shown(found, most=table.FIRST):
     return table.text(report.data(found, most))
 
 
-ROLL = {'app/0': DONE, 'app/3': asks(), 'app/1': asks(since=at(14)), 'app/2': asks(since=at(15))}
+ASKED = {'app/0': DONE, 'app/3': asks(), 'app/1': asks(since=at(14)), 'app/2': asks(since=at(15))}
 
 
 def test_the_table_names_the_holder_the_queue_and_the_next_command():
-    found = seen(ROLL, ledger_for('app/0', 'app/3', 'app/1'))
+    found = seen(ASKED, ledger_for('app/0', 'app/3', 'app/1'))
 
     assert (
         shown(found)
@@ -64,16 +75,20 @@ This unit:
 If `juju status app` shows app/3 in error, repair the cause, then:
     juju resolve app/3
 
+If app/3 is down, and does not come back soon, make sure that it is off, and give up its turn:
+    juju run app/leader coordinator-free unit=app/3
+
 Only the leader knows of all requests without a ticket:
     juju run app/leader coordinator-show"""
     )
 
 
 def test_the_data_have_the_form_of_version_1_and_json_can_express_them():
-    found = report.data(seen(ROLL, ledger_for('app/0', 'app/3', 'app/1'), leads=True))
+    found = report.data(seen(ASKED, ledger_for('app/0', 'app/3', 'app/1'), leads=True))
 
     assert json.loads(json.dumps(found)) == found
-    row = {'begun': False, 'failed': False, 'gone': False, 'holds': False}
+    row = {'begun': False, 'failed': False, 'gone': False, 'holds': False, 'paused': False, 'reason': ''}
+    row.update(roll='', stage=0)
     assert found == {
         'version': 1,
         'unit': 'app/1',
@@ -86,6 +101,7 @@ def test_the_data_have_the_form_of_version_1_and_json_can_express_them():
         'says': '',
         'this_unit': {'restart': 'app/3 holds it, 1 ahead of this unit'},
         'problems': [],
+        **{key: [] for key in ('rolls', 'pauses', 'cancelled', 'freed', 'to_write')},
         'queues': [
             {
                 'queue': '',
@@ -104,7 +120,7 @@ def test_the_data_have_the_form_of_version_1_and_json_can_express_them():
                 'requests': [
                     {
                         **row, 'unit': 'app/2', 'token': None, 'slots': None, 'ahead': None,
-                        'locks': {'restart': at(15)}, 'since': at(15),
+                        'stage': None, 'locks': {'restart': at(15)}, 'since': at(15),
                     }
                 ],
                 'more_requests': 0,
@@ -260,6 +276,117 @@ def test_a_unit_that_is_gone_is_not_to_be_resolved():
         'app/3: Juju no longer lists it. The leader drops its ticket at update-status, if not before.' in text
     )
     assert 'resolve' not in text
+
+
+# Rolls, pauses, and what else an operator has ordered
+
+
+def roll_of(*stages, orders=()):
+    """Return a ledger with a roll of these stages, from token 1 on, ordered at 02:13."""
+    tickets, token = [], 0
+    for stage in stages:
+        first = token + 1
+        for unit in stage:
+            token += 1
+            tickets.append(Ticket(token, '', unit, 0, nonce='aa', stage=first, roll='restart'))
+    roll = Order(ROLL, 'r', 'restart', at(13), 'new key', 1, token)
+    return Ledger(token, tuple(tickets), term=1, orders=(*orders, roll))
+
+
+def had(token):
+    """Return the claim of a unit whose turn in a roll is over."""
+    return Claim(1, 1, nonce='aa', token=token, ended=token)
+
+
+def works_since(minute, token, reason=''):
+    """Return the claim of a unit that keeps the lock in its turn of a roll."""
+    locks = (('restart', at(minute)),)
+    return Claim(1, 0, locks, True, token, nonce='aa', roll=True, reason=reason)
+
+
+def test_a_roll_says_how_many_are_done_who_works_since_when_and_how_much_follows():
+    claims = {'app/0': had(1), 'app/1': works_since(14, 2, 'two replicas still sync')}
+    found = seen(claims, roll_of(['app/0'], ['app/1', 'app/2'], ['app/3']), unit='app/3')
+
+    assert report.data(found)['rolls'] == [
+        {
+            'lock': 'restart', 'since': at(13), 'reason': 'new key', 'units': 4, 'done': 1, 'more_stages': 1,
+            'works': [{'unit': 'app/1', 'since': at(14), 'paused': False}],
+        }
+    ]  # fmt: skip
+    text = shown(found)
+    assert 'restart: a roll since 02:13 UTC, 4 min: new key. 1 of 4 done, app/1 works since 02:14' in text
+    assert ', 3 min, 1 more stage. All locks' in ' '.join(text.split())
+    assert 'All locks, in one queue: app/1 holds it: two replicas still sync\n' in text
+    assert '  app/1  holds, begun ' in text
+    assert '  restart: app/1 holds it: two replicas still sync, 2 ahead of this unit (app/1, app/2)\n' in text
+
+
+def test_a_turn_of_a_roll_that_began_is_not_taken_for_that_of_the_units_own_request():
+    claim = works_since(14, 2)
+    ledger = roll_of(['app/0', 'app/1'])
+    ledger = ledger._replace(tickets=(*ledger.tickets, Ticket(3, '', 'app/1', 1, nonce='aa')))
+
+    found = report.data(seen({'app/0': had(1), 'app/1': claim}, ledger, unit='app/2'))
+
+    rows = [(row['token'], row['holds'], row['begun']) for row in found['queues'][0]['tickets']]
+    assert rows == [(2, True, True), (3, True, None)]
+
+
+@pytest.mark.parametrize(
+    'claims, waits, words, turn',
+    [
+        ({}, 'later', 'the roll will wait for you when stage 1 of 2 is done.', '1 ahead'),
+        ({'app/0': had(1)}, 'now', 'the roll waits for you: stage 1 of 2 is done.', 'paused'),
+    ],
+    ids=['before', 'after'],
+)
+def test_a_roll_that_waits_after_its_first_stage_says_so_and_names_the_command(claims, waits, words, turn):
+    pause = Order(PAUSE, 'r-stage', 'restart', at(13), 'stage 1 of 2 is done', 2)
+    found = seen(claims, roll_of(['app/0'], ['app/1'], orders=[pause]), unit='app/1')
+
+    data, text = report.data(found), shown(found)
+
+    assert data['pauses'] == [
+        {'lock': 'restart', 'since': at(13), 'reason': 'stage 1 of 2 is done', 'waits': waits}
+    ]
+    assert 'restart: ' + words in text
+    assert '  app/1  {} '.format(turn) in text
+    assert '    juju run app/leader coordinator-resume lock=restart' in text.splitlines()
+    assert data['this_unit'] == {
+        'restart': 'waits for the operator: stage 1 of 2 is done' if claims else
+        'app/0 holds it, 1 ahead of this unit, and then for the operator'
+    }  # fmt: skip
+
+
+def test_a_pause_says_who_paused_why_and_that_a_unit_may_have_begun():
+    pause = Order(PAUSE, 'p', '', at(15), 'an alarm')
+    found = seen({}, roll_of(['app/0', 'app/1'], orders=[pause]), unit='app/1')
+
+    text = shown(found)
+
+    assert 'all locks: paused since 02:15 UTC, 2 min: an alarm.\n' in text
+    assert '0 of 2 done, app/0 works or is paused.' in text.replace('\n  ', ' ')
+    assert '  app/0  holds or paused ' in text
+    assert '    juju run app/leader coordinator-resume' in text.splitlines()
+    assert 'paused since 2026-11-26 02:15 UTC: an alarm' in report.data(found)['this_unit']['restart']
+
+
+def test_units_that_were_freed_what_was_cancelled_and_what_is_not_written_are_told():
+    orders = (
+        Order(FREE, 'f', since=at(12), reason='its machine is off', last=9, unit='app/7', nonce='bb'),
+        Order(CANCEL, 'c', 'backup', at(14), '', 1, 9),
+    )
+    found = seen({}, Ledger(9, term=1, orders=orders), wishes=(Wish(Order(PAUSE, 'p', 'restart', at(16))),))
+
+    text = shown(found)
+
+    assert 'app/7: freed since 02:12 UTC, 5 min: its machine is off; it has not run since' in text
+    assert 'backup: cancelled since 02:14 UTC, 3 min; not every unit has withdrawn' in text
+    assert 'restart: pause, ordered since 02:16 UTC, 1 min, is not written yet;' in text
+    assert report.data(found)['to_write'] == [
+        {'order': 'pause', 'lock': 'restart', 'unit': '', 'since': at(16)}
+    ]
 
 
 # How much

@@ -233,7 +233,10 @@ def test_a_refusal_says_who_holds_it_and_how_many_are_ahead():
     said = asking((1, 0), (1, 0), (1, 0))
     ledger = grown(said)
 
-    assert why.refusal(ledger, ledger.tickets[2], said) == 'app/0 holds it, 2 ahead of this unit'
+    assert why.refusal(ledger, ledger.tickets[1], said) == 'app/0 holds it, 1 ahead of this unit'
+    assert (
+        why.refusal(ledger, ledger.tickets[2], said) == 'app/0 holds it, 2 ahead of this unit (app/0, app/1)'
+    )
     assert why.refusal(None, None, said) == 'asked, and the leader has given no ticket yet'
 
 

@@ -50,7 +50,7 @@ owns = st.dictionaries(queues, claim_values, max_size=3)
 
 def said_of(nonce, term, heard, principal, zone, own):
     queues = tuple((queue, claim._replace(nonce=nonce)) for queue, claim in sorted(own.items()))
-    return Said(nonce, About(term, heard, principal, bool(own or term), zone), queues)
+    return Said(nonce, About(term, heard, principal, bool(nonce or own or term), zone), queues)
 
 
 words = st.just('') | nonces
@@ -295,10 +295,16 @@ def test_a_unit_whose_databag_cannot_be_read_has_spoken(text):
 
 
 @pytest.mark.parametrize(
-    'queues, term, spoke', [({}, 0, False), ({}, 3, True), ({'': {'asked': 0, 'done': 0}}, 0, True)]
+    'nonce, queues, term, spoke',
+    [
+        ('', {}, 0, False),
+        ('', {}, 3, True),
+        ('', {'': {'asked': 0, 'done': 0}}, 0, True),
+        ('0123abcd', {}, 0, True),
+    ],
 )
-def test_a_unit_has_spoken_if_it_ever_asked_or_knew_of_a_term(queues, term, spoke):
-    said, _ = wire.said(json.dumps({'v': 2, 'term': term, 'queues': queues}), 'here')
+def test_a_unit_has_spoken_if_it_ever_asked_knew_of_a_term_or_ran_this_layer(nonce, queues, term, spoke):
+    said, _ = wire.said(json.dumps({'v': 2, 'unit': nonce, 'term': term, 'queues': queues}), 'here')
 
     assert said.about.spoke == spoke
 

@@ -30,6 +30,11 @@ def restart():
     hookenv.status_set('active', 'restarted')
 
 
+@when('coordinator.rolled.restart')
+def rolled():
+    hookenv.log('the roll is over')  # on the leader, after coordinator-roll lock=restart
+
+
 @when('coordinator.requested.restart')
 @when_not('coordinator.granted.restart')
 def wait():

@@ -31,9 +31,10 @@ is full.
 Flags, which are up to date before the first handler runs:
     coordinator.requested.LOCK  from the request until the turn is used and released
     coordinator.granted.LOCK    in exactly those hooks in which this unit holds the lock
+    coordinator.rolled.LOCK     on the leader, when a roll of all units is over: in the hook that finds it so
 """
 
-from typing import TYPE_CHECKING, Any, Dict, Optional
+from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence, Union
 
 from charmhelpers.core import hookenv
 from charms.layer.coordinator import environment, rest
@@ -48,8 +49,14 @@ __all__ += [
     'BaseCoordinator',
     'Serial',
     'SimpleCoordinator',
+    'cancel',
+    'free',
+    'gate',
+    'pause',
     'request_again',
     'request_lock',
+    'request_roll',
+    'resume',
     'status',
     'token',
 ]
@@ -62,12 +69,13 @@ NOT_COUNTED = 75
 
 
 def __getattr__(name: str) -> Any:
-    """Return a class of charmhelpers.coordinator's API when it is asked for."""
-    if name not in ('BaseCoordinator', 'Serial', 'SimpleCoordinator'):
+    """Return the gate decorator, or a class of charmhelpers.coordinator's API, when it is asked for."""
+    if name not in ('gate', 'BaseCoordinator', 'Serial', 'SimpleCoordinator'):
         raise AttributeError('module {!r} has no attribute {!r}'.format(__name__, name))
+    from charms.layer.coordinator import gates
     from charms.layer.coordinator.compat import classes
 
-    return getattr(classes, name)
+    return getattr(gates if name == 'gate' else classes, name)
 
 
 def _chosen() -> 'Choice':
@@ -147,7 +155,7 @@ def request_lock(name: str) -> bool:
     return _session().request(_lock(name))
 
 
-def keep_lock(name: str, *, check_again_in: Optional[int] = None) -> bool:
+def keep_lock(name: str, reason: str = '', check_again_in: Optional[int] = None) -> bool:
     """Keep a held lock over the end of this hook. For "hold until healthy".
 
     Sets the flag `coordinator.granted.NAME` again in the next hook of this unit.
@@ -163,6 +171,7 @@ def keep_lock(name: str, *, check_again_in: Optional[int] = None) -> bool:
     Args:
         name: the lock: 1 to 200 printable characters, without braces and
             without blanks at either end.
+        reason: why, in one line of up to 200 characters; `explain` and coordinator-show say it everywhere.
         check_again_in: after how many seconds this unit wakes itself, 1 to 86400. Without it, the next
             hook may be update-status.
 
@@ -170,13 +179,15 @@ def keep_lock(name: str, *, check_again_in: Optional[int] = None) -> bool:
         Whether the lock is held. If it is not, nothing changes.
 
     Raises:
-        ValueError: for a name that is not a lock name, or another number of seconds; nothing changes.
+        ValueError: for a name, a reason or a number of seconds that is not allowed; nothing changes.
     """
     if check_again_in is not None:
         from charms.layer.coordinator import wakeup  # most hooks do not need it
 
         check_again_in = wakeup.delay(check_again_in)
-    return _session().keep(_lock(name), check_again_in)
+    from charms.layer.coordinator import wire
+
+    return _session().keep(_lock(name), check_again_in, wire.reason(reason, 'the lock is not kept'))
 
 
 def release_lock(name: str) -> None:
@@ -296,3 +307,144 @@ def status() -> Dict[str, Any]:
     from charms.layer.coordinator import onlooker, report  # only who asks needs them
 
     return report.data(onlooker.beside(_session()).seen(report.MOST))
+
+
+# What the leader may do for all units; the actions that come with the layer do the same
+
+
+def request_roll(
+    name: str,
+    batches: Sequence[Union[int, str]] = (),
+    order: str = 'leader-last',
+    by_zone: bool = False,
+    pause_after: int = 0,
+    reason: str = '',
+    replace: bool = False,
+) -> str:
+    """On the leader, ask for a lock for all units at once: "restart all units".
+
+    Each unit that has run a hook of this layer gets a turn, whether it asks or not: the flags
+    `coordinator.requested.NAME` and `coordinator.granted.NAME` are set on it as after `request_lock`. A
+    unit that joins later is not in the roll; one that leaves is dropped from it. When all have had their
+    turn, the flag `coordinator.rolled.NAME` is set on the leader, in one hook that succeeds.
+
+    A roll is saved at once, and written with the ledger: now, or in the next hook in which the leader
+    may write it. A second roll of a lock is refused while one is under way, and so is any roll where a
+    class of the charm's own gives the tickets.
+
+    Args:
+        name: the lock: 1 to 200 printable characters, without braces and
+            without blanks at either end.
+        batches: how many units are in the first stage, in the second, and so on; the last one repeats.
+            No turn of a stage begins before all turns of the stage before it are over. Each is a number from
+            1 to 10000, or a percentage of all units such as '25%', rounded down and at least one unit.
+            Empty: all units are in one stage. How many units of a stage work together, the option `slots`
+            says.
+        order: 'leader-last', 'leader-first', or 'name', which puts the leader where its number is.
+        by_zone: whether no stage has units of two availability zones; zone comes after zone.
+        pause_after: after this many stages, from 1 to 10000, the roll waits for `resume`: a first batch
+            as a trial. 0 if it does not wait. It goes with `batches` only.
+        reason: why, in one line of up to 200 printable characters, for all who look.
+        replace: whether it takes the place of a roll of this lock that is under way. Turns of that one
+            that have begun go on.
+
+    Returns:
+        '' if the roll is given, otherwise why not, as a sentence: on a unit that does not lead,
+        "restart: this unit does not lead"; otherwise, for example, "restart: a roll is under way, 7 of 20
+        done; cancel it first, or replace it".
+
+    Raises:
+        ValueError: for a parameter that is not allowed; nothing changes.
+    """
+    from charms.layer.coordinator import ordering  # few hooks need it
+
+    session = _session()
+    return ordering.roll(session, name, batches, order, by_zone, pause_after, reason, replace).refused
+
+
+def pause(name: str = '', reason: str = '') -> str:
+    """On the leader, let no turn of a lock begin until `resume`. A turn that has begun goes on.
+
+    Requests are recorded meanwhile, and the flags `coordinator.requested.NAME` stay set. A unit whose turn
+    has come, and that has not read of the pause, may begin it: it reads so in its next hook.
+
+    Args:
+        name: the lock: 1 to 200 printable characters, without braces and
+            without blanks at either end; '' for all locks.
+        reason: why, in one line of up to 200 printable characters; `explain` says it on all units.
+
+    Returns:
+        '' if the pause is given, otherwise why not, as a sentence: "restart: already paused".
+
+    Raises:
+        ValueError: for a parameter that is not allowed; nothing changes.
+    """
+    from charms.layer.coordinator import ordering  # few hooks need it
+
+    return ordering.pause(_session(), name, reason).refused
+
+
+def resume(name: str = '') -> str:
+    """On the leader, end the pauses of a lock, and let a roll of it go on after its first stages.
+
+    Args:
+        name: the lock: 1 to 200 printable characters, without braces and
+            without blanks at either end; '' for all locks, those that were paused one by one too.
+
+    Returns:
+        '' if the order is given, otherwise why not, as a sentence: "restart: not paused".
+
+    Raises:
+        ValueError: for a parameter that is not allowed; nothing changes.
+    """
+    from charms.layer.coordinator import ordering  # few hooks need it
+
+    return ordering.resume(_session(), name).refused
+
+
+def cancel(name: str, reason: str = '') -> str:
+    """On the leader, withdraw all requests for a lock, and the rest of a roll of it.
+
+    Each unit withdraws its own in its next hook, and clears the flag `coordinator.requested.NAME`. A turn
+    that has begun goes on. A unit may ask again at once.
+
+    Args:
+        name: the lock: 1 to 200 printable characters, without braces and
+            without blanks at either end.
+        reason: why, in one line of up to 200 printable characters.
+
+    Returns:
+        '' if the order is given, otherwise why not, as a sentence: "restart: no unit has asked for it,
+        and no roll of it is under way".
+
+    Raises:
+        ValueError: for a parameter that is not allowed; nothing changes.
+    """
+    from charms.layer.coordinator import ordering  # few hooks need it
+
+    return ordering.cancel(_session(), name, reason).refused
+
+
+def free(unit: str, confirm: bool = False, reason: str = '') -> str:
+    """On the leader, say that another unit is down, and that all it holds or has asked for is over.
+
+    The other units go on. When the freed unit runs again it finds so, and asks anew for what it had asked
+    for itself. This is the one order that can break exclusion: if that unit is alive and in its turn, two
+    units work at once.
+
+    Args:
+        unit: a unit of this application, such as app/3; not this one.
+        confirm: whether you have made sure that it is down. Otherwise the order is refused, and the
+            sentence says what it risks.
+        reason: why, in one line of up to 200 printable characters.
+
+    Returns:
+        '' if the order is given, otherwise why not, as a sentence: "app/3: it holds no lock and waits for
+        none".
+
+    Raises:
+        ValueError: for a parameter that is not allowed; nothing changes.
+    """
+    from charms.layer.coordinator import ordering  # few hooks need it
+
+    return ordering.free(_session(), unit, confirm, reason).refused

@@ -16,6 +16,7 @@ VERSION = 2
 # This layer writes no number with more digits. Python 3.11 refuses one; older versions may take minutes.
 LONGEST_NUMBER = 4300
 
+REASON_FORM = 'one line of up to 200 printable characters, without blanks at either end'
 NAME_FORM = '1 to 200 printable characters without braces and without blanks at either end'
 
 
@@ -53,6 +54,17 @@ def is_nonce(found: Any) -> bool:
 def is_place(found: Any) -> bool:
     """Return whether this may be the number in the place of a ticket: see Ticket.place."""
     return is_count(found) or (isinstance(found, int) and is_token(-found))
+
+
+def reason(found: Any, consequence: str) -> str:
+    """Return a reason as it was given.
+
+    Raises:
+        ValueError: if it is not one line of up to 200 printable characters, without blanks at either end.
+    """
+    if is_reason(found):
+        return str(found)
+    raise ValueError(problem('reason', REASON_FORM, found, consequence))
 
 
 # What can be read at all

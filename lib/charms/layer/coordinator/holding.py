@@ -10,6 +10,8 @@ from charms.layer.coordinator import orders, rules
 from charms.layer.coordinator.values import Ticket
 from charms.layer.coordinator.waking import Waking
 
+SOON_S = 1
+
 
 class Holding(Waking):
     """What this unit holds in a hook; arguments as for View."""
@@ -56,26 +58,42 @@ class Holding(Waking):
         own = dict(self.state.own)
         return tuple(turn for turn in self.turns if turn.queue in own and own[turn.queue].holds)
 
-    def keep(self, lock: str, check_again_in: Optional[int] = None) -> bool:
+    def keep(self, lock: str, check_again_in: Optional[int] = None, reason: str = '') -> bool:
         """Keep a held lock over the end of this hook; return whether it is held.
 
         Args:
             lock: the lock.
+            reason: why, for all who wait.
             check_again_in: after how many seconds this unit wakes itself, if the lock is kept.
         """
         held = lock in self.granted
         self._kept |= {lock} & self.granted
         if held and check_again_in is not None:
             self._check_in += ((lock, check_again_in),)
+        queue, own = self.queue_of(lock), dict(self.state.own)
+        if held and own[queue].reason != reason:
+            self._say({**own, queue: own[queue]._replace(reason=reason)})
         return held
 
     def _wake_up_again(self) -> None:
-        """Let this unit wake itself while it keeps a lock, as early as the charm has asked for that."""
+        """Let this unit wake itself while it keeps a lock, as early as the charm has asked for that.
+
+        So does a leader whose own turn was the last of a roll: no other hook tells it that the roll is over.
+        """
         kept = self._kept & self.granted
-        if kept:
-            self.port.wake_up.arrange(
-                min((after for lock, after in self._check_in if lock in kept), default=None)
-            )
+        after = [seconds for lock, seconds in self._check_in if lock in kept]
+        after += [SOON_S] if self._ends_a_roll() else []
+        if kept or after:
+            self.port.wake_up.arrange(min(after, default=None))
+
+    def _ends_a_roll(self) -> bool:
+        """Return whether a roll is over with this hook, and no handler has seen that."""
+        known = {*self.state.rolled, *(roll.name for roll in self.rolled)}
+        ledger, claims = self.ledger, self.claims
+        rolls = orders.rolls(ledger) if self.leading and self.ends else ()
+        return any(
+            ledger and roll.name not in known and orders.is_over(ledger, roll, claims) for roll in rolls
+        )
 
     def _save_ends(self) -> None:
         """Save the ends of turns now, with the charm's flags.

@@ -35,6 +35,7 @@ class Leading(OwnClaims):
     """The part of a hook in which a unit acts as the leader; arguments as for View."""
 
     _answer: Optional[Tuple[Ledger, Ledger]] = None  # what follows a ledger, as the policy has just said
+    written: Optional[Ledger] = None  # what this unit has written last in this hook
 
     def _lead(self) -> None:
         """Give tickets for the known requests, and drop the tickets of units that are gone."""
@@ -76,7 +77,7 @@ class Leading(OwnClaims):
         found = {self.context.unit: (self.state.nonce, self.port.zone)}
         for unit in sorted(self.port.everybody()):
             said = self.port.said_by(unit)
-            if said and said.nonce and said.about.spoke:
+            if said and said.nonce:
                 found[unit] = said.nonce, said.about.zone
         return found
 
@@ -117,13 +118,16 @@ class Leading(OwnClaims):
 
     def _grown(self, ledger: Ledger, gone: Units) -> Ledger:
         """Return the ledger with the tickets that this leader would give, and without those it would drop."""
-        grown = self._with_tickets(ledger, gone)
-        for wish in self.state.wishes:
-            queue = self.policy.queue_of(wish.order.lock)
-            grown = orders.applied(grown, wish, self._slots(), queue, self.claims)
+        grown = self._with_wishes(self._with_tickets(ledger, gone))
         if self.context.full_check or _text_of(grown) != _text_of(ledger):
             grown = orders.tidied(grown, self.committed, gone, self.state.rolled)
         return grown
+
+    def _with_wishes(self, ledger: Ledger) -> Ledger:
+        for wish in self.state.wishes:
+            queue = self.policy.queue_of(wish.order.lock)
+            ledger = orders.applied(ledger, wish, self._slots(), queue, self.claims)
+        return ledger
 
     def _with_tickets(self, ledger: Ledger, gone: Units) -> Ledger:
         policy, claims = self.policy, self.claims
@@ -210,7 +214,7 @@ class Leading(OwnClaims):
         before = set(base.tickets) if base.term else set()
         given = tuple(ticket for ticket in grown.tickets if ticket not in before)
         dropped = tuple(ticket for ticket in base.tickets if ticket.unit in gone)
-        self.given, self.dropped = self.given + given, self.dropped + dropped
+        self.given, self.dropped, self.written = self.given + given, self.dropped + dropped, grown
         for ticket in dropped:
             self.log('{} is gone, its ticket is dropped, token {}'.format(ticket.unit, ticket.token))
 

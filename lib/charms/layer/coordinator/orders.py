@@ -99,7 +99,8 @@ def _rolled(ledger: Ledger, wish: Wish, slots: int, queue: str) -> Ledger:
     orders = [_cancelled(each, order) if _is_replaced(each, wish) else each for each in ledger.orders]
     orders = [each for each in orders if not (wish.replace and each.first and _ends_with(order, each))]
     if paused_from:
-        reason = 'the first {} of {} stages are done'.format(wish.pause_after, len(wish.stages))
+        done = 'stage 1 of {} is done' if wish.pause_after == 1 else 'stages 1 to {} of {} are done'
+        reason = done.format(*([wish.pause_after] * (wish.pause_after > 1)), len(wish.stages))
         orders.append(Order(PAUSE, order.name + '-stage', order.lock, order.since, reason, paused_from))
     return ledger._replace(token=token, tickets=(*ledger.tickets, *tickets), orders=(*orders, roll))
 
@@ -253,7 +254,8 @@ def refused(ledger: Optional[Ledger], wish: Wish, claims: Claims) -> str:
     if ledger is not None and not ledger.readable:
         return "the leader's ledger cannot be read, so nothing can be changed; see the log"
     check: Mapping[str, Callable[[Ledger, Wish, Claims], str]] = {
-        ROLL: _roll_refused, PAUSE: _pause_refused, RESUME: _resume_refused, FREE: _free_refused,
+        ROLL: _roll_refused, PAUSE: _pause_refused, RESUME: _resume_refused, CANCEL: _cancel_refused,
+        FREE: _free_refused,
     }  # fmt: skip
     found = check.get(order.kind)
     return found(ledger or Ledger(), wish, claims) if found else ''
@@ -281,6 +283,14 @@ def _resume_refused(ledger: Ledger, wish: Wish, claims: Claims) -> str:
         return ''
     everything = any(order.kind == PAUSE and not order.lock for order in ledger.orders)
     return 'all locks are paused; resume them all' if everything else 'not paused'
+
+
+def _cancel_refused(ledger: Ledger, wish: Wish, claims: Claims) -> str:
+    lock = wish.order.lock
+    asked = any(claim.outstanding and lock in claim.names for claim in claims.values())
+    if asked or any(left_in(ledger, roll, claims) for roll in rolls(ledger, lock)):
+        return ''
+    return 'no unit has asked for it, and no roll of it is under way'
 
 
 def _free_refused(ledger: Ledger, wish: Wish, claims: Claims) -> str:

@@ -16,6 +16,15 @@ The data are one dict of plain values, which JSON can express. Version 1 keeps t
     this_unit   {LOCK: why this unit does not hold it yet}
     queues      queue ('' for the one that all locks share), says (who holds it), tickets and requests (in
                 order), more_tickets and more_requests (how many are left out)
+    rolls       the rolls that are under way, or whose end no handler has seen: lock, since, reason, units
+                (how many are in it), done (how many of them are, or are gone), works (of each whose turn has
+                come: unit, since when it has worked if it has said so, otherwise '', and paused as below),
+                more_stages (how many stages follow)
+    pauses      lock ('' for all), since, reason, waits ('' for an operator's pause; of a roll that waits
+                after its first stages, 'later' before those are done, and then 'now')
+    cancelled   lock, since, reason, while a unit has not withdrawn its request
+    freed       unit, since, reason, until that unit has found it so
+    to_write    order, lock, unit, since: what this unit, as the leader, has still to write
     problems    what could not be read
 
 Each ticket, and each request that has none, as far as this unit knows:
@@ -29,15 +38,33 @@ Each ticket, and each request that has none, as far as this unit knows:
                 when a hook has succeeded, and the turn goes on
     failed      whether the hook that began the turn is known not to have succeeded
     gone        whether Juju no longer lists the unit; the leader drops its ticket, at update-status at last
-    locks       {LOCK: when it was asked for}, by that unit's clock
+    locks       {LOCK: when it was asked for}, by that unit's clock; of a roll, by the leader's
     since       the first of these times, '' if it is not known
+    roll        the lock, in a ticket of a roll; otherwise ''
+    stage       the token of the first ticket of its stage, 0 before the first roll; None without a ticket
+    paused      whether its turn has come, and does not begin because of a pause, unless it had begun before
+    reason      why its unit keeps the lock, or does not begin, in the charm's words
 """
 
 import json
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
-from charms.layer.coordinator import rules, why
-from charms.layer.coordinator.values import ALL_LOCKS, NO_CLAIM, NOBODY, Claim, Claims, Ledger, Ticket, Units
+from charms.layer.coordinator import orders, rules, why
+from charms.layer.coordinator.values import (
+    ALL_LOCKS,
+    CANCEL,
+    FREE,
+    NO_CLAIM,
+    NOBODY,
+    PAUSE,
+    Claim,
+    Claims,
+    Ledger,
+    Order,
+    Ticket,
+    Units,
+    Wish,
+)
 
 VERSION = 1
 MOST = 100  # the most tickets, and the most requests, of a queue
@@ -67,6 +94,7 @@ class Seen(NamedTuple):
         gone: the units, among those with unfinished tickets, that will never run again.
         failed: the queues in which a hook that began a turn of this unit has not succeeded.
         problems: what could not be read.
+        wishes: the orders that this unit, as the leader, has still to write.
     """
 
     unit: str
@@ -83,6 +111,7 @@ class Seen(NamedTuple):
     gone: Units = NOBODY
     failed: Units = NOBODY
     problems: Tuple[str, ...] = ()
+    wishes: Tuple[Wish, ...] = ()
 
 
 # For programs
@@ -103,6 +132,7 @@ def data(seen: Seen, most: int = MOST) -> Data:
         'says': _about_ledger(seen),
         'this_unit': _about_this_unit(seen),
         'queues': [_queue(seen, queue, most) for queue in _queues(seen)],
+        **_orders(seen),
         'problems': list(seen.problems),
     }
 
@@ -138,8 +168,59 @@ def _about_ledger(seen: Seen) -> str:
     }.get(state, '')
 
 
+def _orders(seen: Seen) -> Dict[str, List[Data]]:
+    """Return the orders that stand, and those that the leader has still to write."""
+    ledger, standing = seen.ledger, seen.ledger.orders if seen.ledger else ()
+
+    def of_kind(kind: str, name: str) -> List[Data]:
+        found = (order for order in standing if order.kind == kind)
+        keys = (name, 'since', 'reason')
+        return [{key: getattr(order, key) for key in keys} for order in found]
+
+    pauses = [order for order in standing if order.kind == PAUSE]
+    waits = [_waits_for_operator(seen, order) for order in pauses]
+    wanted = (wish.order for wish in seen.wishes)
+    return {
+        'rolls': [_roll(seen, ledger, roll) for roll in orders.rolls(ledger)] if ledger else [],
+        'pauses': [{**data, 'waits': now} for data, now in zip(of_kind(PAUSE, 'lock'), waits)],
+        'cancelled': of_kind(CANCEL, 'lock'),
+        'freed': of_kind(FREE, 'unit'),
+        'to_write': [
+            {'order': order.kind, 'lock': order.lock, 'unit': order.unit, 'since': order.since}
+            for order in wanted
+        ],
+    }
+
+
+def _roll(seen: Seen, ledger: Ledger, roll: Order) -> Data:
+    left, works, units = orders.left_in(ledger, roll, seen.claims), [], roll.last - roll.first + 1
+    for ticket in left if ledger.readable else ():
+        said, pause = _said_of(seen, ticket), _pause(seen, ticket)
+        waits = pause is not None and pause.first > 0
+        if said.holds or (rules.is_turn(ledger, ticket, seen.claims) and not waits):
+            since = dict(said.locks).get(roll.lock, '')
+            works.append({'unit': ticket.unit, 'since': since, 'paused': bool(pause) and not said.holds})
+    return {
+        'lock': roll.lock,
+        'since': roll.since,
+        'reason': roll.reason,
+        'units': units,
+        'done': units - len(left),
+        'works': works,
+        'more_stages': max(0, len({ticket.stage for ticket in left}) - 1),
+    }
+
+
+def _waits_for_operator(seen: Seen, pause: Order) -> str:
+    """Return whether a roll waits for the operator after its first stages: 'now', 'later', or '' for no."""
+    if not (pause.first and pause.kind == PAUSE):
+        return ''
+    before = (each for each in _unfinished(seen) if each.roll == pause.lock and each.token < pause.first)
+    return 'later' if any(before) else 'now'
+
+
 def _about_this_unit(seen: Seen) -> Dict[str, str]:
-    """Return, by lock, what `explain` says of each lock that this unit has asked for and does not hold."""
+    """Return, by lock, what `explain` says of each lock that this unit waits for."""
     found = {}
     for queue, claim in _own(seen):
         ticket = rules.ticket_of(seen.ledger, seen.unit, queue, claim)
@@ -147,14 +228,18 @@ def _about_this_unit(seen: Seen) -> Dict[str, str]:
         if ledger and ledger.readable and ticket is None:
             ticket = _last(queue, seen.unit)
             ledger = ledger._replace(tickets=(*ledger.tickets, ticket))
-        for lock in sorted(claim.names if not claim.holds else ()):
+        rolls = {each.roll for each in orders.waiting_in(ledger, seen.unit, queue, claim)}
+        for lock in sorted(rolls | (claim.names if not claim.holds else NOBODY)):
             found[lock] = why.refusal(ledger, ticket, seen.claims)
     return found
 
 
 def _own(seen: Seen) -> List[Tuple[str, Claim]]:
-    claims = ((queue, claim) for (unit, queue), claim in seen.claims.items() if unit == seen.unit)
-    return sorted((queue, claim) for queue, claim in claims if claim.outstanding)
+    mine = {queue: claim for (unit, queue), claim in seen.claims.items() if unit == seen.unit}
+    tickets = seen.ledger.tickets if seen.ledger else ()
+    rolls = [each for each in tickets if each.roll and each.unit == seen.unit]
+    places = {**{each.queue: Claim(nonce=each.nonce) for each in rolls}, **mine}
+    return sorted(places.items())
 
 
 def _last(queue: str, unit: str) -> Ticket:
@@ -179,7 +264,7 @@ def _queue(seen: Seen, queue: str, most: int) -> Data:
     requests = [_request(seen, queue, unit, claim) for unit, claim in asked[:most]]
     return {
         'queue': queue,
-        'says': _who_holds(seen, queue, [*tickets, *requests]),
+        'says': _who_holds(seen, queue, unfinished[:most], [*tickets, *requests]),
         'tickets': tickets,
         'more_tickets': len(unfinished) - len(tickets),
         'requests': requests,
@@ -187,12 +272,16 @@ def _queue(seen: Seen, queue: str, most: int) -> Data:
     }
 
 
-def _who_holds(seen: Seen, queue: str, rows: Iterable[Data]) -> str:
+def _who_holds(seen: Seen, queue: str, tickets: Iterable[Ticket], rows: Iterable[Data]) -> str:
     """Return who holds a queue, in the words of `explain`."""
     holders = [row['unit'] for row in rows if row['holds']]
     if holders:
-        return why.hold(holders)
+        return why.hold(holders, why.reasons(holders, queue, seen.claims))
     ledger = seen.ledger
+    for ticket in tickets:
+        pause = _pause(seen, ticket)
+        if pause:
+            return 'nobody holds it; it is ' + why.paused(pause) if not pause.first else why.paused(pause)
     if ledger and ledger.readable and not any(ticket.queue == queue for ticket in _unfinished(seen)):
         ticket = _last(queue, seen.unit)
         return why.refusal(ledger._replace(tickets=(*ledger.tickets, ticket)), ticket, seen.claims)
@@ -200,28 +289,63 @@ def _who_holds(seen: Seen, queue: str, rows: Iterable[Data]) -> str:
 
 
 def _ticket(seen: Seen, ticket: Ticket) -> Data:
-    claim = seen.claims.get((ticket.unit, ticket.queue), NO_CLAIM)
-    said = claim if (claim.asked, claim.nonce) == (ticket.ask, ticket.nonce) else NO_CLAIM
+    said, ledger, mine = _said_of(seen, ticket), seen.ledger, ticket.unit == seen.unit
     locks = dict(said.locks)
     if ticket.queue != ALL_LOCKS:
         locks = {ticket.queue: locks.get(ticket.queue, ticket.requested_at)}
-    readable = seen.ledger is not None and seen.ledger.readable
-    ahead = len(rules.ahead(seen.ledger, ticket, seen.claims)) if seen.ledger else 0
-    holds = said.holds or (readable and ahead < ticket.slots)
-    begun = said.begun if said.begun or ticket.unit == seen.unit or not holds else None
+    if ticket.roll:
+        locks[ticket.roll] = _rolled_since(seen, ticket)
+    come = ledger is not None and ledger.readable and rules.is_turn(ledger, ticket, seen.claims)
+    pause = _pause(seen, ticket) if come and not said.holds else None
+    holds = said.holds or (come and not (pause and (pause.first or mine)))
+    begun = said.begun if said.begun or mine or not holds else None
     row = _row(seen, ticket.unit, ticket.queue, locks, begun, holds)
-    return {**row, 'token': ticket.token, 'slots': ticket.slots, 'ahead': ahead}
+    return {
+        **row,
+        'token': ticket.token,
+        'slots': ticket.slots,
+        'ahead': len(rules.ahead(ledger, ticket, seen.claims)) if ledger else 0,
+        'roll': ticket.roll,
+        'stage': ticket.stage,
+        'paused': pause is not None,
+    }
+
+
+def _said_of(seen: Seen, ticket: Ticket) -> Claim:
+    """Return what the ticket's unit says of this turn."""
+    claim = seen.claims.get((ticket.unit, ticket.queue), NO_CLAIM)
+    if ticket.roll:
+        return (
+            claim
+            if (claim.token, claim.nonce, claim.holds) == (ticket.token, ticket.nonce, True)
+            else NO_CLAIM
+        )
+    if (claim.asked, claim.nonce) != (ticket.ask, ticket.nonce):
+        return NO_CLAIM
+    return claim._replace(begun=False, token=0) if claim.roll else claim
+
+
+def _rolled_since(seen: Seen, ticket: Ticket) -> str:
+    rolls = orders.rolls(seen.ledger, ticket.roll)
+    return next((roll.since for roll in rolls if roll.first <= ticket.token <= roll.last), '')
+
+
+def _pause(seen: Seen, ticket: Ticket) -> Optional[Order]:
+    return orders.pause_of(seen.ledger, ticket, _said_of(seen, ticket).names)
 
 
 def _request(seen: Seen, queue: str, unit: str, claim: Claim) -> Data:
     row = _row(seen, unit, queue, dict(claim.locks), claim.begun, claim.holds)
-    return {**row, 'token': claim.token if claim.holds else None, 'slots': None, 'ahead': None}
+    token = claim.token if claim.holds else None
+    return {**row, 'token': token, 'slots': None, 'ahead': None, 'roll': '', 'stage': None, 'paused': False}
 
 
 def _row(
     seen: Seen, unit: str, queue: str, locks: Mapping[str, str], begun: Optional[bool], holds: bool
 ) -> Data:
+    reason = seen.claims.get((unit, queue), NO_CLAIM).reason
     return {
+        'reason': reason if holds or unit == seen.unit else '',
         'unit': unit,
         'holds': holds,
         'begun': begun,

@@ -31,6 +31,7 @@ def begin() -> bool:
     """Return whether this hook has nothing to do for the layer; from then on it `lasts`."""
     context = environment.context()
     fresh = not CHOSEN and environment.has_default_class()
+    fresh = fresh and not _is_to_wake()
     if not (fresh and context.is_for_nothing(_found()) and not flags.present() and not hookenv.is_leader()):
         return False
     _PASSED.append(lambda choice: choice.begin())
@@ -50,6 +51,17 @@ def _found() -> str:
         return ''
     whole = words.startswith('wake-1 ') and words.endswith(' end\n') and checksum.endswith('\n')
     return rest if same and whole else ''
+
+
+def _is_to_wake() -> bool:
+    """Return whether a wake-up counts (wakeup.py): a session must take that back while this hook runs."""
+    try:
+        with open(environment.local_file(environment.KEY, 'wake-up'), encoding='utf-8') as file:
+            return file.readline() != 'wake-up-1 end\n'
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError):
+        return True
 
 
 def end() -> None:

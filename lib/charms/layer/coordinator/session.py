@@ -8,7 +8,7 @@ flag, a rule about whose turn it is. tests/proofs runs this file, too.
       │ own claim, a peer's news, what the leader owes the others, whose turn it is
 """
 
-from typing import Callable, Dict, Mapping, Optional, Tuple
+from typing import Callable, Dict, FrozenSet, Mapping, Optional, Tuple
 
 from charms.layer.coordinator import orders, rules, terms, why
 from charms.layer.coordinator.context import Phase
@@ -32,10 +32,12 @@ class Session(Holding):
     """One coordinator in the hook or action that runs; arguments as for View.
 
     Attributes:
+        gate: called with the locks of a turn that would begin; returns why it may not begin now.
         show: called with the locks requested, granted and rolled each time they may have changed.
     """
 
     show: Optional[Callable[[Units, Units, Units], None]] = None
+    gate: Callable[[FrozenSet[str]], str] = staticmethod(lambda locks: '')
     _own_at_look: Tuple[Tuple[str, Claim], ...] = ()
 
     def explain(self, lock: str, look: bool = True) -> str:
@@ -61,9 +63,12 @@ class Session(Holding):
         if not look:
             ticket = rules.ticket_of(ledger, self.context.unit, queue, self.claim(lock))
         if not asked:
-            holders = why.who_holds(ledger, ticket, claims)
-            return '{}: not asked for by this unit{}'.format(lock, holders and '; ' + holders)
+            pause = orders.pause_of(ledger, ticket, frozenset([lock])) if ticket else None
+            more = [why.who_holds(ledger, ticket, claims), why.paused(pause) if pause else '']
+            return '; '.join(['{}: not asked for by this unit'.format(lock), *filter(None, more)])
         refusal = why.refusal(ledger, ticket, claims)
+        if self.claim(lock).reason and ledger and ticket and self._has_come(ticket):
+            refusal = self.claim(lock).reason  # of the charm's gate
         reason = self._why_no_ledger() if ledger is None else ''
         return '{}: {}{}'.format(lock, refusal, reason and '; ' + reason)
 
@@ -160,13 +165,14 @@ class Session(Holding):
 
     def _begin_turns(self) -> None:
         """Note, before any handler runs in them, that these turns have begun (rule 11)."""
+        self._ask_gates()
         own = dict(self.state.own)
         for turn in self._usable():
             claim = own.get(turn.queue, self._no_claim)
             if turn.roll and not claim.holds:
                 claim = rules.asked_for(claim, turn.roll, self.port.now())._replace(roll=True)
             if not claim.holds and (turn.roll or claim.asked == turn.ask):
-                own[turn.queue] = claim._replace(begun=True, token=turn.token)
+                own[turn.queue] = claim._replace(begun=True, token=turn.token, reason='')
         if own != dict(self.state.own):
             self._save(own=rules.frozen(own))
             # A turn of a roll is from now on that of the ask which it began.
@@ -174,6 +180,21 @@ class Session(Holding):
                 turn._replace(ask=own[turn.queue].asked, roll='') if turn.roll else turn
                 for turn in self.turns
             )
+
+    def _ask_gates(self) -> None:
+        """Take back the turns that the charm does not want to begin now, and say why.
+
+        A gate is asked before a turn begins, and never again in that turn.
+        """
+        own = dict(self.state.own)
+        for turn in self._usable():
+            claim = own.get(turn.queue, self._no_claim)
+            why_not = '' if claim.holds else self.gate(claim.names | ({turn.roll} - {''}))
+            if why_not:
+                own[turn.queue] = claim._replace(reason=why_not)
+                self.turns = tuple(other for other in self.turns if other.queue != turn.queue)
+        if own != dict(self.state.own):
+            self._say(own)
 
     def handlers_succeeded(self) -> None:
         """Note that only callbacks run from now on: no handler can use a turn that comes now."""
@@ -284,13 +305,23 @@ class Session(Holding):
             return 'this unit does not lead'
         if not self.ledger_read:
             self._read_ledger()
-        refused = orders.refused(self.ledger, wish, self.claims)
+        refused = orders.refused(self._with_wishes(self.ledger or Ledger()), wish, self.claims)
         if not refused:
             self._save(wishes=(*self.state.wishes, wish))
             self._append()
             self._take_turns()
             self._show_locks()
+            self._save()
         return refused
+
+    def has_written(self, wish: Wish) -> bool:
+        """Return whether the ledger has what an order asks for, if this hook succeeds."""
+        return any(orders.stands(each, wish) for each in (self.ledger, self.written) if each)
+
+    def why_not_written(self) -> str:
+        """Return, as a sentence, what keeps the leader from writing the ledger; '' if nothing is known to."""
+        reason = self.port.awaiting(self.awaited) if self.awaited else self._why_no_ledger()
+        return reason and reason[0].upper() + reason[1:] + '.'
 
     # A hook ends
 
@@ -310,7 +341,7 @@ class Session(Holding):
         if self.ends and self.context.woken:
             self._save_ends()
         own = self._queued_again(own)
-        again = frozenset(lock for queue, end in self.ends for lock in dict(own[queue].again))
+        again = frozenset(lock for queue, _ in self.ends for lock in dict(own.get(queue, NO_CLAIM).again))
         if self.rolled:
             shown = End(0, tuple(roll.name for roll in self.rolled))
             self.ends = rules.frozen({**dict(self.ends), ROLLED: shown})

@@ -4,15 +4,17 @@ What lives here: from the data of report.py to lines that fit a terminal. What m
 anything that is not in the data.
 """
 
+import re
 from datetime import datetime
 from textwrap import wrap
-from typing import Any, Dict, Iterable, List, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from charms.layer.coordinator.values import ALL_LOCKS
 
 Data = Dict[str, Any]
 
 FIRST = 7  # the most tickets, and the most requests, of a queue
+MOST_NAMED = 3  # units of a roll
 WIDTH = 98  # Juju indents what an action says by two
 HEAD = ('UNIT', 'TURN', 'TOKEN', 'ASKED', 'LOCKS')
 TIME_FORM = '%Y-%m-%d %H:%M:%S'
@@ -22,12 +24,19 @@ KEEPS = '{} keeps the lock since a hook of its turn has succeeded; it goes on in
 GONE = '{}: Juju no longer lists it. The leader drops its ticket at update-status, if not before.'
 FAILED = 'A hook of {} has failed in its turn, or was killed. Repair the cause, then:'
 IN_ERROR = 'If `juju status {}` shows {} in error, repair the cause, then:'
+DOWN = 'If {} is down, and does not come back soon, make sure that it is off, and give up its turn:'
+RESUME = 'To let turns of {} begin again:'
+EVERYTHING = 'all locks'
+WAITS_LATER = '{}: the roll will wait for you when {}.'
+CANCELLED = '{}: cancelled {}{}; not every unit has withdrawn its request yet.'
+FREED = '{}: freed {}{}; it has not run since, and will ask anew.'
+TO_WRITE = '{}: {}, ordered {}, is not written yet; the leader writes it in its next hook in which it may.'
 NOT_LEADING = 'Only the leader knows of all requests without a ticket:'
 LOST = 'A unit in error, or without a connection, holds this up:'
 UNREADABLE = 'What cannot be read, and where it is:'
 
-SHOW = {2: 'juju run-action --wait {}/leader coordinator-show'}
-SHOW_3 = 'juju run {}/leader coordinator-show'
+RUN = {2: 'juju run-action --wait {}/leader {}'}
+RUN_3 = 'juju run {}/leader {}'
 LOG = "juju debug-log --replay --no-tail --include {} | grep 'coordinator: '"
 
 
@@ -39,6 +48,10 @@ def text(data: Data) -> str:
     lines = wrap(head.format(unit, _clock(now, now), leads), WIDTH)
     if data['says']:
         lines += ['', *wrap('The ledger: {}.'.format(data['says']), WIDTH)]
+    for sentences in (_rolls(data, now), _others(data, now)):
+        lines += [''] * bool(sentences)
+        for sentence in sentences:
+            lines += wrap(sentence, WIDTH, subsequent_indent='  ')
     for queue in data['queues']:
         lines += ['', *_queue(queue, now)]
     if not data['queues']:
@@ -51,6 +64,54 @@ def text(data: Data) -> str:
     for why, command in _next(data):
         lines += ['', *wrap(why, WIDTH), *(['    ' + command] if command else [])]
     return '\n'.join(line.rstrip() for line in lines)
+
+
+# Orders
+
+
+def _rolls(data: Data, now: Optional[datetime]) -> List[str]:
+    """Return how far each roll is."""
+    sentences = []
+    for roll in data['rolls']:
+        lock, more = _short(roll['lock'], WIDTH // 2), roll['more_stages']
+        works = [_works(work, now) for work in roll['works']]
+        parts = ['{} of {} done'.format(roll['done'], roll['units']), *works[:MOST_NAMED]]
+        parts += ['{} more likewise'.format(len(works) - MOST_NAMED)] if len(works) > MOST_NAMED else []
+        parts += ['{} more stage{}'.format(more, 's' * (more > 1))] if more else []
+        parts += ['the leader shows its end in its next hook'] if roll['done'] == roll['units'] else []
+        head = '{}: a roll {}{}.'.format(lock, since(roll['since'], now), _because(roll))
+        sentences.append('{} {}.'.format(head, ', '.join(parts)))
+    return sentences
+
+
+def _works(work: Data, now: Optional[datetime]) -> str:
+    if work['since']:
+        return '{} works {}'.format(work['unit'], since(work['since'], now))
+    return '{} {}'.format(work['unit'], 'works or is paused' if work['paused'] else 'has its turn')
+
+
+def _others(data: Data, now: Optional[datetime]) -> List[str]:
+    """Return the pauses and the other orders that stand, and those that are to be written."""
+    sentences = []
+    for pause in data['pauses']:
+        lock = _short(pause['lock'], WIDTH // 2) or EVERYTHING
+        if pause['waits']:
+            form = '{}: the roll waits for you: {}.' if pause['waits'] == 'now' else WAITS_LATER
+            sentences.append(form.format(lock, pause['reason']))
+        else:
+            sentences.append('{}: paused {}{}.'.format(lock, since(pause['since'], now), _because(pause)))
+    for order in data['cancelled']:
+        sentences.append(CANCELLED.format(order['lock'], since(order['since'], now), _because(order)))
+    for order in data['freed']:
+        sentences.append(FREED.format(order['unit'], since(order['since'], now), _because(order)))
+    for order in data['to_write']:
+        what = order['unit'] or order['lock'] or EVERYTHING
+        sentences.append(TO_WRITE.format(what, order['order'], since(order['since'], now)))
+    return sentences
+
+
+def _because(order: Data) -> str:
+    return ': ' + order['reason'] if order['reason'] else ''
 
 
 # One queue
@@ -79,6 +140,8 @@ def _cells(row: Data, now: Optional[datetime], shared: bool) -> Tuple[str, ...]:
 def _turn(row: Data) -> str:
     if row['gone']:
         return 'unit is gone'
+    if row['paused']:
+        return 'holds or paused' if row['holds'] else 'paused'
     if row['holds']:
         return {None: 'holds', False: 'holds, not begun'}.get(
             row['begun'], 'holds, hook failed' if row['failed'] else 'holds, begun'
@@ -168,5 +231,23 @@ def _next(data: Data) -> Iterable[Tuple[str, str]]:
     if others:
         which = others[0] if len(others) == 1 else 'one of them, such as {},'.format(others[0])
         yield IN_ERROR.format(app, which), 'juju resolve ' + others[0]
+        yield DOWN.format(others[0]), command(data['juju'], app, 'coordinator-free', {'unit': others[0]})
+    for pause in data['pauses']:
+        lock = {'lock': pause['lock']} if pause['lock'] else {}
+        yield (
+            RESUME.format(pause['lock'] or EVERYTHING),
+            command(data['juju'], app, 'coordinator-resume', lock),
+        )
     if not data['leads']:
-        yield NOT_LEADING, SHOW.get(data['juju'], SHOW_3).format(app)
+        yield NOT_LEADING, command(data['juju'], app, 'coordinator-show')
+
+
+def command(juju: int, app: str, action: str, parameters: Mapping[str, str] = {}) -> str:
+    """Return the command that runs an action on the leader."""
+    words = ['{}={}'.format(name, _quoted(parameters[name])) for name in sorted(parameters)]
+    return ' '.join([RUN.get(juju, RUN_3).format(app, action), *words])
+
+
+def _quoted(word: str) -> str:
+    plain = re.match(r'[\w./:%,+@-]+\Z', word)
+    return word if plain else "'{}'".format(word.replace("'", "'\\''"))

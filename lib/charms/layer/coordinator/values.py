@@ -250,7 +250,7 @@ class About(NamedTuple):
         term: the highest term it knew of.
         heard: the answer to the last claim of a term, made for a lost ledger, that it has read.
         principal: the principal unit beside which a subordinate's unit runs, otherwise ''.
-        spoke: whether it has ever asked for anything, or known of a term.
+        spoke: whether it runs this layer: it has said its incarnation, a request, or a term.
         zone: the availability zone of its machine, '' if Juju names none.
     """
 

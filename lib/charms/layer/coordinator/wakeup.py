@@ -18,7 +18,7 @@ hooks/coordinator-wake-up runs the charm's ordinary hook only if
 Then the layer looks into the charm's key-value store. That has the name of the hook which wrote this file,
 unless the flags of that hook were never saved. Such a wake-up ends there, before any handler.
 
-    wake-up-1 TOKEN end     the wake-up that counts; '-' for none
+    wake-up-1 TOKEN end     the wake-up that counts; no TOKEN if none does
     CHARM                   what Juju wrote to .juju-charm with the charm's files
     HOOK                    the hook that wrote this
     TOKEN DUE BOOT          the timer that is set, when it ends, and since which start of the machine
@@ -47,6 +47,9 @@ SYSTEMD, BOOT = '/run/systemd/system', '/proc/sys/kernel/random/boot_id'
 
 # juju-exec is refused where JUJU_CONTEXT_ID is set, so nothing of the hook's environment is handed on.
 ENVIRONMENT = {'PATH': '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'}
+
+# The shell that waits where there is no systemd.
+LATER = 'sleep "$1"; shift; exec "$@"'
 
 PATIENCE_S = 10.0  # with systemd-run, which only notes the timer
 
@@ -83,7 +86,8 @@ class Noted(NamedTuple):
 
 def text(noted: Noted) -> str:
     """Return the file that says this."""
-    lines = ['wake-up-1 {} end'.format(noted.counts or '-'), noted.charm, noted.hook]
+    words = ['wake-up-1', noted.counts, 'end'] if noted.counts else ['wake-up-1', 'end']
+    lines = [' '.join(words), noted.charm, noted.hook]
     lines.append(' '.join(map(str, noted.timer)) if noted.timer else '')
     return ''.join(line + '\n' for line in lines)
 
@@ -92,11 +96,11 @@ def read(found: str) -> Noted:
     """Return what the file says; nothing, if it is not whole."""
     lines, whole = found.split('\n'), found.count('\n') == 4
     words, timer = lines[0].split(' '), lines[3].split(' ') if whole else []
-    if not whole or len(words) != 3 or (words[0], words[2]) != ('wake-up-1', 'end'):
+    if not whole or len(words) > 3 or (words[0], words[-1]) != ('wake-up-1', 'end'):
         return Noted()
     known = len(timer) == 3 and timer[1].isdigit()
     return Noted(
-        words[1] if words[1] != '-' else '',
+        ''.join(words[1:-1]),
         lines[1],
         lines[2],
         Timer(timer[0], int(timer[1]), timer[2]) if known else None,
@@ -236,10 +240,9 @@ def _set(name: str, seconds: int, command: List[str]) -> bool:
     timer += ['--timer-property=AccuracySec=1s', '--']
     if os.path.isdir(SYSTEMD) and _done([*timer, *command]):
         return True
-    later = 'sleep "$1"; shift; exec "$@"'
     try:
         Popen(
-            ['sh', '-c', later, 'sh', str(seconds), *command],
+            ['sh', '-c', LATER, 'sh', str(seconds), *command],
             **_alone(), start_new_session=True,
         )  # fmt: skip
     except OSError:

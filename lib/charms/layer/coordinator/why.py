@@ -3,11 +3,15 @@
 What lives here: sentences. What must not: IO, a clock, a decision.
 """
 
-from typing import Iterable, Optional
+from types import MappingProxyType
+from typing import Dict, Iterable, Mapping, Optional, Tuple
 
 from charms.layer.coordinator import orders
 from charms.layer.coordinator.rules import ahead, is_turn
 from charms.layer.coordinator.values import NO_CLAIM, Claims, Ledger, Order, Ticket
+
+FEW = 3  # so many units are named
+UNREADABLE_TICKET = 'a ticket that cannot be read'
 
 
 def refusal(ledger: Optional[Ledger], ticket: Optional[Ticket], claims: Claims) -> str:
@@ -33,14 +37,25 @@ def refusal(ledger: Optional[Ledger], ticket: Optional[Ticket], claims: Claims) 
         if ledger.contested:
             return 'a new leader takes over; its turn begins after that'
         return 'its turn begins in the next hook of this unit'
-    waits = '{}, {} ahead of this unit'.format(
-        who_holds(ledger, ticket, claims), len(ahead(ledger, ticket, claims))
-    )
+    waits = _waits(ledger, ticket, claims)
+    if pause and pause.first:
+        return waits + ', and then for the operator'
     return '{}; {}'.format(waits, paused(pause)) if pause else waits
+
+
+def _waits(ledger: Ledger, ticket: Ticket, claims: Claims) -> str:
+    """Return who holds it and how many are ahead of this unit; who they are, if they are few."""
+    before = [each.unit or UNREADABLE_TICKET for each in ahead(ledger, ticket, claims)]
+    holders = _holders(ledger, ticket, claims)
+    few = ' ({})'.format(', '.join(before)) if len(holders) < len(before) <= FEW else ''
+    holds = hold(holders, reasons(holders, ticket.queue, claims))
+    return '{}, {} ahead of this unit{}'.format(holds, len(before), few)
 
 
 def paused(pause: Order) -> str:
     """Return, in words, that no turn begins because of this pause."""
+    if pause.first:
+        return 'waits for the operator: ' + pause.reason
     since = ' since {} UTC'.format(pause.since[:16]) if pause.since else ''
     return 'paused{}{}'.format(since, pause.reason and ': ' + pause.reason)
 
@@ -49,13 +64,29 @@ def who_holds(ledger: Optional[Ledger], ticket: Optional[Ticket], claims: Claims
     """Return, in words, which units hold what a ticket waits for; '' for none, and if that is not known."""
     if not (ledger and ledger.readable and ticket):
         return ''
+    holders = _holders(ledger, ticket, claims)
+    return hold(holders, reasons(holders, ticket.queue, claims))
+
+
+def _holders(ledger: Ledger, ticket: Ticket, claims: Claims) -> Tuple[str, ...]:
     waits = ahead(ledger, ticket, claims)
     slots = waits[0].slots if waits and ticket.raw else ticket.slots
     # Of those ahead, only the ones of the first stage may be at work.
-    return hold(earlier.unit for earlier in waits[:slots] if earlier.stage == waits[0].stage)
+    return tuple(earlier.unit for earlier in waits[:slots] if earlier.stage == waits[0].stage)
 
 
-def hold(units: Iterable[str]) -> str:
-    """Return, in words, that these units hold a lock; '' for none."""
-    names = sorted({unit or 'a ticket that cannot be read' for unit in units})
-    return '{} {} it'.format(' and '.join(names), 'holds' if len(names) == 1 else 'hold') if names else ''
+def reasons(units: Iterable[str], queue: str, claims: Claims) -> Dict[str, str]:
+    """Return what units say of why they keep the lock, or do not begin."""
+    said = {unit: claims.get((unit, queue), NO_CLAIM).reason for unit in units}
+    return {unit: reason for unit, reason in said.items() if reason}
+
+
+def hold(units: Iterable[str], reasons: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return, in words, that these units hold a lock, and what they say of it; '' for none."""
+    names = sorted({unit or UNREADABLE_TICKET for unit in units})
+    if not names:
+        return ''
+    text = '{} {} it'.format(' and '.join(names), 'holds' if len(names) == 1 else 'hold')
+    if len(names) == 1:
+        return ': '.join([text, *reasons.values()])
+    return '; '.join([text, *('{}: {}'.format(unit, reasons[unit]) for unit in sorted(reasons))])

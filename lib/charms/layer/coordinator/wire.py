@@ -33,6 +33,7 @@ from charms.layer.coordinator.forms import (
     lock_name,
     parsed,
     problem,
+    reason,
     shown,
 )
 from charms.layer.coordinator.values import (
@@ -49,7 +50,7 @@ from charms.layer.coordinator.values import (
     UnitState,
 )
 
-__all__ = ['is_lock', 'is_unit', 'lock_name', 'parsed', 'problem', 'shown']
+__all__ = ['is_lock', 'is_unit', 'lock_name', 'parsed', 'problem', 'reason', 'shown']
 
 Problems = Tuple[str, ...]
 
@@ -117,7 +118,7 @@ def said_in(found: Any, where: str, text: Any) -> Tuple[Said, Problems]:
         if claim is None
     )
     read = tuple((queue, claim) for queue, claim in own.items() if claim is not None)
-    return Said(nonce, about._replace(spoke=bool(queues or about.term)), read), problems
+    return Said(nonce, about._replace(spoke=bool(nonce or queues or about.term)), read), problems
 
 
 def _about(found: Dict[str, Any]) -> Optional[About]:

@@ -8,7 +8,7 @@ import re
 from importlib import import_module
 from typing import Any, Mapping, NamedTuple, Tuple
 
-from charms.layer.coordinator import environment, flags, policy, rest, wire
+from charms.layer.coordinator import environment, flags, gates, policy, rest, wire
 from charms.layer.coordinator.compat.classes import (
     OPENED,
     BaseCoordinator,
@@ -71,7 +71,7 @@ class Choice(NamedTuple):
 
     def begin(self) -> None:
         """Run the start of the charm's own class, if there is one; then let handlers use turns."""
-        self.session.show = flags.show
+        self.session.show, self.session.gate = flags.show, gates.closed
         for step in (self.instance.initialize, self.instance.handle) if self.own else ():
             self.instance.tolerating(step)
         self.session.begin()

@@ -1,0 +1,96 @@
+"""A roll on real charms.reactive: what it costs, and the histories that once went wrong."""
+
+import pytest
+
+from tests.cases import ASK, StrictWatch, both, until
+from tests.deploy import begun
+
+RESTART = """
+@when('coordinator.granted.restart')
+def restart():
+    check_call(['work', '60'])
+
+@when('coordinator.rolled.restart')
+def rolled():
+    hookenv.log('ROLLED')
+"""
+
+KEEPS = """
+@when('coordinator.granted.a')
+def hold():
+    check_call(['work', '10'])
+    if hookenv.config('memory') == 1:
+        coordinator.keep_lock('a')
+"""
+
+ROLL = """
+from charms.layer import coordinator
+refused = coordinator.request_roll('restart')
+if refused:
+    raise SystemExit(refused)
+"""
+
+
+def rolled(made):
+    return sum(len(made.log_of(unit, 'ROLLED')) for unit in made.units)
+
+
+@both
+@pytest.mark.parametrize('slots', [1, 3, '25%'])
+def test_a_roll_is_one_write_one_hook_for_each_release_and_no_time_lost(model, charm_with, juju, slots):
+    units, at_once = 12, 3 if slots == '25%' else slots
+    made = begun(model, charm_with(ASK + RESTART, slots=slots), units=units, juju=juju)
+    watch = StrictWatch(made, at_once)
+    hooks = len(made.costs)
+
+    made.run_exec(made.controller.leader, ROLL, as_action=True)
+    made.run()
+
+    watch.check()
+    assert [watch.served(unit) for unit in made.units] == [1] * units
+    assert watch.most_at_work == at_once
+    assert watch.ledger_writes <= 2  # the claim of a first term, and the roll
+    roll = [title for _, title, _ in made.costs[hooks:] if title != 'update-status']
+    assert len(roll) <= 1.1 * units * (units - 1) + 2 * units  # and the first ledger's own hooks
+    least = -(-units // at_once) * 60.0
+    assert watch.duration_s <= 1.05 * least + 10
+    made.run(seconds=700)
+    assert rolled(made) == 1
+
+
+@both
+def test_a_turn_that_was_kept_beyond_the_start_of_a_roll_does_not_hold_up_the_roll(model, charm_with, juju):
+    """Its turn in the roll comes with the end of the one that it kept, and no news comes to it then."""
+    made = begun(model, charm_with(ASK + KEEPS + RESTART), units=2, juju=juju)
+    watch = StrictWatch(made)
+    holder = next(unit for unit in made.units if unit != made.controller.leader)
+    made.run_exec(
+        holder, "from charms.layer import coordinator; coordinator.request_lock('a')", as_action=True
+    )
+    until(made, lambda: watch.at_work, within_s=400)
+    made.run(seconds=30)
+
+    made.run_exec(made.controller.leader, ROLL, as_action=True)
+    made.run(seconds=100)
+    made.configure(memory=2)
+    made.run()
+
+    watch.check()
+    restarts = [event for event in made.history if event.what == 'worked' and event.text == 'work 60']
+    assert sorted(event.unit for event in restarts) == sorted(made.units), made.story(60)
+
+
+@both
+def test_a_roll_with_four_slots_whose_restarts_all_fail_begins_on_four_units(model, charm_with, juju):
+    made = begun(model, charm_with(ASK + RESTART, slots=4), units=7, juju=juju)
+    watch = StrictWatch(made, 4)
+    for unit in made.units:
+        made.fail_command(unit, 'work 60', times=100)
+
+    made.run_exec(made.controller.leader, ROLL, as_action=True)
+    made.run(seconds=3000)
+
+    began = {event.unit for event in made.history if event.what == 'works'}
+    assert len(began) == 4
+    assert watch.turns == []
+    assert rolled(made) == 0
