@@ -36,7 +36,7 @@ def draw(recorder: Recorder, path: Path, title: str, least_s: Optional[float]) -
         axes.annotate(least, (least_s, -0.75), ha='right', va='center', fontsize=8)
     axes.set_yticks(range(len(units) + 1), [*units, 'leader'])
     axes.set_ylim(len(units) + 0.5, -1.0)
-    axes.set_xlim(0, 1.02 * recorder.watch.duration_s)
+    axes.set_xlim(0, 1.02 * max(1.0, recorder.watch.duration_s))
     axes.set_xlabel('seconds of the model')
     axes.set_title(title, loc='left')
     axes.spines[['top', 'right']].set_visible(False)

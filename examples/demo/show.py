@@ -7,8 +7,8 @@ from typing import Dict, Set
 
 from rich.console import Console
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from examples.demo.programs import CHECK, RESTART_S, START
 from examples.demo.record import Recorder
@@ -107,7 +107,7 @@ def table(recorder: Recorder, title: str) -> Table:
         elapsed_s = recorder.juju.now - since
         lasts = '' if kind in ('idle', 'done', 'freed') else '{:.0f} s'.format(elapsed_s)
         style = styles.get(kind)
-        found.add_row(name, _bar(kind, elapsed_s), escape(_does(recorder, unit)), lasts, style=style)
+        found.add_row(name, _bar(kind, elapsed_s), Text(_does(recorder, unit)), lasts, style=style)
     passed_s = recorder.juju.now - recorder.since
     found.caption = '* leads · {} · {:.0f} s'.format(recorder.counts, passed_s)
     return found
@@ -129,7 +129,7 @@ def _does(recorder: Recorder, unit: str) -> str:
     }[kind]
 
 
-def _bar(kind: str, elapsed_s: float) -> str:
+def _bar(kind: str, elapsed_s: float) -> Text:
     done = min(BAR, round(BAR * elapsed_s / RESTART_S))
     bars = {
         'waits': ('yellow', '·' * BAR),
@@ -139,4 +139,5 @@ def _bar(kind: str, elapsed_s: float) -> str:
         'is down': ('red', '✗' * BAR),
         'done': ('green', '█' * BAR),
     }
-    return '[{}]{}[/]'.format(*bars[kind]) if kind in bars else ''
+    colour, text = bars.get(kind, ('', ''))
+    return Text(text, style=colour)
