@@ -35,7 +35,7 @@ def test_a_turn_does_not_begin_while_its_gate_is_shut_and_the_others_wait_behind
     assert watch.served('app/1') == 0
     assert said(made, 'app/1', 'why ')[-1] == 'a: a replica still syncs'
     behind = [text for unit in ('app/0', 'app/2') for text in said(made, unit, 'why ')[-1:]]
-    assert 'a: app/1 holds it, 1 ahead of this unit' in behind
+    assert 'a: app/1 holds it: a replica still syncs, 1 ahead of this unit' in behind
 
     made.configure(memory=2)
     made.run()

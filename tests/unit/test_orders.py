@@ -142,7 +142,8 @@ def test_a_roll_with_a_pause_goes_on_when_the_operator_resumes():
     resume = Wish(Order(RESUME, 'o2', 'restart'))
 
     assert orders.pause_of(ledger, ledger.tickets[0], frozenset()) is None
-    assert 'the first 1 of 2 stages are done' in why.refusal(ledger, second, over(ledger, 'app/0'))
+    sentence = 'waits for the operator: stage 1 of 2 is done'
+    assert why.refusal(ledger, second, over(ledger, 'app/0')) == sentence
     assert orders.pause_of(orders.applied(ledger, resume, 3, '', {}), second, frozenset()) is None
 
 
