@@ -288,7 +288,9 @@ def _rest(entry: Mapping[str, Any]) -> Optional[UnitState]:
     formed = all(isinstance(found[key], form) for key, form in forms.items())
     counted = all(is_token(found[key]) for key in _TERMS)
     seen, put_off, about = _places(entry.get('seen')), _places(entry.get('put_off')), found['about']
-    wishes, rolled, rolling = entry.get('wishes', []), entry.get('rolled', []), entry.get('rolling', False)
+    wishes: Any = entry.get('wishes')
+    rolled: Any = entry.get('rolled')
+    rolling: Any = entry.get('rolling')
     listed = isinstance(wishes, list) and isinstance(rolled, list) and isinstance(rolling, bool)
     if not (formed and counted and listed and isinstance(about, dict)) or seen is None or put_off is None:
         return None
