@@ -107,6 +107,8 @@ class Recorder:
         if not self.stages:
             numbers = sorted({ticket.stage for ticket in rolls})
             self.stages = {ticket.unit: numbers.index(ticket.stage) + 1 for ticket in rolls}
+            for unit in self.stages:
+                self._turn_to(unit, 'waits')  # it has a ticket, whether it knows that or not
         standing = {order.name: order for order in ledger.orders}
         for name, order in standing.items():
             if order.kind == PAUSE and name not in self._open:

@@ -18,7 +18,7 @@ PAINTINGS = 120  # of one scene on a terminal
 PAUSE_S, PAUSE_TO_READ_S = 0.03, 0.5  # for the eye
 BAR, DOES = 20, 53  # columns: of a bar; of the sentence beside it
 PLACE_OF_TEXT = 28  # columns before the text of a line
-COUNT = re.compile(r', \d+ ahead of this unit')
+COUNT = re.compile(r', \d+ ahead of this unit( \([^)]*\))?')
 MANY = ((CHECK, 'works'), (CHECK, 'failed at'))  # a unit that holds until it is healthy looks often
 TELLS_WAITING_UP_TO = 10  # units: beyond it a line for each change of a reason would hide all else
 
@@ -75,7 +75,7 @@ class Screen:
             before, self.said[unit] = self.said.get(unit), reason
             same = COUNT.sub('', reason)
             few = len(recorder.doing) <= TELLS_WAITING_UP_TO
-            if few and reason != before and same not in self.told:
+            if few and reason and reason != before and same not in self.told:
                 told = {*self.told, same}
                 self.tell(unit, 'waits', reason)
                 self.told = told
@@ -119,7 +119,7 @@ def _does(recorder: Recorder, unit: str) -> str:
     again = ' (try {})'.format(recorder.tries[unit]) if recorder.tries[unit] > 1 else ''
     return {
         'idle': '',
-        'waits': recorder.reason(unit),
+        'waits': recorder.reason(unit) or 'waits',
         'works': 'works' + again,
         'gets healthy': 'keeps the lock until it is healthy',
         'until the retry': 'its hook has failed; Juju retries it',

@@ -94,6 +94,16 @@ def test_while_a_roll_is_paused_a_unit_says_why_in_the_words_of_the_layer(tmp_pa
     )
 
 
+def test_the_picture_shows_stages_pauses_turns_that_begin_and_who_was_waited_for(tmp_path):
+    shown(tmp_path, 'roll', '--units', '4', picture='demo.svg')
+
+    texts = re.findall(r'<!-- (.*) -->', (tmp_path / 'demo.svg').read_text())
+    assert {'stage 1', 'stage 2', 'db/2 does not start'} <= set(texts)
+    assert {'a turn begins', 'freed', 'no turn begins: paused', 'waits, for whom'} <= set(texts)
+    assert texts.count('db/1') == 4  # its own row, and three units wait for it
+    assert texts.count('db/3') == 2
+
+
 # The others
 
 
