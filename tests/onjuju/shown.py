@@ -105,7 +105,7 @@ class Drawn:
         self.pauses: List[Any] = []
         self.freed: List[Any] = []
         self.begun = [(work.unit, work.begins) for work in mine if work.unit in scene.owed]
-        self.spans = [span for unit in scene.owed for span in _spans(unit, scene.began, mine, lines)]
+        self.spans = [span for unit in scene.owed for span in _spans(unit, scene, mine, lines)]
         now = max([span.ends for span in self.spans], default=scene.ended)
         self.juju, self.watch = SimpleNamespace(now=now), SimpleNamespace(duration_s=now - self.since)
         leaders = [(float(line['s']), str(line['unit'])) for line in lines if line['what'] == 'leads']
@@ -123,11 +123,11 @@ class Drawn:
         ]
 
 
-def _spans(unit: str, began: float, works: Sequence[Work], lines: Sequence[Line]) -> Iterator[Any]:
+def _spans(unit: str, scene: Scene, works: Sequence[Work], lines: Sequence[Line]) -> Iterator[Any]:
     """Yield what a unit did, stretch by stretch."""
     from examples.demo.record import Span
 
-    asked, before = waiting(lines, unit, began), None
+    asked, before = waiting(lines, unit, scene.began), None
     for work in (work for work in works if work.unit == unit):
         ends = work.ends if work.ends is not None else work.begins
         if before is not None:
@@ -137,6 +137,8 @@ def _spans(unit: str, began: float, works: Sequence[Work], lines: Sequence[Line]
         yield Span(unit, 'works' if work.code == 0 else 'work that failed', work.begins, ends)
         before = None if work.code == 0 else ends
         asked = None
+    if asked is not None and unit not in scene.gone:
+        yield Span(unit, 'waits', asked, scene.ended)
 
 
 def picture(drawn: Drawn, path: Path, title: str, least_s: float) -> None:
