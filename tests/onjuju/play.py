@@ -117,7 +117,8 @@ class Play:
         form = '{}: {} units, {:.0f} s'
         first = self.verdicts[0]
         title = form.format(first.scene, len(self.scenes[0].owed), first.took_s)
-        shown.picture(self.scenes[0], self.all_works, self.lines, drawn, title)
+        scene = shown.Drawn(self.scenes[0], self.all_works, self.lines)
+        shown.picture(scene, drawn, title, first.least_s)
         self.teller.line('history: {}'.format(path))
         self.teller.line('picture: {}'.format(drawn))
         self.teller.line('promises: {}'.format('BROKEN' if self.broken else 'all kept'), 'bold')

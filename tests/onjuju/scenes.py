@@ -121,20 +121,22 @@ class Stage:
             Trouble: something goes on for too long.
         """
         rests: List[Any] = []
-        stalled = STALLED_S / self.lab.wishes.poll_s
+        still: List[Any] = []
 
         def over(status: Any) -> bool:
             units = self.lab.units(status)
             for name in set(self.owed) - set(units) - set(self.gone):
                 self.gone[name] = moment(status)
-            resting_now = all(
-                resting(unit) and unit.workload_status.current != 'error' for unit in units.values()
-            )
-            rests[:] = [*rests, status] if resting_now else []
+            idle = all(resting(unit) and unit.workload_status.current != 'error' for unit in units.values())
+            rests[:] = [*rests, status] if idle else []
+            shown = [(name, unit.workload_status.message) for name, unit in units.items()]
+            still[:] = [*still, shown] if not still or still[-1] == shown else [shown]
             served = all(self._served(name, unit) for name, unit in units.items() if name in self.owed)
-            away = [name for name in self.removed if name in units]
-            return len(rests) > (QUIET_LOOKS if served and not away else stalled) and bool(status)
+            if served and not set(self.removed) & set(units):
+                return len(rests) > QUIET_LOOKS
+            return len(still) > stalled and idle and not any(works(unit) for unit in units.values())
 
+        stalled = STALLED_S / self.lab.wishes.poll_s
         self.lab.until('{}: until all is quiet'.format(self.name), over)
         return Scene(
             self.name,

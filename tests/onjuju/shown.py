@@ -3,7 +3,7 @@
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, Iterator, List, Optional, Sequence
 
 from rich.console import Console
 from rich.markup import escape
@@ -88,32 +88,62 @@ def hooks(verdicts: Sequence[Verdict]) -> str:
     return ', '.join(named + (['{} others'.format(rest)] if rest else []))
 
 
-def picture(scene: Scene, works: Sequence[Work], lines: Sequence[Line], path: Path, title: str) -> None:
-    """Draw a scene as the demo draws its roll: units down, time across, and who led in the last row."""
-    from examples.demo import Span
-    from examples.demo import picture as draw
+class Drawn:
+    """What the demo's picture needs of a scene: what each unit did, and who led.
 
-    mine = [work for work in works if work.begins >= scene.began]
-    spans: List[Any] = []
-    for unit in scene.owed:
-        asked, before = waiting(lines, unit, scene.began), None
-        for work in (work for work in mine if work.unit == unit):
-            ends = work.ends if work.ends is not None else work.begins
-            if before is not None:
-                spans.append(Span(unit, 'until the retry', before, work.begins))
-            elif asked is not None and asked < work.begins:
-                spans.append(Span(unit, 'waits', asked, work.begins))
-            spans.append(Span(unit, 'works' if work.code == 0 else 'work that failed', work.begins, ends))
-            before = None if work.code == 0 else ends
-    leaders = [(float(line['s']), str(line['unit'])) for line in lines if line['what'] == 'leads']
-    later = [(s, unit) for s, unit in leaders if scene.began < s <= scene.ended]
-    ended = max([span.ends for span in spans], default=scene.ended)
-    recorder: Any = SimpleNamespace(
-        doing=dict.fromkeys(scene.owed),
-        spans=spans,
-        since=scene.began,
-        leaders=[(scene.began, scene.leader), *later],
-        juju=SimpleNamespace(now=ended),
-    )
-    least = sum((work.ends or work.begins) - work.begins for work in mine)
-    draw(recorder, path, title, least)
+    Args:
+        scene: what was done.
+        works: the works of all units.
+        lines: what was logged.
+    """
+
+    def __init__(self, scene: Scene, works: Sequence[Work], lines: Sequence[Line]) -> None:
+        mine = [work for work in works if work.begins >= scene.began]
+        self.since = scene.began
+        self.doing = dict.fromkeys(scene.owed)
+        self.stages: Dict[str, int] = {}
+        self.pauses: List[Any] = []
+        self.freed: List[Any] = []
+        self.begun = [(work.unit, work.begins) for work in mine if work.unit in scene.owed]
+        self.spans = [span for unit in scene.owed for span in _spans(unit, scene, mine, lines)]
+        now = max([span.ends for span in self.spans], default=scene.ended)
+        self.juju, self.watch = SimpleNamespace(now=now), SimpleNamespace(duration_s=now - self.since)
+        leaders = [(float(line['s']), str(line['unit'])) for line in lines if line['what'] == 'leads']
+        later = [(s, unit) for s, unit in leaders if scene.began < s < now]
+        self.leaders = [(scene.began, scene.leader), *later]
+
+    def at_work_between(self, begins: float, ends: float) -> List[Any]:
+        """Return from when to when which units had their turn, between two moments."""
+        busy = [span for span in self.spans if span.kind != 'waits']
+        moments = {at for span in busy for at in (span.begins, span.ends) if begins < at < ends}
+        cuts = sorted({begins, ends, *moments})
+        return [
+            (left, right, sorted({span.unit for span in busy if span.begins <= left and right <= span.ends}))
+            for left, right in zip(cuts, cuts[1:])
+        ]
+
+
+def _spans(unit: str, scene: Scene, works: Sequence[Work], lines: Sequence[Line]) -> Iterator[Any]:
+    """Yield what a unit did, stretch by stretch."""
+    from examples.demo.record import Span
+
+    asked, before = waiting(lines, unit, scene.began), None
+    for work in (work for work in works if work.unit == unit):
+        ends = work.ends if work.ends is not None else work.begins
+        if before is not None:
+            yield Span(unit, 'until the retry', before, work.begins)
+        elif asked is not None and asked < work.begins:
+            yield Span(unit, 'waits', asked, work.begins)
+        yield Span(unit, 'works' if work.code == 0 else 'work that failed', work.begins, ends)
+        before = None if work.code == 0 else ends
+        asked = None
+    if asked is not None and unit not in scene.gone:
+        yield Span(unit, 'waits', asked, scene.ended)
+
+
+def picture(drawn: Drawn, path: Path, title: str, least_s: float) -> None:
+    """Draw a scene as the demo draws its own: units down, time across, and who led in the last row."""
+    from examples.demo.picture import draw
+
+    recorder: Any = drawn
+    draw(recorder, path, title, least_s)
