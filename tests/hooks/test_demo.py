@@ -11,6 +11,8 @@ from tests.deploy import ROOT
 pytest.importorskip('matplotlib', reason='the demo draws with matplotlib, which this environment has not')
 pytest.importorskip('rich', reason='the demo shows with rich, which this environment has not')
 
+from examples.demo import __main__, scenes
+
 
 def demo(*words):
     return subprocess.run(
@@ -175,8 +177,6 @@ def test_each_unit_is_healthy_before_the_next_one_begins(tmp_path, scene, juju, 
 
 
 def test_a_promise_that_is_broken_is_told_and_makes_it_exit_1(tmp_path, monkeypatch, capsys):
-    from examples.demo import __main__, scenes
-
     nothing = scenes.SCENES['restart']._replace(play=lambda play: {'db/0': 1})
     monkeypatch.setitem(scenes.SCENES, 'restart', nothing)
     code = __main__.main(['--scene', 'restart', '--units', '1', '--output', str(tmp_path / 'demo.png')])

@@ -2,7 +2,10 @@
 
 import pytest
 from charms.layer.coordinator import orders, rules, why
+from charms.layer.coordinator.context import HookContext
 from charms.layer.coordinator.plan import is_size, planned
+from charms.layer.coordinator.policy import Policy
+from charms.layer.coordinator.session import Session
 from charms.layer.coordinator.values import (
     CANCEL,
     FREE,
@@ -14,8 +17,10 @@ from charms.layer.coordinator.values import (
     Ledger,
     Order,
     Ticket,
+    UnitState,
     Wish,
 )
+from charms.layer.coordinator.view import Snapshot
 
 pytestmark = pytest.mark.every_python
 
@@ -154,12 +159,6 @@ def test_a_ledger_without_room_for_a_roll_stays_as_it_is():
 
 
 def test_a_unit_that_leaves_gives_up_its_places_in_rolls():
-    from charms.layer.coordinator.context import HookContext
-    from charms.layer.coordinator.policy import Policy
-    from charms.layer.coordinator.session import Session
-    from charms.layer.coordinator.values import UnitState
-    from charms.layer.coordinator.view import Snapshot
-
     state = UnitState(nonce=NONCES['app/1'], seen=(('', -2),))
     leaving = Snapshot(HookContext('app/1', leaving=True), state=state)
     session = Session(None, leaving, Policy(), print)  # it needs no port for this
