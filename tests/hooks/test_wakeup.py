@@ -283,7 +283,7 @@ def test_what_a_wake_up_released_and_then_failed_is_not_free(waking, juju):
 
 
 @both
-@pytest.mark.parametrize('call', range(1, 8))
+@pytest.mark.parametrize('call', range(1, 6))
 def test_a_wake_up_that_is_killed_at_any_of_its_calls_neither_frees_nor_loses_the_turn(waking, juju, call):
     made = waking(ASK + HOLD, juju, healthy_s=8, units=2)
     watch, calls = WakeWatch(made), []
