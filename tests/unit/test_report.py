@@ -195,7 +195,7 @@ def test_where_no_ticket_stands_a_request_is_told_that_the_leader_gives_none():
     found = report.data(seen({'app/2': asks()}, ledger_for()))
 
     assert found['queues'][0]['says'] == (
-        'asked, and the leader has given no ticket yet; it gives none while a hook of its own is in error'
+        'asked, and the leader has given no ticket yet; a leader in error gives none'
     )
 
 

@@ -27,7 +27,7 @@ def refusal(ledger: Optional[Ledger], ticket: Optional[Ticket], claims: Claims) 
     if ledger is None or ticket is None:
         return 'asked, and the leader has given no ticket yet'
     if ticket.raw:
-        reason = who_holds(ledger, ticket, claims) or 'it gives none while a hook of its own is in error'
+        reason = who_holds(ledger, ticket, claims) or 'a leader in error gives none'
         return 'asked, and the leader has given no ticket yet; ' + reason
     names = claims.get((ticket.unit, ticket.queue), NO_CLAIM).names
     pause = orders.pause_of(ledger, ticket, names)
