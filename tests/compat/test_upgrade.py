@@ -178,7 +178,7 @@ def test_the_leader_says_which_units_it_waits_for_and_another_that_there_are_suc
     sentence = 'app/2 still runs the old layer; turns begin when every unit runs the new one'
     assert made.log_of('app/0', 'coordinator: ' + sentence)
     assert made.log_of('app/0', 'restart: asked; ' + sentence)
-    assert made.log_of('app/1', 'restart: asked, and the leader has given no ticket yet; a leader in error')
+    assert made.log_of('app/1', 'restart: asked, and the leader has given no ticket yet; it gives none while')
 
 
 @pytest.mark.parametrize('leader, holder', [('app/0', 'app/1'), ('app/2', 'app/0'), ('app/0', 'app/2')])
