@@ -526,9 +526,13 @@ class Search:
         return np.isin(leads_to[:-1], waiting), 'calm weather leaves a request waiting for ever'
 
     def _waiting_still(self, worlds: Any, leads_to: Any, waiting: Any) -> Any:
-        """Return where a request still waits after each unit has had its update-status, twice."""
+        """Return where a request still waits after each unit has had its update-status, twice.
+
+        Where databags are lost, three times: a unit without one says its claim in the first, and on Juju 3
+        leaves a turn that it finds in the second for a better hook, once.
+        """
         now = waiting
-        for unit in (*range(self.count), *range(self.count)):
+        for unit in [*range(self.count)] * (3 if self.kind.spoils else 2):
             inside = np.minimum(now, len(worlds) - 1)
             looked = self._places(worlds, self._calmed(worlds[inside], LOOK, unit))
             now = np.where(now < len(worlds), leads_to[looked], now)

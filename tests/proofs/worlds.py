@@ -101,7 +101,7 @@ def _told(name: str, about: str, *words: str, quick: str = '', **kind: Any) -> N
     _on(name, about, quick, words=words, **{'terms': 1, 'tokens': 4, **kind})
 
 
-_told('roll', '2 units, each may start a roll while it leads', 'roll', quick='34', asks=0, terms=2)
+_told('roll', '2 units, each may start a roll while it leads', 'roll', quick='4', asks=0, terms=2)
 _told('roll-beside', '2 units × 1, and a roll each', 'roll', tokens=6)
 _told('roll-kept', '2 units × 1, kept, released early, and a roll', 'roll', releases=True, keeps=True)
 _told(
