@@ -189,6 +189,11 @@ def test_ctrl_c_removes_what_was_made(deployed, played, monkeypatch):
     assert destroyed(deployed) == ['destroy-model {} --no-prompt --destroy-storage --force'.format(added)]
 
 
+def heeds_ctrl_c():
+    """What a shell runs in the background ignores SIGINT, and so does all that it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_a_real_ctrl_c_while_juju_adds_the_model_removes_it_too(deployed, example, tmp_path):
     began = tmp_path / 'began'
     deployed.tell('add-model --no-switch ' + OWN, then='touch {}; sleep 5; '.format(began))
@@ -196,8 +201,9 @@ def test_a_real_ctrl_c_while_juju_adds_the_model_removes_it_too(deployed, exampl
     argv = [sys.executable, '-m', 'tests.onjuju.play', *words]
     environ = {**os.environ, 'PYTHONPATH': '{0}/lib:{0}'.format(ROOT)}
     ran = subprocess.Popen(
-        argv, cwd=str(tmp_path), env=environ, stdout=subprocess.PIPE, start_new_session=True
-    )
+        argv, cwd=str(tmp_path), env=environ, stdout=subprocess.PIPE, start_new_session=True,
+        preexec_fn=heeds_ctrl_c,
+    )  # fmt: skip
     while not began.exists():
         assert ran.poll() is None
         time.sleep(0.02)
