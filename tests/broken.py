@@ -1206,3 +1206,12 @@ def ends_said_at_once(self):
 )
 def usable_in_a_wake_up(self):
     return () if self.context.aside else self.turns
+
+
+@broken(
+    'rule 14', 'a leader without a ledger forgets what is over, and with it the tokens', 'view.View._forget',
+    history('was used by', world='loses-tokens-3', most=2000000),
+    'unit/test_terms.py::test_while_there_is_no_ledger_what_is_over_is_remembered_for_its_token',
+)  # fmt: skip
+def forget_what_is_over(self, leavers=frozenset()):
+    self._remember(peers=tuple(peer for peer in self.state.peers if peer[1].outstanding))

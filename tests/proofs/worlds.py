@@ -76,6 +76,7 @@ _on('classic', '2 units × 1, a charm without charms.reactive', classic=True, te
 _on('forgets', '2 units × 1, local stores are lost', forgets=1, terms=1)
 _on('spoils', '2 units × 1, databags are lost', spoils=True, looks=True, terms=1)
 _on('loses', '2 units × 1, the ledger is lost, or marked as lost', loses=1, looks=True, terms=2)
+_on('loses-tokens', '2 units × 1, the same, tokens up to 4', loses=1, looks=True, terms=2, tokens=4)
 _on('moves', '2 units × 1, the model moves to Juju 4', '', '3', moves=True, looks=True, terms=2)
 _on('removed', '2 units × 1, one is removed or lost', removals=1, terms=2)
 _on('reborn', '2 units × 1, its name comes back', removals=1, reborn='anew', looks=True, terms=1)

@@ -1,8 +1,11 @@
 """Which leader's ledger counts, and who may write it, as laws; whole histories are in tests/proofs."""
 
 import pytest
-from charms.layer.coordinator import terms
-from charms.layer.coordinator.values import About, Ledger, Record, Terms, Ticket
+from charms.layer.coordinator import rules, terms
+from charms.layer.coordinator.context import HookContext
+from charms.layer.coordinator.policy import Policy
+from charms.layer.coordinator.values import About, Claim, Ledger, Record, Terms, Ticket, UnitState
+from charms.layer.coordinator.view import Snapshot, View
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -199,3 +202,18 @@ def test_a_ticket_that_a_deposed_leader_gives_after_the_copy_is_in_no_ledger_tha
 )
 def test_for_what_units_a_leader_waits_is_said_in_a_sentence(units, sentence):
     assert terms.awaiting(units) == sentence
+
+
+def test_while_there_is_no_ledger_what_is_over_is_remembered_for_its_token():
+    over = ((('app/0', ''), Claim(3, 3, token=7, nonce='n0')),)
+    hook = HookContext('app/1')
+    lost = View(
+        None, Snapshot(hook, state=UnitState(peers=over)), Policy(), print
+    )  # it needs no port for this
+    there = View(None, Snapshot(hook, state=UnitState(peers=over), ledger=Ledger(7)), Policy(), print)
+
+    lost._forget()
+    there._forget()
+
+    assert rules.rebuilt(lost.claims, 1).token > 7
+    assert there.claims == {}

@@ -274,9 +274,14 @@ class View:
     def _forget(self, leavers: Units = NOBODY) -> None:
         """Forget claims that no longer matter: those with neither a request nor a ticket.
 
-        A leaver takes no new turn, so its request is forgotten too if it has no ticket.
+        A leaver takes no new turn, so its request is forgotten too if it has no ticket. While there is no
+        ledger, all that is over is remembered: it tells which tokens have been used (`rules.rebuilt`).
         """
-        matter = {(ticket.unit, ticket.queue) for ticket in (self.ledger.tickets if self.ledger else ())}
+        if not self.ledger:
+            leavers_ask = {key for key, claim in self.state.peers if claim.outstanding and key[0] in leavers}
+            self._remember(peers=tuple(peer for peer in self.state.peers if peer[0] not in leavers_ask))
+            return
+        matter = {(ticket.unit, ticket.queue) for ticket in self.ledger.tickets}
         matter |= {key for key, claim in self.state.peers if claim.outstanding and key[0] not in leavers}
         self._remember(peers=tuple(peer for peer in self.state.peers if peer[0] in matter))
 
