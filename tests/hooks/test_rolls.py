@@ -94,3 +94,36 @@ def test_a_roll_with_four_slots_whose_restarts_all_fail_begins_on_four_units(mod
     assert len(began) == 4
     assert watch.turns == []
     assert rolled(made) == 0
+
+
+HOLDS = """
+from charmhelpers.core import unitdata
+
+@when('coordinator.granted.a')
+def hold():
+    times = unitdata.kv().get('times', 0) + 1
+    unitdata.kv().set('times', times)
+    hookenv.log('looks {} in {}'.format(times, hookenv.hook_name()))
+    if times < 4:
+        coordinator.keep_lock('a', check_again_in=30)
+"""
+
+
+@both
+def test_a_turn_that_ends_in_a_wake_up_does_not_hold_up_the_roll_either(model, charm_with, juju):
+    made = begun(model, charm_with(ASK + HOLDS + RESTART), units=5, juju=juju)
+    holder = 'app/1'  # its turn in the roll is the first
+    made.run_exec(
+        holder, "from charms.layer import coordinator; coordinator.request_lock('a')", as_action=True
+    )
+    made.run(seconds=20)
+    assert made.log_of(holder, 'looks 1')
+    watch = StrictWatch(made)
+
+    made.run_exec(made.controller.leader, ROLL, as_action=True)
+    made.run()
+
+    watch.check()
+    assert made.log_of(holder, 'looks 4 in coordinator-wake-up')
+    assert [watch.served(unit) for unit in made.units] == [1] * 5
+    assert watch.duration_s < 5 * 65 + 120  # and nobody waits for an update-status

@@ -338,9 +338,9 @@ class Session(Holding):
             left = claim.names - self._kept
             if left or not claim.names:
                 self._give_up(ticket.queue, claim, left)
+        own = self._queued_again(own)
         if self.ends and self.context.woken:
             self._save_ends()
-        own = self._queued_again(own)
         again = frozenset(lock for queue, _ in self.ends for lock in dict(own.get(queue, NO_CLAIM).again))
         if self.rolled:
             shown = End(0, tuple(roll.name for roll in self.rolled))
