@@ -26,6 +26,17 @@ def ask():
 """
 """app/1 asks in the first configuration, and everybody in each later one."""
 
+RESTART = """
+@when('coordinator.granted.restart')
+def restart():
+    check_call(['work', '60'])
+
+@when('coordinator.rolled.restart')
+def rolled():
+    hookenv.log('ROLLED')
+"""
+"""What a roll is for: the lock `restart`, and the word that all units have had it."""
+
 WORK = """
 @when('coordinator.granted.a')
 def work():

@@ -4,18 +4,8 @@ import json
 
 import pytest
 
-from tests.cases import ASK, MINE_PY, WORK, StrictWatch, both, until
+from tests.cases import ASK, MINE_PY, RESTART, WORK, StrictWatch, both, until
 from tests.deploy import begun, said
-
-RESTART = """
-@when('coordinator.granted.restart')
-def restart():
-    check_call(['work', '60'])
-
-@when('coordinator.rolled.restart')
-def rolled():
-    hookenv.log('ROLLED')
-"""
 
 
 def ran(made, on, action, parameters):

@@ -2,18 +2,8 @@
 
 import pytest
 
-from tests.cases import ASK, StrictWatch, both, until
+from tests.cases import ASK, RESTART, StrictWatch, both, until
 from tests.deploy import begun
-
-RESTART = """
-@when('coordinator.granted.restart')
-def restart():
-    check_call(['work', '60'])
-
-@when('coordinator.rolled.restart')
-def rolled():
-    hookenv.log('ROLLED')
-"""
 
 KEEPS = """
 @when('coordinator.granted.a')

@@ -276,13 +276,8 @@ def _end(port: SmallPort, kind: Kind, me: U, unit: int, does: Tuple[str, ...]) -
     return _after(port, session)
 
 
-VERBS = ('keep', 'ask again', 'ask', 'release')
-
-
 def _say(session: Session, lock: str, verbs: Tuple[str, ...]) -> None:
     for verb in verbs:
-        if verb not in VERBS:
-            continue
         {'keep': session.keep, 'ask again': session.request_again, 'ask': session.request,
          'release': session.release}[verb](lock)  # fmt: skip
 
@@ -294,10 +289,10 @@ def _beside(port: SmallPort, kind: Kind, me: U, unit: int, where: str, lock: str
     session.look()
     session.begin()
     held = session.granted
-    _say(session, lock, does)
-    for word in does:
-        if word in kind.words and session.leading:
-            _tell(session, kind, me, unit, word)
+    words = tuple(verb for verb in does if verb in kind.words)
+    _say(session, lock, tuple(verb for verb in does if verb not in words))
+    for word in words if session.leading else ():
+        _tell(session, kind, me, unit, word)
     if held or session.granted:
         port.broken = '{} is told beside its hooks that it holds a lock'.format(name(unit))
     session.end()

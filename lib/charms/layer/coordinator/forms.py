@@ -16,7 +16,7 @@ VERSION = 2
 # This layer writes no number with more digits. Python 3.11 refuses one; older versions may take minutes.
 LONGEST_NUMBER = 4300
 
-REASON_FORM = 'one line of up to 200 printable characters, without blanks at either end'
+REASON_FORM = 'one line of at most 200 printable characters, without blanks at either end'
 NAME_FORM = '1 to 200 printable characters without braces and without blanks at either end'
 
 
@@ -60,7 +60,7 @@ def reason(found: Any, consequence: str) -> str:
     """Return a reason as it was given.
 
     Raises:
-        ValueError: if it is not one line of up to 200 printable characters, without blanks at either end.
+        ValueError: if it is not one line of at most 200 printable characters, without blanks at either end.
     """
     if is_reason(found):
         return str(found)

@@ -31,7 +31,7 @@ class Holding(Waking):
 
     def _rolls(self) -> Tuple[Ticket, ...]:
         """Return this unit's tickets of rolls whose turn has not begun, unless it leaves."""
-        if not self.ledger_read or self.context.leaving:
+        if not (self.state.rolling and self.ledger_read) or self.context.leaving:
             return ()
         ledger, me, places = self.ledger, self.context.unit, self.places
         return tuple(each for queue in places for each in orders.waiting_in(ledger, me, queue, places[queue]))
@@ -53,10 +53,10 @@ class Holding(Waking):
 
         A turn goes on in a wake-up, but none begins: if its work failed, no hook would be in error.
         """
-        if self.context.aside or not self.context.woken:
-            return () if self.context.aside else self.turns
-        own = dict(self.state.own)
-        return tuple(turn for turn in self.turns if turn.queue in own and own[turn.queue].holds)
+        if self.context.aside:
+            return ()
+        begun = {queue for queue, claim in self.state.own if claim.holds}
+        return tuple(turn for turn in self.turns if turn.queue in begun or not self.context.woken)
 
     def keep(self, lock: str, check_again_in: Optional[int] = None, reason: str = '') -> bool:
         """Keep a held lock over the end of this hook; return whether it is held.
@@ -66,14 +66,26 @@ class Holding(Waking):
             reason: why, for all who wait.
             check_again_in: after how many seconds this unit wakes itself, if the lock is kept.
         """
-        held = lock in self.granted
-        self._kept |= {lock} & self.granted
-        if held and check_again_in is not None:
+        if lock not in self.granted:
+            return False
+        self._kept |= {lock}
+        if check_again_in is not None:
             self._check_in += ((lock, check_again_in),)
         queue, own = self.queue_of(lock), dict(self.state.own)
-        if held and own[queue].reason != reason:
+        if own[queue].reason != reason:
             self._say({**own, queue: own[queue]._replace(reason=reason)})
-        return held
+        return True
+
+    def sleep(self, beside: bool = False) -> None:
+        """Say whose news this unit must hear until its next hook (rule 19), and when it wakes itself.
+
+        Args:
+            beside: whether another coordinator uses this one's peer relation; then every hook runs.
+        """
+        if not (self.context.aside or self.context.restricted):
+            self.port.wake.write(None if beside else self.needed(), self.unheard)
+            self._wake_up_again()
+            self.asleep = True
 
     def _wake_up_again(self) -> None:
         """Let this unit wake itself while it keeps a lock, as early as the charm has asked for that.

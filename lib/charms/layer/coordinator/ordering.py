@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 EVERYTHING = 'all locks'
 UNCHANGED = 'nothing is changed'
 MOST_STAGES = 10000
-REASON_FORM = 'one line of at most 200 printable characters, without blanks at either end'
 
 OWN_CLASS = "a class of the charm's own gives the tickets, and no roll can pass it by; let each unit ask"
 NOT_DOWN = 'this unit itself gives the order, so it is not down'
@@ -110,8 +109,8 @@ def subject(order: Order) -> str:
 
 
 def _order(session: 'Session', kind: str, lock: str = '', reason: Any = '', unit: str = '') -> Order:
-    _check('reason', forms.is_reason(reason), REASON_FORM, reason)
-    return Order(kind, session.port.new_nonce(), lock, session.port.now(), reason, unit=unit)
+    why = forms.reason(reason, UNCHANGED)
+    return Order(kind, session.port.new_nonce(), lock, session.port.now(), why, unit=unit)
 
 
 def _give(session: 'Session', wish: Wish, refused: str = '') -> Given:

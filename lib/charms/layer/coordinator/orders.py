@@ -216,9 +216,9 @@ def obeyed(ledger: Ledger, unit: str, nonce: str, own: Mapping[str, Claim]) -> D
     claims = dict(own)
     for order in ledger.orders:
         if order.kind == FREE and (order.unit, order.nonce) == (unit, nonce):
-            for queue in {*claims, *dict(order.asks)}:
-                claim = claims.get(queue, Claim(nonce=nonce))
-                claims[queue] = _after_free(order, claim, dict(order.asks).get(queue, 0))
+            asks = dict(order.asks)
+            for queue in {*claims, *asks}:
+                claims[queue] = _after_free(order, claims.get(queue, Claim(nonce=nonce)), asks.get(queue, 0))
         elif order.kind == CANCEL:
             for ticket in ledger.tickets:
                 if (ticket.unit, ticket.nonce) == (unit, nonce) and order.first <= ticket.token <= order.last:

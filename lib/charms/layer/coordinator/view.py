@@ -322,9 +322,8 @@ class View:
         self._remember(
             term=max(self.state.term, terms.highest(found)), heard=heard, seen=seen,
             opened=self.ledger.term if self.ledger else 0,
+            rolling=orders.is_rolling(self.ledger, self.context.unit, self.leading, self.places),
         )  # fmt: skip
-        rolling = orders.is_rolling(self.ledger, self.context.unit, self.leading, self.places)
-        self._remember(rolling=rolling)
         self._tell(terms.newest_record(found))
 
     def _forget_wishes(self) -> None:

@@ -1,6 +1,6 @@
 """What a unit must hear until its next hook that runs (rule 19).
 
-What lives here: from what a hook knows at its end to the wake file. What must not: a hook tool, whose
+What lives here: from what a hook knows at its end to a Wake. What must not: a hook tool, whose
 turn it is.
 """
 
@@ -13,21 +13,7 @@ from charms.layer.coordinator.values import NO_CLAIM, Claim, Ticket
 
 
 class Waking(Leading):
-    """The part of a hook in which a unit goes to sleep; arguments as for View."""
-
-    def sleep(self, beside: bool = False) -> None:
-        """Say whose news matters to this unit until its next hook that runs (rule 19).
-
-        Args:
-            beside: whether another coordinator uses this one's peer relation; then every hook runs.
-        """
-        if not (self.context.aside or self.context.restricted):
-            self.port.wake.write(None if beside else self.needed(), self.unheard)
-            self._wake_up_again()
-            self.asleep = True
-
-    def _wake_up_again(self) -> None:
-        """Arrange the next wake-up of this unit; see Holding."""
+    """What a unit must hear, by what its hook knows at the end; arguments as for View."""
 
     def needed(self) -> Optional[wake.Wake]:
         """Return what this unit must hear; None for everything."""
