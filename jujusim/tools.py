@@ -112,13 +112,13 @@ def _options(tool: str, arguments: List[str], known: Dict[str, bool]) -> Tuple[D
 
 
 def _reading(
-    tool: str, arguments: List[str], words: int = 0, **more: bool
+    tool: str, arguments: List[str], words: int = 0, smart: bool = False, **more: bool
 ) -> Tuple[Dict[str, str], List[str]]:
     known = {'--format': True, **{'--' + flag.replace('_', '-'): takes for flag, takes in more.items()}}
     if tool.startswith('relation-'):
         known['-r'] = True
     flags, rest = _options(tool, arguments, known)
-    if flags.get('--format') != 'json':
+    if flags.get('--format') != 'json' and not (smart and flags.get('--format') == 'smart'):
         raise Unanswered('{}: only --format=json is answered, found {}'.format(tool, arguments))
     if len(rest) > words:
         raise Unanswered('{}: at most {} words beside flags, found {}'.format(tool, words, rest))
@@ -164,7 +164,7 @@ def _relation_list(context: Context, arguments: List[str]) -> str:
 
 
 def _relation_get(context: Context, arguments: List[str]) -> str:
-    flags, rest = _reading('relation-get', arguments, 2, app=False)
+    flags, rest = _reading('relation-get', arguments, 2, smart=True, app=False)
     other = _relation(context, flags)
     key, target = (*rest, None, None)[:2]
     app = context.controller.app
@@ -182,6 +182,11 @@ def _relation_get(context: Context, arguments: List[str]) -> str:
         if found is None:  # R22
             raise Refused(_no_settings(context, unit))
     settings = found or {}
+    if flags['--format'] == 'smart':
+        if key in (None, '-'):
+            raise Unanswered('relation-get --format=smart of all settings')
+        text = settings.get(str(key))
+        return text + '\n' if text else ''  # a text as it is
     return as_json(settings if key in (None, '-') else settings.get(str(key)))
 
 

@@ -1101,6 +1101,32 @@ def turn_whatever_the_stage(ledger, ticket, claims):
 
 
 @broken(
+    'rule 20', 'a failure does not stop a roll with more slots', 'orders.stopped_by',
+    history('though a hook of', world='roll-fails-3'),
+)  # fmt: skip
+def stopped_by_nobody(ledger, ticket, claims, failed):
+    return ''
+
+
+@broken(
+    'rule 20', 'a unit that kept its turn goes on saying that its hook failed', 'view.View._to_say',
+    'hooks/test_rolls.py::test_a_roll_goes_on_where_the_unit_that_failed_keeps_its_turn[3]',
+)  # fmt: skip
+def said_for_ever(self):
+    said = unbroken(self)
+    return said._replace(about=said.about._replace(failed=self.about(self.context.unit).failed))
+
+
+@broken(
+    'rule 20', 'an action takes back the word that a hook failed', 'view.View._to_say',
+    'hooks/test_rolls.py::test_an_action_beside_a_failed_turn_does_not_take_back_that_it_failed[3]',
+)  # fmt: skip
+def said_no_more(self):
+    said = unbroken(self)
+    return said._replace(about=said.about._replace(failed=0))
+
+
+@broken(
     'rule 21', 'a turn begins though its lock is paused', 'orders.pause_of',
     history('though its lock is paused', world='pause-3'),
 )  # fmt: skip

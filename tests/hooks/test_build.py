@@ -22,16 +22,17 @@ EXAMPLE = ROOT / 'examples' / 'rolling-db'
 CACHES = ('.git', '.hypothesis', '.mypy_cache', '.pytest_cache', '.ruff_cache', '.venv', '__pycache__')
 
 MODULES = (
-    '__init__', 'actions', 'answers', 'callbacks', 'context', 'environment', 'flags', 'forms', 'gates',
-    'holding', 'juju', 'leading', 'onlooker', 'ordering', 'orders', 'ordertext', 'own', 'plan', 'policy',
-    'report', 'rest', 'rules', 'session', 'store', 'table', 'terms', 'values', 'view', 'wake', 'wakeup',
-    'waking', 'why', 'wire',
+    '__init__', 'actions', 'answers', 'callbacks', 'context', 'environment', 'failing', 'flags', 'forms',
+    'gates', 'holding', 'juju', 'leading', 'onlooker', 'ordering', 'orders', 'ordertext', 'own', 'plan',
+    'policy', 'report', 'rest', 'rules', 'session', 'store', 'table', 'terms', 'values', 'view', 'wake',
+    'wakeup', 'waking', 'why', 'wire',
     'compat/__init__', 'compat/choice', 'compat/classes', 'compat/deciding', 'compat/predecessor',
 )  # fmt: skip
 SHIPPED = {'lib/charms/layer/coordinator/{}.py'.format(module) for module in MODULES} | {
     'actions.yaml',  # of the layer alone, where the charm has no actions of its own
     *('actions/coordinator-' + name for name in ('cancel', 'free', 'pause', 'resume', 'roll', 'show')),
     'copyright.layer-coordinator',
+    'hooks/coordinator-failed',
     'hooks/coordinator-relation-changed',
     'hooks/coordinator-relation-joined',
     'hooks/coordinator-wake-up',

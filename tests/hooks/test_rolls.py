@@ -1,6 +1,7 @@
 """A roll on real charms.reactive: what it costs, and the histories that once went wrong."""
 
 import pytest
+from charms.layer.coordinator import why
 
 from tests.cases import ASK, RESTART, StrictWatch, both, until
 from tests.deploy import begun
@@ -117,3 +118,109 @@ def test_a_turn_that_ends_in_a_wake_up_does_not_hold_up_the_roll_either(model, c
     assert made.log_of(holder, 'looks 4 in coordinator-wake-up')
     assert [watch.served(unit) for unit in made.units] == [1] * 5
     assert watch.duration_s < 5 * 65 + 120  # and nobody waits for an update-status
+
+
+EXPLAIN = """
+from charmhelpers.core import hookenv
+from charms.layer import coordinator
+hookenv.log('SAYS ' + coordinator.explain('restart'))
+"""
+
+ASK_B = """
+from charms.layer import coordinator
+coordinator.request_lock('b')
+"""
+
+
+def stopped_roll(model, charm_with, juju, plan=RESTART, slots=2):
+    """Return a model in which app/2 has failed in a roll of six units, its watch, and who began a turn."""
+    made = begun(model, charm_with(ASK + plan, slots=slots), units=6, juju=juju, retry_automatically=False)
+    watch = StrictWatch(made, 2)
+    made.fail_command('app/2', 'work 60', times=1)
+    made.run_exec(made.controller.leader, ROLL, as_action=True)
+    made.run(seconds=1000)
+    return made, watch, {event.unit for event in made.history if event.what == 'works'}
+
+
+def words(made):
+    """Return the units whose claims say that a hook of theirs failed."""
+    units = made.controller.units
+    return [unit for unit in made.units if '"failed":' in units[unit].settings['coordinator-claims']]
+
+
+@both
+@pytest.mark.parametrize('slots', [2, '34%'])
+def test_one_failing_restart_stops_a_roll_with_more_slots_until_that_unit_has_succeeded(
+    model, charm_with, juju, slots
+):
+    made, watch, began = stopped_roll(model, charm_with, juju, slots=slots)
+    assert 'app/2' in began
+    assert len(began) <= 3  # it, the one beside it, and one before it
+    assert words(made) == ['app/2']
+    assert made.agents['app/2'].local.in_error
+
+    for unit in made.units:
+        made.run_exec(unit, EXPLAIN, as_action=True)
+    made.run(seconds=10)
+    stops = 'SAYS restart: ' + why.STOPPED.format('app/2')
+    assert [unit for unit in made.units if stops in made.log_of(unit, 'SAYS')]
+
+    made.resolve('app/2')
+    made.run()
+    watch.check()
+    assert [watch.served(unit) for unit in made.units] == [1] * 6
+    assert rolled(made) == 1
+    assert words(made) == []
+
+
+@both
+def test_an_action_beside_a_failed_turn_does_not_take_back_that_it_failed(model, charm_with, juju):
+    made, _, began = stopped_roll(model, charm_with, juju)
+    made.run_exec('app/2', ASK_B, as_action=True)
+    made.run(seconds=700)
+
+    assert words(made) == ['app/2']
+    assert '"b"' in made.controller.units['app/2'].settings['coordinator-claims']
+    assert {event.unit for event in made.history if event.what == 'works'} == began
+
+
+@both
+def test_a_roll_goes_on_where_the_unit_that_failed_keeps_its_turn(model, charm_with, juju):
+    keeps = RESTART.replace("check_call(['work', '60'])", KEEPS_ONCE)
+    made, watch, began = stopped_roll(model, charm_with, juju, keeps)
+    assert words(made) == ['app/2']
+
+    made.resolve('app/2')
+    made.run(seconds=100)
+    assert words(made) == []
+    assert made.log_of('app/2', 'keeps')
+    assert {event.unit for event in made.history if event.what == 'works'} > began
+    made.run()
+    watch.check()
+    assert rolled(made) == 1
+
+
+KEEPS_ONCE = """check_call(['work', '60'])
+    if hookenv.local_unit() == 'app/2' and not reactive.is_flag_set('kept'):
+        hookenv.log('keeps')
+        reactive.set_flag('kept')
+        coordinator.keep_lock('restart')
+"""
+
+
+@both
+def test_a_unit_whose_turn_in_a_roll_juju_refuses_says_that_it_failed(model, charm_with, juju):
+    made = begun(model, charm_with(ASK + RESTART, slots=2), units=6, juju=juju, retry_automatically=False)
+    watch = StrictWatch(made, 2)
+    made.run_exec(made.controller.leader, ROLL, as_action=True)
+    until(made, lambda: 'app/2' in watch.at_work, within_s=400)
+    made.lose_commit('app/2')
+    made.run(seconds=600)
+    assert made.agents['app/2'].local.in_error
+    assert words(made) == ['app/2']
+
+    made.resolve('app/2')
+    made.run()
+    watch.check()
+    assert words(made) == []
+    assert rolled(made) == 1

@@ -6,6 +6,7 @@
     a turn ends only after the charm's flags know that its handlers have run
     a ticket leaves the newest ledger only after its unit has released it in a hook that succeeded
     a hook that rest.py leaves alone, since it has nothing to do, has nothing to do
+    in a roll no turn begins in a hook that has read that a hook ahead of it failed
     a unit that an operator has freed starts nothing before it has a new ticket; only where that unit
     is alive after all may two work at once
     tokens rise in the order of turns, and none is used twice
@@ -18,11 +19,12 @@ from typing import Any, Iterable, Mapping, Optional, Set, Tuple
 
 from charms.layer.coordinator import rules
 from charms.layer.coordinator.session import Session
-from charms.layer.coordinator.values import FREE, PAUSE, Claim, Order, Said
+from charms.layer.coordinator.values import FREE, PAUSE, ROLL, Claim, Order, Said
 
 from tests.proofs.smalljuju import (
     GONE,
     THERE,
+    UNREAD,
     Around,
     Kind,
     Scene,
@@ -97,6 +99,25 @@ def begins_though_paused(unit: int, turns: Iterable[rules.Ticket], before: U, sc
     return ''
 
 
+def begins_though_stopped(
+    unit: int, turns: Iterable[rules.Ticket], before: U, after: U, around: Around, scene: Scene
+) -> str:
+    """Return whether a hook begins with a new turn of a roll though it could know that one ahead failed."""
+    own = dict(before.store.own) if before.store else {}
+    new = {turn.token for turn in turns if not own.get(turn.queue, rules.NO_CLAIM).holds}
+    for roll in (order for order in orders_in(scene) if order.kind == ROLL):
+        mine = [token for token in new if roll.first <= token <= roll.last]
+        for ticket in standing(scene) if mine else ():
+            if ticket.unit == name(unit) or not roll.first <= ticket.token < max(mine):
+                continue
+            peer = number(ticket.unit)
+            said = after.seen[peer] if after.seen[peer] != UNREAD else around.face(peer).bag
+            stops = said and said.about.failed == ticket.token
+            if stops and claim_in(said, ticket.queue).ended < ticket.token:
+                return '{} begins though a hook of {} failed in the roll'.format(name(unit), ticket.unit)
+    return ''
+
+
 def works_though_freed(unit: int, turns: Iterable[rules.Ticket], scene: Scene) -> str:
     """Return whether a hook of a freed unit begins with a turn that is over by an operator's word."""
     over = freed(unit, scene)
@@ -118,9 +139,18 @@ def has_no_ticket(unit: int, me: U, scene: Scene) -> str:
         seated = _is_seated(name(unit), turn, scene)
         begun = any(claim.begun and claim.outstanding and claim.asked == ask for claim in (own, said))
         # What the charm's flags know to be over is only said once more.
-        if said.done >= ask or not (seated or begun or turn in me.rested):
+        rests = turn in me.rested or _of_lost_roll(own, scene)
+        if said.done >= ask or not (seated or begun or rests):
             return '{} works without an unfinished ticket'.format(name(unit))
     return ''
+
+
+def _of_lost_roll(claim: Claim, scene: Scene) -> bool:
+    """Return whether a turn is of a roll whose ledger was lost after its hook had read it.
+
+    The next ledger awaits that hook: a leader makes none before all have spoken (rule 14).
+    """
+    return bool(scene.lost) and claim.roll
 
 
 def _is_seated(who: str, turn: Tuple[str, int], scene: Scene) -> bool:
@@ -130,7 +160,7 @@ def _is_seated(who: str, turn: Tuple[str, int], scene: Scene) -> bool:
     return any(ticket.roll or ticket.ask == ask for ticket in tickets)
 
 
-def begins_without(who: str, new: Set[Tuple[str, int]], before: U, scene: Scene) -> str:
+def begins_without(who: str, new: Set[Tuple[str, int]], before: U, after: U, scene: Scene) -> str:
     """Return what is wrong with turns that a unit begins to work in, '' for nothing.
 
     Each has a ticket that Juju has, or had begun before this step.
@@ -140,7 +170,9 @@ def begins_without(who: str, new: Set[Tuple[str, int]], before: U, scene: Scene)
     for queue, ask in () if freed(number(who), scene) else new:
         seated = _is_seated(who, (queue, ask), scene)
         claims = own.get(queue, rules.NO_CLAIM), claim_in(before.bag, queue)
-        if not (seated or any(claim.begun and claim.asked == ask for claim in claims)):
+        now = dict(after.store.own).get(queue, rules.NO_CLAIM) if after.store else rules.NO_CLAIM
+        begun = any(claim.begun and claim.asked == ask for claim in claims)
+        if not (seated or begun or _of_lost_roll(now, scene)):
             return '{} works without an unfinished ticket'.format(who)
     return ''
 

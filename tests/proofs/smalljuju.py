@@ -110,6 +110,8 @@ class U(NamedTuple):
     bag: Optional[Said] = None
     past: Tuple[Optional[Said], ...] = ()  # what it published before, where an old reading may be any
     over: Tuple[Turn, ...] = ()  # what it released in a hook that succeeded; only where databags are lost
+    # Where a failure stops a roll: the token of the turn that the last hook used, and what that said last.
+    turn: Optional[Tuple[int, Optional[Said]]] = None
     wake: Optional['Asleep'] = None  # the file that says whose news can matter, None where it is missing
     flags: Tuple[Tuple[str, End], ...] = ()  # the ends that the charm's key-value store has, on disk
     rested: Tuple[Turn, ...] = ()  # turns whose handlers have run, as the charm's flags on disk know
@@ -362,6 +364,10 @@ class SmallPort:
     def wake_up(self) -> 'NoWakeUp':
         return NoWakeUp()
 
+    @property
+    def failing(self) -> 'SmallWord':
+        return SmallWord(self)
+
     def new_nonce(self) -> Any:
         def does() -> Tuple[int]:
             if self.me.lives > self.kind.forgets + bool(self.kind.reborn):
@@ -588,11 +594,40 @@ class NoWakeUp:
         pass
 
 
+class SmallWord:
+    """The file that says in which turn a hook counts as failed until Juju has what it said at its end."""
+
+    def __init__(self, port: SmallPort) -> None:
+        self._port = port
+
+    @property
+    def begun(self) -> bool:
+        return self._port._step(lambda: (self._port.me.turn is not None,))[0]
+
+    def withdraw(self) -> None:
+        self._port._step(lambda: self._port._now(turn=None))
+
+    def begins(self, token: int, relation: str) -> None:
+        self._port._step(lambda: self._port._now(turn=(token, None)))
+
+    def ends(self, said: Optional[Said]) -> None:
+        def does() -> None:
+            if self._port.me.turn:
+                self._port._now(turn=(self._port.me.turn[0], said))
+
+        self._port._step(does)
+
+
 class SmallFile:
     """The wake file of one unit, on its disk."""
 
     def __init__(self, port: SmallPort) -> None:
         self._port = port
+
+    @property
+    def said(self) -> Optional[Said]:
+        """What this hook has published."""
+        return self._port._step(lambda: (self._port.me.out,))[0]
 
     def withdraw(self) -> Optional[FrozenSet[str]]:
         def does() -> Tuple[Optional[FrozenSet[str]]]:

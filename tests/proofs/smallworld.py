@@ -161,7 +161,8 @@ def _after(port: SmallPort, session: Session, works: bool = True, broken: str = 
         now = {(turn.queue, turn.ask) for turn in turns if turn}
         new = now - {*port.me.works}
         scene = port.scene or port.around.scene if new else Scene()
-        port.broken = port.broken or promises.begins_without(name(port.unit), new, port.before, scene)
+        without = promises.begins_without(name(port.unit), new, port.before, port.me, scene)
+        port.broken = port.broken or without
         me = me._replace(
             works=tuple(sorted({*me.works, *now})), used=tuple(sorted({*me.used, *now})),
         )  # fmt: skip
@@ -220,6 +221,7 @@ def _begin(port: SmallPort, kind: Kind, me: U, unit: int, why: str, about: int) 
     scene = around_scene(port)
     broken = promises.works_though_freed(unit, session.turns, scene)
     broken = broken or promises.begins_though_paused(unit, session.turns, me, scene)
+    broken = broken or promises.begins_though_stopped(unit, session.turns, me, port.me, port.around, scene)
     return _after(port, session, broken=broken)
 
 
@@ -341,7 +343,10 @@ def _flushed(
         )
         broken = broken or early
     rested = tuple(turn for turn in me.rested if turn in works)
-    done = hook_over(kind, me, retry=again)._replace(bag=bag, works=works, left=left, rested=rested)
+    turn = None if me.turn and me.turn[1] == bag else me.turn
+    done = hook_over(kind, me, retry=again)._replace(
+        bag=bag, works=works, left=left, rested=rested, turn=turn
+    )
     # R24: the application's databag wakes its writer too.
     if effect & WROTE and me.life == THERE and not kind.anytime:
         done = done._replace(shared=True)
@@ -553,6 +558,10 @@ def _beginnings(kind: Kind, unit: int, me: U, around: Around, who: str) -> Itera
         said = 'begin {} with news of {}'.format(who, name(peer))
         heard = _reread(kind, me, peer, 'news')
         yield from _begun(kind, unit, heard, around, said, 'news', peer, int(calm))
+    if me.turn and me.bag and me.turn[1] != me.bag:
+        bag = me.bag._replace(about=me.bag.about._replace(failed=me.turn[0]))
+        said = '{} says that its hook failed'.format(who)
+        yield Option(said, _heard_of(kind, me, bag)._replace(bag=bag), effect=TOLD * (bag != me.bag))
     if not me.related and me.store is not None and calm:
         yield _entering(kind, unit, me, around)
     if kind.gates and me.shut:

@@ -112,6 +112,22 @@ _told(
     policy=Policy(slots=2),
     batches=(1,),
 )
+_told(
+    'roll-fails',
+    '2 units, two slots, and a roll that a failure stops',
+    'roll',
+    asks=0,
+    policy=Policy(slots=2),
+)
+_told(
+    'roll-fails-aside',
+    '2 units, the same, kept, with actions',
+    'roll',
+    asks=0,
+    policy=Policy(slots=2),
+    keeps=True,
+    aside=True,
+)
 _told('roll-removed', '2 units, one is removed or lost, and a roll', 'roll', asks=0, removals=1)
 _told('roll-newcomer', '2 units, one is added on the way, and a roll', 'roll', asks=0, newcomer=True)
 _told('roll-forgets', '2 units, local stores are lost, and a roll', 'roll', asks=0, forgets=1)

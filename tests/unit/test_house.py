@@ -32,11 +32,23 @@ MAY_IMPORT = {
     'session.py': {'context', 'holding', 'orders', 'rules', 'terms', 'values', 'why'},
     'wake.py': {'rules', 'values', 'wire'},
     'wakeup.py': {'store', 'wire'},  # and the one that starts programs
+    'failing.py': {'store', 'wakeup'},
     'rest.py': {'callbacks', 'environment', 'flags'},  # what an idle hook needs, and no more
     'store.py': {'values', 'wake', 'wire'},
     'environment.py': {'context', 'wakeup', 'wire'},
     'callbacks.py': set(),
-    'juju.py': {'callbacks', 'context', 'environment', 'rules', 'store', 'values', 'wake', 'wakeup', 'wire'},
+    'juju.py': {
+        'callbacks',
+        'context',
+        'environment',
+        'failing',
+        'rules',
+        'store',
+        'values',
+        'wake',
+        'wakeup',
+        'wire',
+    },
     'flags.py': set(),
     'gates.py': {'wire'},
     'report.py': {'orders', 'rules', 'values', 'why'},
@@ -176,11 +188,13 @@ def test_hook_tools_are_called_in_one_place():
 SCRIPT = {'coordinator-relation-changed', 'coordinator-relation-joined', 'leader-settings-changed'}
 """One script under three names."""
 
+OTHERS = {'relations', 'coordinator-failed', 'coordinator-wake-up'}
+
 
 def test_nothing_of_the_layer_stands_in_the_way_of_layer_basic():
     assert not (ROOT / 'lib' / 'charms' / '__init__.py').exists()
     assert not (ROOT / 'lib' / 'charms' / 'layer' / '__init__.py').exists()
-    assert {path.name for path in (ROOT / 'hooks').iterdir()} == {'relations', 'coordinator-wake-up', *SCRIPT}
+    assert {path.name for path in (ROOT / 'hooks').iterdir()} == {*OTHERS, *SCRIPT}
     assert len({(ROOT / 'hooks' / name).read_bytes() for name in SCRIPT}) == 1
     assert (ROOT / 'hooks' / 'relations' / 'coordinator').is_symlink()
 

@@ -311,7 +311,7 @@ def test_a_roll_says_how_many_are_done_who_works_since_when_and_how_much_follows
     assert report.data(found)['rolls'] == [
         {
             'lock': 'restart', 'since': at(13), 'reason': 'new key', 'units': 4, 'done': 1, 'more_stages': 1,
-            'works': [{'unit': 'app/1', 'since': at(14), 'paused': False}],
+            'works': [{'unit': 'app/1', 'since': at(14), 'paused': False, 'failed': False}],
         }
     ]  # fmt: skip
     text = shown(found)

@@ -58,6 +58,18 @@ class Holding(Waking):
         begun = {queue for queue, claim in self.state.own if claim.holds}
         return tuple(turn for turn in self.turns if turn.queue in begun or not self.context.woken)
 
+    def _leave_word(self) -> None:
+        """Let the others know if this hook fails in a turn of a roll, which then stops.
+
+        With one slot it stops anyway: nobody begins before the turn is over.
+        """
+        if self.policy.slots == 1 or self.port.failing.begun or not self.port.relation:
+            return
+        tokens = {turn.token for turn in self._usable()}
+        for token in (claim.token for _, claim in self.state.own if claim.roll and claim.token in tokens):
+            self.port.failing.begins(token, self.port.relation)
+            return
+
     def keep(self, lock: str, check_again_in: Optional[int] = None, reason: str = '') -> bool:
         """Keep a held lock over the end of this hook; return whether it is held.
 
@@ -85,6 +97,7 @@ class Holding(Waking):
         if not (self.context.aside or self.context.restricted):
             self.port.wake.write(None if beside else self.needed(), self.unheard)
             self._wake_up_again()
+            self.port.failing.ends(self.port.wake.said)
             self.asleep = True
 
     def _wake_up_again(self) -> None:

@@ -15,6 +15,7 @@ from charmhelpers.core import hookenv
 from charms.layer.coordinator import callbacks, environment, rules, wake, wire
 from charms.layer.coordinator.context import LedgerClosed
 from charms.layer.coordinator.environment import KEY, PEERS, major_version, restricted
+from charms.layer.coordinator.failing import Failing
 from charms.layer.coordinator.store import Store, WakeFile, checksum
 from charms.layer.coordinator.values import Claim, End, Record, Said, Terms, UnitState
 from charms.layer.coordinator.wakeup import WakeUp
@@ -46,6 +47,7 @@ class Juju:
         self.store = Store(environment.local_file(key, 'json'), lambda text: self.log(text, hookenv.WARNING))
         self.wake = WakeFile(environment.local_file(key, 'wake'), environment.event(), self._leaders_data)
         self.wake_up = WakeUp(environment.local_file(key, 'wake-up'), self.unit, environment.note, self.log)
+        self.failing = Failing(environment.local_file(key, 'turn'), self.unit)
         self._stored: Optional[UnitState] = None  # as this process last read or wrote it
         self._relation: Optional[str] = None
         self._looked_up = False  # whether Juju was asked for the relation's id in this hook

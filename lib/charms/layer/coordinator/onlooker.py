@@ -94,8 +94,8 @@ class Onlooker(Session):
         return start._replace(
             gone=self._gone_among(units - {self.context.unit, UNNAMED}),
             term=self.state.term, ledger=self.ledger, lost=lost, claims=self.claims, reason=reason,
-            awaited=self.awaited | self.silent, failed=self._failed(), problems=tuple(self.port.problems),
-            wishes=self.state.wishes,
+            awaited=self.awaited | self.silent, failed=self._failed(), failures=self.failed,
+            problems=tuple(self.port.problems), wishes=self.state.wishes,
         )  # fmt: skip
 
     @property

@@ -211,6 +211,23 @@ def pause_of(ledger: Optional[Ledger], ticket: Ticket, locks: Units) -> Optional
     return None
 
 
+def stopped_by(ledger: Ledger, ticket: Ticket, claims: Claims, failed: Mapping[str, int]) -> str:
+    """Return the unit whose hook failed in the same roll, ahead of this ticket; '' for none.
+
+    Args:
+        ledger: the ledger that the unit goes by.
+        ticket: its ticket.
+        claims: what units say.
+        failed: by unit, the token of the turn in which its hook failed.
+    """
+    for roll in rolls(ledger, ticket.roll) if ticket.roll else ():
+        if roll.first <= ticket.token <= roll.last:
+            for other in rules.ahead(ledger, ticket, claims):
+                if other.token >= roll.first and failed.get(other.unit) == other.token:
+                    return other.unit
+    return ''
+
+
 def obeyed(ledger: Ledger, unit: str, nonce: str, own: Mapping[str, Claim]) -> Dict[str, Claim]:
     """Return a unit's own claims after the cancellations in the ledger, and after it was freed."""
     claims = dict(own)

@@ -18,7 +18,8 @@ The data are one dict of plain values, which JSON can express. Version 1 keeps t
                 order), more_tickets and more_requests (how many are left out)
     rolls       the rolls that are under way, or whose end no handler has seen: lock, since, reason, units
                 (how many are in it), done (how many of them are, or are gone), works (of each whose turn has
-                come: unit, since when it has worked if it has said so, otherwise '', and paused as below),
+                come: unit, since when it has worked if it has said so, otherwise '', and paused and failed as
+                below),
                 more_stages (how many stages follow)
     pauses      lock ('' for all), since, reason, waits ('' for an operator's pause; of a roll that waits
                 after its first stages, 'later' before those are done, and then 'now')
@@ -93,6 +94,7 @@ class Seen(NamedTuple):
         reason: why there is no ledger, in words.
         gone: the units, among those with unfinished tickets, that will never run again.
         failed: the queues in which a hook that began a turn of this unit has not succeeded.
+        failures: by unit, the token of the turn of a roll in which its hook failed, as it says.
         problems: what could not be read.
         wishes: the orders that this unit, as the leader, has still to write.
     """
@@ -110,6 +112,7 @@ class Seen(NamedTuple):
     reason: str = ''
     gone: Units = NOBODY
     failed: Units = NOBODY
+    failures: Mapping[str, int] = {}
     problems: Tuple[str, ...] = ()
     wishes: Tuple[Wish, ...] = ()
 
@@ -199,7 +202,9 @@ def _roll(seen: Seen, ledger: Ledger, roll: Order) -> Data:
         waits = pause is not None and pause.first > 0
         if said.holds or (rules.is_turn(ledger, ticket, seen.claims) and not waits):
             since = dict(said.locks).get(roll.lock, '')
-            works.append({'unit': ticket.unit, 'since': since, 'paused': bool(pause) and not said.holds})
+            paused = bool(pause) and not said.holds
+            failed = _has_failed(seen, ticket)
+            works.append({'unit': ticket.unit, 'since': since, 'paused': paused, 'failed': failed})
     return {
         'lock': roll.lock,
         'since': roll.since,
@@ -230,7 +235,7 @@ def _about_this_unit(seen: Seen) -> Dict[str, str]:
             ledger = ledger._replace(tickets=(*ledger.tickets, ticket))
         rolls = {each.roll for each in orders.waiting_in(ledger, seen.unit, queue, claim)}
         for lock in sorted(rolls | (claim.names if not claim.holds else NOBODY)):
-            found[lock] = why.refusal(ledger, ticket, seen.claims)
+            found[lock] = why.refusal(ledger, ticket, seen.claims, seen.failures)
     return found
 
 
@@ -298,10 +303,12 @@ def _ticket(seen: Seen, ticket: Ticket) -> Data:
     come = ledger is not None and ledger.readable and rules.is_turn(ledger, ticket, seen.claims)
     pause = _pause(seen, ticket) if come and not said.holds else None
     holds = said.holds or (come and not (pause and (pause.first or mine)))
-    begun = said.begun if said.begun or mine or not holds else None
+    failed = _has_failed(seen, ticket)
+    begun = said.begun or failed if said.begun or failed or mine or not holds else None
     row = _row(seen, ticket.unit, ticket.queue, locks, begun, holds)
     return {
         **row,
+        'failed': row['failed'] or failed,
         'token': ticket.token,
         'slots': ticket.slots,
         'ahead': len(rules.ahead(ledger, ticket, seen.claims)) if ledger else 0,
@@ -323,6 +330,11 @@ def _said_of(seen: Seen, ticket: Ticket) -> Claim:
     if (claim.asked, claim.nonce) != (ticket.ask, ticket.nonce):
         return NO_CLAIM
     return claim._replace(begun=False, token=0) if claim.roll else claim
+
+
+def _has_failed(seen: Seen, ticket: Ticket) -> bool:
+    """Return whether the ticket's unit says that its hook failed in this turn of a roll."""
+    return bool(ticket.roll) and seen.failures.get(ticket.unit) == ticket.token
 
 
 def _rolled_since(seen: Seen, ticket: Ticket) -> str:

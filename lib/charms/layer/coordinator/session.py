@@ -66,7 +66,7 @@ class Session(Holding):
             pause = orders.pause_of(ledger, ticket, frozenset([lock])) if ticket else None
             more = [why.who_holds(ledger, ticket, claims), why.paused(pause) if pause else '']
             return '; '.join(['{}: not asked for by this unit'.format(lock), *filter(None, more)])
-        refusal = why.refusal(ledger, ticket, claims)
+        refusal = why.refusal(ledger, ticket, claims, self.failed)
         if self.claim(lock).reason and ledger and ticket and self._has_come(ticket):
             refusal = self.claim(lock).reason  # of the charm's gate
         reason = self._why_no_ledger() if ledger is None else ''
@@ -115,7 +115,9 @@ class Session(Holding):
             return
         self.leading = not self.context.child and self.port.is_leader()
         self.deposed = self.state.led and not self.leading
-        reread = stored is None or self.context.reread
+        # Beside a turn of a roll, Juju may have the word that its hook failed, which must stay.
+        in_roll = self.context.aside and any(claim.roll for _, claim in self.state.own)
+        reread = stored is None or self.context.reread or in_roll
         self._compare_own_claims(stored is None, reread or (self.context.full_check and bool(self.state.own)))
         if not self.context.aside:
             self._find_unheard()
@@ -138,6 +140,7 @@ class Session(Holding):
         """Find out of which units there has been news since this unit read their claims."""
         skipped = self.port.wake.withdraw()
         self.port.wake_up.withdraw()
+        self.port.failing.withdraw()
         if skipped is None or self.context.reread:  # a disk that lost power may lack the last names
             skipped = frozenset(unit for (unit, _), _ in self.state.peers)
             self._remember(led=False)  # so a leader reads all claims
@@ -180,6 +183,7 @@ class Session(Holding):
                 turn._replace(ask=own[turn.queue].asked, roll='') if turn.roll else turn
                 for turn in self.turns
             )
+        self._leave_word()
 
     def _ask_gates(self) -> None:
         """Take back the turns that the charm does not want to begin now, and say why.
@@ -349,7 +353,7 @@ class Session(Holding):
             self._append(reported=self.finished)
         elif self.ends != ends and again:
             self._serve_own()
-        if self._has_more_to_say() or self.ends != ends:
+        if self._has_more_to_say() or self.ends != ends or self.port.failing.begun:
             self._end_turns(own)
         self._show_locks()
         for lock in sorted(before - self.granted):

@@ -85,6 +85,8 @@ def _rolls(data: Data, now: Optional[datetime]) -> List[str]:
 
 
 def _works(work: Data, now: Optional[datetime]) -> str:
+    if work['failed']:
+        return 'a hook of {} failed'.format(work['unit'])
     if work['since']:
         return '{} works {}'.format(work['unit'], since(work['since'], now))
     return '{} {}'.format(work['unit'], 'works or is paused' if work['paused'] else 'has its turn')

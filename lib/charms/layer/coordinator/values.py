@@ -252,6 +252,7 @@ class About(NamedTuple):
         principal: the principal unit beside which a subordinate's unit runs, otherwise ''.
         spoke: whether it runs this layer: it has said its incarnation, a request, or a term.
         zone: the availability zone of its machine, '' if Juju names none.
+        failed: the token of the turn of a roll in which a hook of it failed, 0 for none (failing.py).
     """
 
     term: int = 0
@@ -259,6 +260,7 @@ class About(NamedTuple):
     principal: str = ''
     spoke: bool = False
     zone: str = ''
+    failed: int = 0
 
 
 class Said(NamedTuple):

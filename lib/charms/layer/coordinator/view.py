@@ -124,6 +124,11 @@ class View:
         return dict(self.state.about).get(unit, About())
 
     @property
+    def failed(self) -> Dict[str, int]:
+        """By unit, the token of the turn of a roll in which its hook failed, as far as this unit has read."""
+        return {unit: about.failed for unit, about in self.state.about if about.failed}
+
+    @property
     def waiting(self) -> bool:
         """Whether this unit has asked for a lock whose turn has not begun, or a roll is under way."""
         asked = any(claim.outstanding and not claim.holds for claim in self.own.values())
@@ -188,7 +193,8 @@ class View:
             # What ends here are requests that it made itself, or whose turn had not come.
             own = rules.after_ends(own, dict(self.ends))
             heard, term = self.about(self.context.unit).heard, self.about(self.context.unit).term
-        about = About(min(term, MAX_TERM), heard, self.port.principal, zone=self.port.zone)
+        failed = self.about(self.context.unit).failed if self.context.aside else 0
+        about = About(min(term, MAX_TERM), heard, self.port.principal, zone=self.port.zone, failed=failed)
         return Said(self.state.nonce, about, rules.frozen(own))
 
     def _has_more_to_say(self) -> bool:
@@ -379,7 +385,8 @@ class View:
         names = self.own.get(ticket.queue, NO_CLAIM).names
         paused = orders.pause_of(self.ledger, ticket, names)
         come = self.ledger and rules.is_turn(self.ledger, ticket, self.claims)
-        return bool(come) and not paused and self._may_use(ticket)
+        stopped = self.ledger and orders.stopped_by(self.ledger, ticket, self.claims, self.failed)
+        return bool(come) and not (paused or stopped) and self._may_use(ticket)
 
     def _puts_off(self, ticket: Ticket) -> bool:
         """Return whether a turn found in update-status is left for a better hook, once.

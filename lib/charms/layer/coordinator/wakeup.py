@@ -175,7 +175,8 @@ class WakeUp:
             before, timer = timer, Timer(uuid.uuid4().hex, int(now + new), boot)
             if before:
                 _stop(self._name(before))
-            if not _set(self._name(timer), new, self._command(timer)):
+            script = os.path.join(self._charm_dir, SCRIPT)
+            if not _set(self._name(timer), new, _command(self._unit, script, timer.token)):
                 self._log('this unit cannot wake itself in {} s; it looks again at update-status'.format(new))
                 return
         hook = os.environ.get('JUJU_CONTEXT_ID', '')
@@ -188,11 +189,7 @@ class WakeUp:
 
         It cannot be the same each time: while a wake-up sets the next timer, its own is still in use.
         """
-        return 'coordinator-wake-up-{}-{}'.format(self._unit.replace('/', '-'), timer.token)
-
-    def _command(self, timer: Timer) -> List[str]:
-        script = '{} {}'.format(shlex.quote(os.path.join(self._charm_dir, SCRIPT)), timer.token)
-        return [_juju_exec(os.environ.get('JUJU_VERSION', '')), self._unit, script]
+        return _timer_name('wake-up', self._unit, timer.token)
 
 
 def counts(path: str, token: str, saved: Callable[[str], Any]) -> bool:
@@ -224,6 +221,24 @@ def _first_line(path: str) -> str:
 
 
 # The machine
+
+
+def run_later(unit: str, script: str, word: str, seconds: int) -> bool:
+    """Have juju-exec run a script of this charm on this unit after some seconds, with one word.
+
+    Returns:
+        Whether that is sure to have been noted.
+    """
+    name = _timer_name(os.path.basename(script)[len('coordinator-') :], unit, uuid.uuid4().hex)
+    return _set(name, seconds, _command(unit, script, word))
+
+
+def _timer_name(what: str, unit: str, token: str) -> str:
+    return 'coordinator-{}-{}-{}'.format(what, unit.replace('/', '-'), token)
+
+
+def _command(unit: str, script: str, word: str) -> List[str]:
+    return [_juju_exec(os.environ.get('JUJU_VERSION', '')), unit, '{} {}'.format(shlex.quote(script), word)]
 
 
 def _juju_exec(version: str) -> str:

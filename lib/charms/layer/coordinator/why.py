@@ -11,16 +11,23 @@ from charms.layer.coordinator.rules import ahead, is_turn
 from charms.layer.coordinator.values import NO_CLAIM, Claims, Ledger, Order, Ticket
 
 FEW = 3  # so many units are named
+STOPPED = 'a hook of {0} failed in its turn; the roll goes on when a hook of {0} has succeeded'
 UNREADABLE_TICKET = 'a ticket that cannot be read'
 
 
-def refusal(ledger: Optional[Ledger], ticket: Optional[Ticket], claims: Claims) -> str:
+def refusal(
+    ledger: Optional[Ledger],
+    ticket: Optional[Ticket],
+    claims: Claims,
+    failed: Mapping[str, int] = MappingProxyType({}),
+) -> str:
     """Return why the lock is not held yet, as words to put after 'LOCK: '.
 
     Args:
         ledger: as this unit read it.
         ticket: this unit's ticket; one with `raw`, at the end, if it was given none.
         claims: what units say.
+        failed: by unit, the token of the turn of a roll in which its hook failed.
     """
     if ledger is not None and not ledger.readable:
         return "the leader's ledger cannot be read, so nobody is given the lock; see the log"
@@ -36,6 +43,9 @@ def refusal(ledger: Optional[Ledger], ticket: Optional[Ticket], claims: Claims) 
             return paused(pause)
         if ledger.contested:
             return 'a new leader takes over; its turn begins after that'
+        stops = orders.stopped_by(ledger, ticket, claims, failed)
+        if stops:
+            return STOPPED.format(stops)
         return 'its turn begins in the next hook of this unit'
     waits = _waits(ledger, ticket, claims)
     if pause and pause.first:

@@ -122,10 +122,11 @@ def said_in(found: Any, where: str, text: Any) -> Tuple[Said, Problems]:
 
 
 def _about(found: Dict[str, Any]) -> Optional[About]:
-    term, nonce = found.get('term', 0), found.get('unit', '')
+    term, nonce, failed = found.get('term', 0), found.get('unit', ''), found.get('failed', 0)
     words = {key: found.get(key, '') for key in ('heard', 'principal', 'zone')}
     named = is_nonce(nonce) and all(word == '' or is_unit(word) for word in words.values())
-    return About(term, **words) if named and is_count(term, values.MAX_TERM) else None
+    counted = is_count(term, values.MAX_TERM) and is_token(failed)
+    return About(term, **words, failed=failed) if named and counted else None
 
 
 def _claim(found: Any, nonce: str) -> Optional[Claim]:
@@ -314,7 +315,7 @@ def _places(found: Any) -> Optional[Tuple[Tuple[str, int], ...]]:
 
 
 def _about_of(words: Any) -> Optional[About]:
-    if not (isinstance(words, list) and len(words) in (4, 5) and isinstance(words[3], bool)):
+    if not (isinstance(words, list) and len(words) in (4, 5, 6) and isinstance(words[3], bool)):
         return None
     about = _about(dict(zip(About._fields, words)))
     return about and about._replace(spoke=words[3])
