@@ -600,8 +600,7 @@ class SmallWord:
     def __init__(self, port: SmallPort) -> None:
         self._port = port
 
-    @property
-    def begun(self) -> bool:
+    def has_begun(self) -> bool:
         return self._port._step(lambda: (self._port.me.turn is not None,))[0]
 
     def withdraw(self) -> None:

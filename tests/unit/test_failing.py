@@ -124,7 +124,7 @@ def test_a_hook_without_a_turn_of_a_roll_leaves_no_file(charm):
     hook.withdraw()
     hook.ends((RELATION, 'x'))
 
-    assert not hook.begun
+    assert not hook.has_begun()
     assert not charm.file.exists()
 
 

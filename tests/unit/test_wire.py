@@ -112,7 +112,7 @@ places = st.dictionaries(queues, counts | tokens.map(int.__neg__), max_size=3).m
 )
 abouts = st.dictionaries(
     units,
-    st.builds(About, st.integers(0, 10**15), words, st.just('') | units, st.booleans(), words),
+    st.builds(About, st.integers(0, 10**15), words, st.just('') | units, st.booleans(), words, tokens),
     max_size=3,
 )
 anything = st.recursive(

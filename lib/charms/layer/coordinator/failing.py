@@ -34,8 +34,7 @@ class Failing:
     def __init__(self, path: str, unit: str) -> None:
         self._path, self._unit, self._turn = path, unit, ''
 
-    @property
-    def begun(self) -> bool:
+    def has_begun(self) -> bool:
         """Whether the hook that runs counts as failed until it ends."""
         return bool(self._turn)
 
@@ -56,7 +55,7 @@ class Failing:
         Args:
             said: the peer relation's id, and the text that this hook has published.
         """
-        if self.begun:
+        if self.has_begun():
             self._write(said[1])
 
     def _write(self, said: str) -> None:

@@ -63,7 +63,7 @@ class Holding(Waking):
 
         With one slot it stops anyway: nobody begins before the turn is over.
         """
-        if self.policy.slots == 1 or self.port.failing.begun or not self.port.relation:
+        if self.policy.slots == 1 or self.port.failing.has_begun() or not self.port.relation:
             return
         tokens = {turn.token for turn in self._usable()}
         for token in (claim.token for _, claim in self.state.own if claim.roll and claim.token in tokens):

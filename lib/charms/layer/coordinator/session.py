@@ -353,7 +353,7 @@ class Session(Holding):
             self._append(reported=self.finished)
         elif self.ends != ends and again:
             self._serve_own()
-        if self._has_more_to_say() or self.ends != ends or self.port.failing.begun:
+        if self._has_more_to_say() or self.ends != ends or self.port.failing.has_begun():
             self._end_turns(own)
         self._show_locks()
         for lock in sorted(before - self.granted):
