@@ -23,6 +23,8 @@ from jujusim.timeline import Event
 
 Line = Dict[str, Any]
 
+FAULTS = ('is killed', 'is cut off', 'is lost', 'loses its agent', 'loses power', 'stops its agent')
+
 _FROM_LOG = re.compile(r'relation-(\w+) \((\d+); (?:unit: (\S+)|app: \S+)\) hook$')
 
 
@@ -207,7 +209,7 @@ class Recorder:
             self._begins(unit)
         elif what in ('ends', 'fails', 'ran'):
             self._ends(unit, what, text)
-        elif what in ('is killed', 'is cut off', 'is lost', 'loses its agent'):
+        elif what in FAULTS:
             self._begun.pop(unit, None)
             self._tell(unit, 'fault', what)
         elif what in ('is back', 'restarts', 'upgrades its agent'):
