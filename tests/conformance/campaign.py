@@ -110,6 +110,8 @@ STROKES: Dict[str, Stroke] = {
     'crash': lambda juju, unit, dice: juju.crash_hook(unit, dice.randrange(1, 9)),
     'kill': lambda juju, unit, dice: juju.kill_hook(unit),
     'agent': lambda juju, unit, dice: juju.die_agent(unit),
+    'restart': lambda juju, unit, dice: juju.restart_agent(unit),
+    'reboot': lambda juju, unit, dice: juju.reboot(unit, dice.choice((5, 20))),
     'cut': lambda juju, unit, dice: juju.partition(unit, dice.choice((5, 40, 120))),
     'leader': lambda juju, unit, dice: juju.elect(),
     'action': lambda juju, unit, dice: juju.run_action(unit, 'look'),
@@ -123,7 +125,7 @@ STROKES: Dict[str, Stroke] = {
     'remove': lambda juju, unit, dice: None if len(juju.units) < 3 else juju.remove_unit(unit),
     'lost': lambda juju, unit, dice: None if len(juju.units) < 3 else juju.lose_unit(unit, force=True),
 }
-WEIGHTS = (4, 3, 2, 2, 2, 1, 2, 2, 2, 1, 2, 1, 1, 1, 2, 1, 1)
+WEIGHTS = (4, 3, 2, 2, 2, 1, 2, 1, 2, 2, 2, 1, 2, 1, 1, 1, 2, 1, 1)
 
 
 def live(charm: Path, seed: int) -> Recorder:
