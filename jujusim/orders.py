@@ -4,6 +4,7 @@ A predicate gets a history (`jujusim.records`), says how often it found somethin
 broke its sentence. It never asks what a charm does. `jujusim.conformance` has the other sentences.
 """
 
+import itertools
 from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from jujusim.records import History, Line, Run
@@ -37,8 +38,8 @@ def _pairs(runs: List[Run]) -> Iterator[Tuple[Run, Run]]:
     return zip(runs, runs[1:])
 
 
-RETRY_S = 3.5
-"""Records are of whole seconds; a retry comes 5 s after the agent, less a tenth."""
+RETRY_S = 3.5, 6.5
+"""A first retry comes 5 s after the failure, or after the agent; records are of whole seconds."""
 
 
 def unless(kept: bool, form: str, *about: object) -> str:
@@ -112,7 +113,7 @@ def _lost(history: History, between: List[Run]) -> List[Run]:
 def a_failed_hook_is_over_when_the_agent_is_lost_in_an_action(history: History) -> Judgement:
     """A failed hook counts as done where the agent is lost in an action beside it: it is not retried.
 
-    Where the same hook is next, it is for news: it begins before a retry would, 5 s after the agent.
+    Where the same hook is next, it is for news: it begins sooner or later than a retry would.
     """
     for unit in history.runs:
         failed: Optional[Run] = None
@@ -122,8 +123,10 @@ def a_failed_hook_is_over_when_the_agent_is_lost_in_an_action(history: History) 
                 between.append(run)
                 continue
             if failed and failed.outcome == 'failed' and _lost(history, between):
-                back = [line for line in history.lines[: run.at[0]] if _started(line, unit)]
-                retried = run.name == failed.name and run.s > float(back[-1]['s']) + RETRY_S if back else True
+                back = [float(line['s']) for line in history.lines[: run.at[0]] if _started(line, unit)]
+                ended = [other.ended for other in between if other.outcome != 'broken']
+                after_s = run.s - max(back + ended)
+                retried = run.name == failed.name and RETRY_S[0] < after_s < RETRY_S[1]
                 yield unless(not retried or run.skipped, '{} retries {}', run, failed)
             failed, between = run, []
 
@@ -161,7 +164,7 @@ def update_status_waits(history: History) -> Judgement:
             if run.name.hook == 'update-status':
                 kept = last != 'relation-joined' and ('start' in done or not new)
                 yield unless(kept, '{} before its time', run)
-            if run.outcome == 'done':
+            if counts(history, run):
                 done.add(run.name.hook)
                 last = run.name.hook if history.is_peer(run) or run.name.hook == 'update-status' else last
 
@@ -222,9 +225,9 @@ def a_new_unit_begins_in_order(history: History) -> Judgement:
             elected = hook == 'leader-elected' and reached == 3 and _came_to_lead(history, run, hooks[0])
             kept = (place >= reached or elected) and (hook != 'leader-settings-changed' or history.juju == 3)
             kept &= reached >= 4 or place < 5
-            yield unless(kept, '{} after {}', run, FIRST[reached])
+            yield unless(kept, '{} after {}', run, FIRST[min(reached, 5)])
             reached = max(reached, place)
-            if reached == 5 and run.outcome == 'done':
+            if reached == 5 and counts(history, run):
                 break
 
 
@@ -240,7 +243,7 @@ def start_follows_the_first_config_changed(history: History) -> Judgement:
     for unit, runs in history.runs.items():
         if 'install' not in {run.name.hook for run in history.hooks(unit)}:
             continue
-        done = [run for run in runs if run.outcome == 'done' or run.skipped]
+        done = [run for run in runs if counts(history, run)]
         first = [run for run in done if run.name.hook == 'config-changed'][:1]
         later = [run for run in runs if first and run.at[0] > first[0].at[0]]
         if first and later and not any(run.name.hook == 'stop' for run in done[: done.index(first[0])]):
@@ -254,7 +257,7 @@ def peers_join_a_unit_that_is_installed(history: History) -> Judgement:
         installs = [run for run in history.hooks(unit) if run.name.hook == 'install']
         for run in history.all:
             if installs and run.name.hook == 'relation-joined' and run.name.remote == unit:
-                kept = any(install.at[1] < run.at[0] and install.outcome == 'done' for install in installs)
+                kept = any(install.at[1] < run.at[0] and counts(history, install) for install in installs)
                 yield unless(kept or any(i.name != installs[0].name for i in installs), '{} too early', run)
 
 
@@ -305,8 +308,7 @@ def changed_follows_joined(history: History) -> Judgement:
         hooks = [run for run in history.hooks(unit) if history.is_peer(run)]
         for before, run in _pairs(hooks):
             name = before.name
-            over = before.outcome == 'done' or (run.skipped and run.name != name)
-            if name.hook == 'relation-joined' and over:
+            if name.hook == 'relation-joined' and counts(history, before):
                 kept = run.name == name._replace(hook='relation-changed')
                 yield unless(kept, '{} follows {}', run, before)
 
@@ -319,7 +321,7 @@ def a_leaving_unit_departs_stops_and_goes(history: History) -> Judgement:
         places = [index for index, run in enumerate(hooks) if run.name.hook == 'stop']
         if not places:
             continue
-        departed = {run.name.remote for run in hooks if run.departing == unit and run.outcome == 'done'}
+        departed = {run.name.remote for run in hooks if run.departing == unit and counts(history, run)}
         members = _members(history, hooks[: places[0]], unit) or set(hooks[places[0]].members or ())
         yield unless(not members, '{} stops, and is not departed from {}', unit, members)
         after = {run.name.hook for run in hooks[places[0] :]} - {'stop', 'remove'}
@@ -333,7 +335,7 @@ def a_leaving_unit_departs_stops_and_goes(history: History) -> Judgement:
 def _members(history: History, hooks: List[Run], unit: str) -> Set[str]:
     members: Set[str] = set()
     for run in hooks:
-        if history.is_peer(run) and (run.outcome == 'done' or skipped(history, run)):
+        if history.is_peer(run) and counts(history, run):
             if run.name.hook == 'relation-joined':
                 members.add(run.name.remote)
             elif run.name.hook == 'relation-departed':
@@ -341,10 +343,20 @@ def _members(history: History, hooks: List[Run], unit: str) -> Set[str]:
     return members
 
 
-def skipped(history: History, run: Run) -> bool:
-    """Tell whether a failed hook counts as done: an operator resolved it without a retry."""
-    later = [other for other in history.hooks(run.unit) if other.at[0] > run.at[0]]
-    return run.outcome != 'done' and bool(later) and later[0].skipped and later[0].name != run.name
+def counts(history: History, run: Run) -> bool:
+    """Tell whether a hook counts as done: committed, resolved without a retry, or over by a lost action.
+
+    A start after a reboot takes the place of a failed hook, which then is neither done nor retried.
+    """
+    if run.outcome == 'done':
+        return True
+    later = [other for other in history.runs[run.unit] if other.at[0] > run.at[0]]
+    between = list(itertools.takewhile(lambda other: other.asked, later))
+    after = later[len(between) :][:1]
+    if after and after[0].skipped and after[0].name != run.name:
+        return True
+    rebooted = after and after[0].name.hook == 'start' and after[0].name != run.name and after[0].restarted
+    return bool(_lost(history, between)) and not (rebooted and run.name.hook != 'config-changed')
 
 
 @predicate('R21')

@@ -25,7 +25,7 @@ Line = Dict[str, Any]
 
 FAULTS = ('is killed', 'is cut off', 'is lost', 'loses its agent', 'loses power', 'stops its agent')
 
-_FROM_LOG = re.compile(r'relation-(\w+) \((\d+); (?:unit: (\S+)|app: \S+)\) hook$')
+_FROM_LOG = re.compile(r'relation-(\w+) \((\d+); (?:unit: ([^\s,)]+)(?:, departee: (\S+))?|app: \S+)\) hook$')
 
 
 class Name(NamedTuple):
@@ -52,7 +52,8 @@ class Run:
 
     def __init__(self, unit: str, name: Name, line: Line, place: int) -> None:
         self.unit, self.name, self.s, self.ended = unit, name, float(line['s']), float(line['s'])
-        self.departing: str = line.get('departing', '')
+        told = _FROM_LOG.match(line.get('text', ''))
+        self.departing: str = line.get('departing', '') or (told and told.group(4)) or ''
         self.is_leader: Optional[bool] = line.get('is_leader')
         self.members: Optional[List[str]] = line.get('relation_list')
         self.outcome = ''
@@ -142,7 +143,7 @@ def _name(line: Line) -> Name:
         return Name(hook, line['remote'], line['relation'] if found else '')
     found_in_log = _FROM_LOG.match(line['text'])
     if found_in_log:
-        event, relation, remote = found_in_log.groups()
+        event, relation, remote = found_in_log.groups()[:3]
         return Name('relation-' + event, remote or '', relation)
     text = line['text']
     return Name(text[: -len(' hook')] if text.endswith(' hook') else text)
