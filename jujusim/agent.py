@@ -55,6 +55,7 @@ class Remote:
     actions: List[Action] = field(default_factory=list)
     asides: List[Operation] = field(default_factory=list)  # what else an operator asked for, in order
     upgrade: int = 0
+    rebooted: bool = False  # the machine has booted again, and no start hook has told the charm yet
 
 
 @dataclass
@@ -88,7 +89,8 @@ class Agent:
         self.remote, self.local = Remote(), Local()
         self.member_cache: Dict[str, Dict[str, str]] = {}  # R6: lives across hooks
         self.update_status_due = False
-        self.failures = 0
+        self.failures = 0  # of the pending hook, since the agent began: they set its delay
+        self.errors = 0  # how often any hook has failed
 
     def next_operation(self) -> Optional[Operation]:
         """Return what runs next, None when idle."""
@@ -103,6 +105,8 @@ class Agent:
             return self._aside()
         if local.pending:
             return (remote.asides or [local.pending])[0]  # actions wait until it has run again
+        if remote.rebooted and local.started:
+            return Operation('start')  # before all else, and on a leaving unit too
         if not local.installed:
             return Operation('install')
         if local.queued_start:
@@ -222,7 +226,8 @@ class Agent:
             local.config = operation.version
             local.queued_start = not local.started
         elif name == 'start':
-            local.started, local.queued_start = True, False
+            local.started, local.queued_start, local.stopped = True, False, False
+            self.remote.rebooted = False
         elif name == 'stop':
             local.stopped = True
         elif name == 'remove':
@@ -237,6 +242,14 @@ class Agent:
             local.changed_pending = '' if local.changed_pending == unit else local.changed_pending
         elif name.endswith('-relation-changed'):
             local.app_version = operation.version
+
+    def drop(self, operation: Operation) -> None:
+        """Lose a failed hook: it is not committed, and runs again if its cause is still there (R13)."""
+        self.local.pending, self.local.in_error = None, False
+        if operation.name == 'leader-elected':
+            self.local.leads = True  # noted when it was chosen
+        elif operation.name == 'upgrade-charm':
+            self.local.upgrade = operation.version
 
     def forget_relation(self) -> None:
         """Begin anew with the peer relation: it has gone, and come again with another id."""
@@ -257,7 +270,8 @@ class Agent:
         for name in dead.intersection(self.remote.members):
             del self.remote.members[name]
         self.remote.asides = [each for each in self.remote.asides if each.action or each.restricted]
-        self.update_status_due = False
+        self.update_status_due = self.remote.rebooted = False
+        self.failures = 0
         self.local.leader_settings = 0
         self.remote.leader_settings += 1
 

@@ -8,8 +8,8 @@ fault of the local Juju.
 import json
 from typing import Dict, List, Optional, Set, Tuple
 
-from jujusim.orders import PREDICATES, Judgement, is_app, predicate, skipped, unless
-from jujusim.records import History, Run
+from jujusim.orders import PREDICATES, Judgement, counts, is_app, predicate, unless
+from jujusim.records import History, Line, Run
 
 
 def judge(history: History) -> Dict[str, Tuple[int, List[str]]]:
@@ -38,7 +38,7 @@ def relation_list_is_the_joins_committed(history: History) -> Judgement:
             now = members | {remote} if remote and hook != 'relation-departed' else members - {remote}
             kept = sorted(now) == run.members
             yield unless(kept, '{} lists {}, expected {}', run, run.members, sorted(now))
-            if run.outcome == 'done' or skipped(history, run):
+            if counts(history, run):
                 members = now
 
 
@@ -82,7 +82,7 @@ def goal_state_names_who_lives(history: History) -> Judgement:
     """goal-state names every unit that has begun and is not gone; one that leaves is dying."""
     gone = {line['unit']: place for place, line in enumerate(history.lines) if line['what'] == 'gone'}
     for unit, runs in history.runs.items():
-        if runs[-1].name.hook == 'remove' and runs[-1].outcome == 'done':
+        if runs[-1].name.hook == 'remove' and counts(history, runs[-1]):
             gone.setdefault(unit, runs[-1].at[1])
     for run in history.all:
         for subject, value, place in run.reads:
@@ -139,14 +139,15 @@ def leader_elected_comes_once_a_term(history: History) -> Judgement:
         for run in history.hooks(unit):
             if run.name.hook == 'leader-elected':
                 if done is not None:
-                    lost = any(
-                        line['what'] == 'leads no more' and line['unit'] == unit
-                        for line in history.lines[: run.at[0]]
-                    )
+                    lost = any(_deposes(line, unit) for line in history.lines[done : run.at[0]])
                     yield unless(lost, '{}, and it had led on', run)
-                done = run.at[0] if run.outcome == 'done' else done
+                done = run.at[0] if counts(history, run) else done
             elif run.name.hook == 'install':
                 done = None
+
+
+def _deposes(line: Line, unit: str) -> bool:
+    return bool(line['what'] == ('leads no more' if line['unit'] == unit else 'leads'))
 
 
 @predicate('R10')
@@ -222,7 +223,7 @@ class _Bag:
                 after = reach if known is None else {index for index in reach if self._differs(known, index)}
                 if known is not None:
                     yield unless(bool(after), '{} without news', run)
-            if run.outcome == 'done' or skipped(history, run):
+            if counts(history, run):
                 known, forced = (after or None), run.name.hook == 'relation-joined'
         if history.lines[-1]['what'] == 'quiet' and runs and known and self._hears(history, unit):
             kept = any(index >= 0 and self.versions[index] == self.versions[-1] for index in known)

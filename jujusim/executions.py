@@ -1,6 +1,7 @@
 """A hook's process under way: what it asks is answered when its time has passed (R8, R12)."""
 
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Protocol, Tuple, Union
 
@@ -123,6 +124,7 @@ class Executing(Watched):
         self._tool_codes: Dict[Tuple[str, str], int] = {}
         self._late: Dict[str, Tuple[float, bool]] = {}
         self._timers: Dict[Tuple[str, str], Optional[Operation]] = {}  # of systemd: what runs, None before
+        self._boots: Counter[str] = Counter()
 
     def _finish(self, execution: Execution, code: int, why: str) -> None:
         """End a hook."""
@@ -280,10 +282,10 @@ class Executing(Watched):
         under_way = [self.running[unit].operation] if unit in self.running else []
         if before is None or any(before is each for each in self.agents[unit].remote.asides + under_way):
             return 1  # Unit NAME.timer was already loaded
-        self._timers[key] = None
+        self._timers[key], boots = None, self._boots[unit]
 
         def begin() -> None:
-            if self._timers.get(key, self) is None:
+            if self._timers.get(key, self) is None and self._boots[unit] == boots:
                 del self._timers[key]
                 reached = launch.unit == unit and self.controller.units[unit].connected
                 if launch.program == self._juju_exec and reached and unit not in self._lost:
@@ -292,6 +294,15 @@ class Executing(Watched):
 
         self._soon(launch.delay_s + 0.05, begin)
         return 0
+
+    def _power_off(self, unit: str) -> None:
+        """Let all be gone that runs on a unit's machine, or is to run there."""
+        self._boots[unit] += 1
+        for execution in [each for each in self.beside if each.unit == unit]:
+            execution.kill()
+            self.beside.remove(execution)
+        for key in [key for key, operation in self._timers.items() if key[0] == unit and operation is None]:
+            del self._timers[key]
 
     def _back(self, execution: Execution, code: int, why: str) -> None:
         """Let a hook go on whose program, a file of the charm, has ended."""
@@ -365,9 +376,11 @@ class Executing(Watched):
         if self._take('command ' + ' '.join(argv), execution.unit):
             code, out = 1, ''
         self._tell(execution.unit, 'works', ' '.join(argv))
-        execution.program = True
+        execution.program, boots = True, self._boots[execution.unit]
 
         def over() -> None:
+            if self._boots[execution.unit] != boots:
+                return
             execution.program = False
             if execution.child_holds and self.running.get(execution.unit) is execution:
                 del self.running[execution.unit]

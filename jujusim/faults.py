@@ -19,12 +19,6 @@ class Faulty(Hooked):
         self._tell(unit, 'is cut off')
         self._away(unit, seconds)
 
-    def _away(self, unit: str, seconds: float) -> None:
-        """Let a unit's agent reach nobody for some seconds, or longer where that was said before."""
-        self.controller.units[unit].connected = False
-        self._cut_until[unit] = max(self.now + seconds, self._cut_until.get(unit, 0.0))
-        self._soon(seconds, lambda: self._reconnect(unit))
-
     def fail_hook(self, unit: str, hook: str = '', times: int = 1) -> None:
         """Let this unit's next hooks of that name exit 1 after all they did; without a name, any hooks."""
         self._faults['fail ' + hook, unit] = times
@@ -68,7 +62,8 @@ class Faulty(Hooked):
         A hook under way goes on without it: every hook tool dies of SIGPIPE from
         now on, and nothing is committed. When the agent is back, that hook counts
         as failed and runs again after its delay, even while the old process still
-        works; an action, or juju exec, has failed and does not run again (R12).
+        works; an action, or juju exec, has failed and does not run again (R12). A
+        failed hook beside which an action ran counts as done, and never runs again.
         """
         if unit in self._lost or self.controller.units[unit].life == 'dead':
             return
@@ -81,6 +76,35 @@ class Faulty(Hooked):
             else:
                 execution.orphaned = True
                 self.beside.append(execution)
+        self._away(unit, seconds)
+
+    def restart_agent(self, unit: str, seconds: float = 3.0) -> None:
+        """Let a unit's agent stop by itself, when what it does is over, and be back after some seconds (R13).
+
+        No hook is broken off. It has forgotten what it had read of its members; a
+        failed hook waits for its retry anew.
+        """
+        if unit not in self._lost and self.controller.units[unit].life != 'dead':
+            self._stopping[unit] = seconds
+            self._wake(unit)
+
+    def reboot(self, unit: str, seconds: float = 20.0) -> None:
+        """Cut the power of a unit's machine, and let it boot; its agent is back after some seconds (R13).
+
+        All processes are gone, and what hooks had booked with systemd-run. A hook
+        under way has failed; it runs again after its delay, one that was killed
+        before runs again at once. Then start runs, and after that all else. Files
+        that a hook has written are there.
+        """
+        if unit in self._lost or self.controller.units[unit].life == 'dead':
+            return
+        execution = self.running.pop(unit, None)
+        self._tell(unit, 'loses power', execution.title if execution else '')
+        if execution:
+            self._broken_off[unit] = execution
+            execution.kill()
+        self._power_off(unit)
+        self._rebooting.add(unit)
         self._away(unit, seconds)
 
     def lose_commit(self, unit: str) -> None:

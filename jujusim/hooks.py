@@ -1,7 +1,7 @@
 """Which hook comes next, and what comes of it: choice, commit, failure, retry (R1, R8, R10-R13)."""
 
 import contextlib
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 from jujusim.agent import Operation
 from jujusim.executions import Executing, Execution
@@ -20,6 +20,9 @@ class Hooked(Executing):
         self._cut_until: Dict[str, float] = {}
         self._debugged: Dict[str, Tuple[str, int, int]] = {}
         self._broken_off: Dict[str, Execution] = {}
+        self._stopping: Dict[str, float] = {}
+        self._rebooting: Set[str] = set()
+        self._forgetful: Set[str] = set()
 
     @property
     def quiet(self) -> bool:
@@ -34,6 +37,10 @@ class Hooked(Executing):
         """Begin a unit's next operation, if it is idle; each is chosen from scratch (R1)."""
         unit = self.controller.units[name]
         if name in self.running or name in self._lost or unit.life == 'dead' or not unit.connected:
+            return
+        if name in self._stopping:
+            self._tell(name, 'stops its agent')
+            self._away(name, self._stopping.pop(name))
             return
         agent = self.agents[name]
         if (
@@ -100,6 +107,8 @@ class Hooked(Executing):
         refused = self._flush(execution) if flushes else ''
         if operation.aside:
             self._tell_aside(execution, code, why, refused)
+            if operation.action and (execution.agent_replaced or not execution.context.connected):
+                self._loses_an_action(name)
         elif code != 0 or refused:
             why = refused or why
             self._tell(name, 'fails', execution.title + _last_line(why))
@@ -165,13 +174,16 @@ class Hooked(Executing):
         agent.local.in_error = True
         wait = min(RETRY_FIRST_S * 2 ** min(agent.failures, 10), RETRY_MOST_S) * self.random.uniform(0.9, 1.1)
         agent.failures += 1
-        operation, failures = agent.local.pending, agent.failures
+        agent.errors += 1
+        operation, errors = agent.local.pending, agent.errors
         self._wake(name)  # actions run in error too
         if not self.retry_automatically:
             return
 
         def retry() -> None:
-            if agent.local.in_error and agent.local.pending is operation and agent.failures == failures:
+            if agent.local.in_error and agent.local.pending is operation and agent.errors == errors:
+                if not self.controller.units[name].connected:
+                    return  # when its agent is back it waits anew
                 if name in self.running:  # an action
                     self._soon(1.0, retry)
                     return
@@ -217,20 +229,51 @@ class Hooked(Executing):
             self._renew()
         self._fill_vacancy()
         self._notify('leadership', name)
-        broken_off = self._broken_off.pop(name, None)
-        if broken_off:
-            self._tell(name, 'fails', broken_off.title + ': its agent died')
-            if not broken_off.operation.aside:
-                self._into_error(name)
-            else:
-                self._forget_failure(name, broken_off.operation)
+        self._resume(name, self._broken_off.pop(name, None))
         self._wake(name)
 
-    def _forget_failure(self, name: str, operation: Operation) -> None:
-        """Count a failed hook as done whose agent died in an action: seen once on 4.0.14."""
-        local = self.agents[name].local
-        if operation.action and local.in_error and local.pending is not None:
-            self._done(name, local.pending)
+    def _away(self, unit: str, seconds: float) -> None:
+        """Let a unit's agent reach nobody for some seconds, or longer where that was said before."""
+        self.controller.units[unit].connected = False
+        self._cut_until[unit] = max(self.now + seconds, self._cut_until.get(unit, 0.0))
+        self._soon(seconds, lambda: self._reconnect(unit))
+
+    def _resume(self, name: str, broken_off: Optional[Execution]) -> None:
+        """Let an agent that is back find what was under way: it has failed, and only a hook runs again (R12).
+
+        A hook that had failed before waits for its retry anew.
+        """
+        agent, booted = self.agents[name], name in self._rebooting
+        self._rebooting.discard(name)
+        agent.remote.rebooted = booted and agent.local.started
+        if broken_off:
+            self._tell(name, 'fails', broken_off.title + ': its agent died')
+        if name in self._forgetful or (broken_off and broken_off.operation.action):
+            self._forget_failure(name)
+        elif agent.local.in_error or (broken_off and not broken_off.operation.aside):
+            self._into_error(name)
+
+    def _loses_an_action(self, name: str) -> None:
+        """End an action whose end no controller hears: its agent restarts, as one that has died in it."""
+        if self.controller.units[name].connected:
+            self._forget_failure(name)
+        else:
+            self._forgetful.add(name)
+
+    def _forget_failure(self, name: str) -> None:
+        """Count a failed hook as done beside which the agent was lost in an action (R12).
+
+        The state that Juju keeps names one operation. An agent that finds an action
+        there commits the hook that had failed; after a reboot, the start hook takes
+        the place of both.
+        """
+        self._forgetful.discard(name)
+        agent = self.agents[name]
+        if agent.local.in_error and agent.local.pending is not None:
+            if agent.remote.rebooted:
+                agent.drop(agent.local.pending)
+            else:
+                self._done(name, agent.local.pending)
 
 
 def _last_line(why: str) -> str:

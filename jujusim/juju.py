@@ -219,6 +219,9 @@ class Juju(Faulty):
         self._lost.discard(name)
         self._cut_until.pop(name, None)
         self._broken_off.pop(name, None)
+        self._stopping.pop(name, None)
+        self._rebooting.discard(name)
+        self._forgetful.discard(name)
         if not keep_files:
             shutil.rmtree(str(self._charm_dir(name)))
 

@@ -4,6 +4,7 @@ A predicate gets a history (`jujusim.records`), says how often it found somethin
 broke its sentence. It never asks what a charm does. `jujusim.conformance` has the other sentences.
 """
 
+import itertools
 from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from jujusim.records import History, Line, Run
@@ -35,6 +36,10 @@ def predicate(rules: str) -> Callable[[Callable[[History], Judgement]], Callable
 
 def _pairs(runs: List[Run]) -> Iterator[Tuple[Run, Run]]:
     return zip(runs, runs[1:])
+
+
+RETRY_S = 3.5, 6.5
+"""A first retry comes 5 s after the failure, or after the agent; records are of whole seconds."""
 
 
 def unless(kept: bool, form: str, *about: object) -> str:
@@ -75,9 +80,8 @@ def a_failed_hook_stays_failed_beside_actions(history: History) -> Judgement:
 def _retries(history: History, unit: str) -> Iterator[Tuple[Run, List[Run], Run]]:
     """Return each hook that failed, what ran before the next hook, and that.
 
-    An operator's `resolve --no-retry` lets a failed hook count as done. So does an agent that dies in
-    an action between: seen once (chaos, 673 s). A failed leader-elected is dropped when leadership is
-    lost meanwhile (R17).
+    An operator's `resolve --no-retry` lets a failed hook count as done. So does an agent that is lost in
+    an action between. A failed leader-elected is dropped when leadership is lost meanwhile (R17).
     """
     failed: Optional[Run] = None
     between: List[Run] = []
@@ -85,10 +89,8 @@ def _retries(history: History, unit: str) -> Iterator[Tuple[Run, List[Run], Run]
         if run.asked:
             between.append(run)
             continue
-        if _after_reboot(history, run):
-            continue
         fell = failed and (failed.outcome == 'failed' or any(other.news for other in [*between, run]))
-        died = any(other.outcome == 'broken' and other.name.hook != 'run commands' for other in between)
+        died = bool(_lost(history, between))
         if failed and failed.name.hook == 'leader-elected' != run.name.hook:
             died |= run.is_leader is False
         if failed and fell and not run.skipped and not died:
@@ -96,11 +98,59 @@ def _retries(history: History, unit: str) -> Iterator[Tuple[Run, List[Run], Run]
         failed, between = run if run.outcome in ('failed', 'broken') else None, []
 
 
-def _after_reboot(history: History, run: Run) -> bool:
-    """Tell whether a start hook is that of a machine that came back, not a new unit's."""
-    started = [other for other in history.hooks(run.unit) if other.name.hook == 'start']
-    installed = any(other.name.hook == 'install' for other in history.hooks(run.unit))
-    return run.name.hook == 'start' and run.restarted and (not installed or run is not started[0])
+def _lost(history: History, between: List[Run]) -> List[Run]:
+    """Return the actions in which the agent was lost: it died, or had no connection to tell their end."""
+    found = []
+    for run in between:
+        within = history.lines[run.at[0] : run.at[1]]
+        cut = any(line['unit'] == run.unit and line.get('text') == 'is cut off' for line in within)
+        if run.name.hook != 'run commands' and (run.outcome == 'broken' or (run.outcome == 'failed' and cut)):
+            found.append(run)
+    return found
+
+
+@predicate('R12, R27')
+def a_failed_hook_is_over_when_the_agent_is_lost_in_an_action(history: History) -> Judgement:
+    """A failed hook counts as done where the agent is lost in an action beside it: it is not retried.
+
+    Where the same hook is next, it is for news: it begins sooner or later than a retry would.
+    """
+    for unit in history.runs:
+        failed: Optional[Run] = None
+        between: List[Run] = []
+        for run in history.runs[unit]:
+            if run.asked:
+                between.append(run)
+                continue
+            if failed and failed.outcome == 'failed' and _lost(history, between):
+                back = [float(line['s']) for line in history.lines[: run.at[0]] if _started(line, unit)]
+                ended = [other.ended for other in between if other.outcome != 'broken']
+                after_s = run.s - max(back + ended)
+                retried = run.name == failed.name and RETRY_S[0] < after_s < RETRY_S[1]
+                yield unless(not retried or run.skipped, '{} retries {}', run, failed)
+            failed, between = run, []
+
+
+def _started(line: Line, unit: str) -> bool:
+    return bool(line['unit'] == unit and line['what'] == 'started')
+
+
+@predicate('R13')
+def the_start_of_a_reboot_comes_first(history: History) -> Judgement:
+    """A start that is not a new unit's comes when its agent is back, after what had failed or been killed.
+
+    Only actions and juju-exec run besides.
+    """
+    for unit, runs in history.runs.items():
+        new = any(run.name.hook == 'install' for run in runs)
+        for index, run in enumerate(runs):
+            if run.name.hook != 'start' or new:
+                new &= run.name.hook != 'start' or run.outcome != 'done'
+                continue
+            since = [place for place, line in enumerate(history.lines[: run.at[0]]) if _started(line, unit)]
+            begun = [other for other in runs[:index] if since and other.at[0] > since[-1]]
+            names = {other.name for other in begun if not other.asked} - {run.name}
+            yield unless(bool(since) and len(names) < 2, '{} after {}', run, begun or 'no start of its agent')
 
 
 @predicate('R26')
@@ -114,7 +164,7 @@ def update_status_waits(history: History) -> Judgement:
             if run.name.hook == 'update-status':
                 kept = last != 'relation-joined' and ('start' in done or not new)
                 yield unless(kept, '{} before its time', run)
-            if run.outcome == 'done':
+            if counts(history, run):
                 done.add(run.name.hook)
                 last = run.name.hook if history.is_peer(run) or run.name.hook == 'update-status' else last
 
@@ -133,9 +183,11 @@ def _twice(history: History, runs: List[Run]) -> Judgement:
         before, after = runs[index - 1] if index else None, runs[index + 1]
         others = [s for s in told if run.s - 12 < s < after.s]
         calm = run.outcome == 'done' and not (run.news or after.news or after.asked) and len(others) < 2
-        calm &= after.name.hook not in ('upgrade-charm', 'leader-elected', 'stop') and not after.departing
+        calm &= after.name.hook not in ('upgrade-charm', 'leader-elected', 'start', 'stop')
+        calm &= not after.departing
         rest = before is None or (before.outcome == 'done' and run.s - before.ended > 3)
         rest &= before is None or before.name.hook not in ('config-changed', 'upgrade-charm')
+        rest &= [other.outcome for other in runs[:index] if not other.asked][-1:] in ([], ['done'])
         if run.name.hook == 'config-changed' and rest and calm:
             yield unless(after.name == run.name, '{} follows {}', after, run)
 
@@ -154,7 +206,10 @@ FIRST = (
 
 @predicate('R4, R18, R19')
 def a_new_unit_begins_in_order(history: History) -> Judgement:
-    """A new unit runs install, relation-created, leader-elected if it leads, config-changed, start."""
+    """A new unit runs install, relation-created, leader-elected if it leads, config-changed, start.
+
+    Where it does not lead, Juju 3 runs leader-settings-changed instead; it may come to lead after that.
+    """
     for unit in history.runs:
         hooks = history.hooks(unit)
         if not hooks or hooks[0].name.hook != 'install':
@@ -167,12 +222,19 @@ def a_new_unit_begins_in_order(history: History) -> Judgement:
             place = FIRST.index(hook) if hook in FIRST else len(FIRST)
             if hook == 'stop' or (hook == 'relation-departed' and run.departing == unit):
                 break  # removed before it had begun
-            kept = place >= reached and (hook != 'leader-settings-changed' or history.juju == 3)
+            elected = hook == 'leader-elected' and reached == 3 and _came_to_lead(history, run, hooks[0])
+            kept = (place >= reached or elected) and (hook != 'leader-settings-changed' or history.juju == 3)
             kept &= reached >= 4 or place < 5
-            yield unless(kept, '{} after {}', run, FIRST[reached])
+            yield unless(kept, '{} after {}', run, FIRST[min(reached, 5)])
             reached = max(reached, place)
-            if reached == 5 and run.outcome == 'done':
+            if reached == 5 and counts(history, run):
                 break
+
+
+def _came_to_lead(history: History, run: Run, install: Run) -> bool:
+    """Tell whether a unit was elected since its install began."""
+    lines = history.lines[install.at[0] : run.at[0]]
+    return any(line['what'] == 'leads' and line['unit'] == run.unit for line in lines)
 
 
 @predicate('R4')
@@ -181,7 +243,7 @@ def start_follows_the_first_config_changed(history: History) -> Judgement:
     for unit, runs in history.runs.items():
         if 'install' not in {run.name.hook for run in history.hooks(unit)}:
             continue
-        done = [run for run in runs if run.outcome == 'done' or run.skipped]
+        done = [run for run in runs if counts(history, run)]
         first = [run for run in done if run.name.hook == 'config-changed'][:1]
         later = [run for run in runs if first and run.at[0] > first[0].at[0]]
         if first and later and not any(run.name.hook == 'stop' for run in done[: done.index(first[0])]):
@@ -195,7 +257,7 @@ def peers_join_a_unit_that_is_installed(history: History) -> Judgement:
         installs = [run for run in history.hooks(unit) if run.name.hook == 'install']
         for run in history.all:
             if installs and run.name.hook == 'relation-joined' and run.name.remote == unit:
-                kept = any(install.at[1] < run.at[0] and install.outcome == 'done' for install in installs)
+                kept = any(install.at[1] < run.at[0] and counts(history, install) for install in installs)
                 yield unless(kept or any(i.name != installs[0].name for i in installs), '{} too early', run)
 
 
@@ -246,8 +308,7 @@ def changed_follows_joined(history: History) -> Judgement:
         hooks = [run for run in history.hooks(unit) if history.is_peer(run)]
         for before, run in _pairs(hooks):
             name = before.name
-            over = before.outcome == 'done' or (run.skipped and run.name != name)
-            if name.hook == 'relation-joined' and over:
+            if name.hook == 'relation-joined' and counts(history, before):
                 kept = run.name == name._replace(hook='relation-changed')
                 yield unless(kept, '{} follows {}', run, before)
 
@@ -260,21 +321,21 @@ def a_leaving_unit_departs_stops_and_goes(history: History) -> Judgement:
         places = [index for index, run in enumerate(hooks) if run.name.hook == 'stop']
         if not places:
             continue
-        departed = {run.name.remote for run in hooks if run.departing == unit and run.outcome == 'done'}
+        departed = {run.name.remote for run in hooks if run.departing == unit and counts(history, run)}
         members = _members(history, hooks[: places[0]], unit) or set(hooks[places[0]].members or ())
         yield unless(not members, '{} stops, and is not departed from {}', unit, members)
         after = {run.name.hook for run in hooks[places[0] :]} - {'stop', 'remove'}
         known = [run for run in hooks if run.name.remote in departed and run.name.hook == 'relation-departed']
         last = hooks[-1].name.hook == 'remove' or hooks[-1].name.hook == 'stop'
         restarted = any(line['what'] == 'started' and line['unit'] == unit for line in history.lines)
-        after -= {'relation-broken'} if restarted else set()
+        after -= {'relation-broken', 'start'} if restarted else set()
         yield unless(last and not after and (bool(known) or not departed), '{} after stop: {}', unit, after)
 
 
 def _members(history: History, hooks: List[Run], unit: str) -> Set[str]:
     members: Set[str] = set()
     for run in hooks:
-        if history.is_peer(run) and (run.outcome == 'done' or skipped(history, run)):
+        if history.is_peer(run) and counts(history, run):
             if run.name.hook == 'relation-joined':
                 members.add(run.name.remote)
             elif run.name.hook == 'relation-departed':
@@ -282,10 +343,20 @@ def _members(history: History, hooks: List[Run], unit: str) -> Set[str]:
     return members
 
 
-def skipped(history: History, run: Run) -> bool:
-    """Tell whether a failed hook counts as done: an operator resolved it without a retry."""
-    later = [other for other in history.hooks(run.unit) if other.at[0] > run.at[0]]
-    return run.outcome != 'done' and bool(later) and later[0].skipped and later[0].name != run.name
+def counts(history: History, run: Run) -> bool:
+    """Tell whether a hook counts as done: committed, resolved without a retry, or over by a lost action.
+
+    A start after a reboot takes the place of a failed hook, which then is neither done nor retried.
+    """
+    if run.outcome == 'done':
+        return True
+    later = [other for other in history.runs[run.unit] if other.at[0] > run.at[0]]
+    between = list(itertools.takewhile(lambda other: other.asked, later))
+    after = later[len(between) :][:1]
+    if after and after[0].skipped and after[0].name != run.name:
+        return True
+    rebooted = after and after[0].name.hook == 'start' and after[0].name != run.name and after[0].restarted
+    return bool(_lost(history, between)) and not (rebooted and run.name.hook != 'config-changed')
 
 
 @predicate('R21')

@@ -23,7 +23,9 @@ from jujusim.timeline import Event
 
 Line = Dict[str, Any]
 
-_FROM_LOG = re.compile(r'relation-(\w+) \((\d+); (?:unit: (\S+)|app: \S+)\) hook$')
+FAULTS = ('is killed', 'is cut off', 'is lost', 'loses its agent', 'loses power', 'stops its agent')
+
+_FROM_LOG = re.compile(r'relation-(\w+) \((\d+); (?:unit: ([^\s,)]+)(?:, departee: (\S+))?|app: \S+)\) hook$')
 
 
 class Name(NamedTuple):
@@ -50,7 +52,8 @@ class Run:
 
     def __init__(self, unit: str, name: Name, line: Line, place: int) -> None:
         self.unit, self.name, self.s, self.ended = unit, name, float(line['s']), float(line['s'])
-        self.departing: str = line.get('departing', '')
+        told = _FROM_LOG.match(line.get('text', ''))
+        self.departing: str = line.get('departing', '') or (told and told.group(4)) or ''
         self.is_leader: Optional[bool] = line.get('is_leader')
         self.members: Optional[List[str]] = line.get('relation_list')
         self.outcome = ''
@@ -140,7 +143,7 @@ def _name(line: Line) -> Name:
         return Name(hook, line['remote'], line['relation'] if found else '')
     found_in_log = _FROM_LOG.match(line['text'])
     if found_in_log:
-        event, relation, remote = found_in_log.groups()
+        event, relation, remote = found_in_log.groups()[:3]
         return Name('relation-' + event, remote or '', relation)
     text = line['text']
     return Name(text[: -len(' hook')] if text.endswith(' hook') else text)
@@ -207,7 +210,7 @@ class Recorder:
             self._begins(unit)
         elif what in ('ends', 'fails', 'ran'):
             self._ends(unit, what, text)
-        elif what in ('is killed', 'is cut off', 'is lost', 'loses its agent'):
+        elif what in FAULTS:
             self._begun.pop(unit, None)
             self._tell(unit, 'fault', what)
         elif what in ('is back', 'restarts', 'upgrades its agent'):

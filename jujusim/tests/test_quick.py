@@ -53,7 +53,9 @@ def serve(unit, argv):
 
 
 def told(made):
-    return [tuple(event) for event in made.history], made.logs, made.costs
+    """Return all that a model tells; of a traceback the last line, since the others name files."""
+    logs = [(*line[:3], line[3].strip().splitlines()[-1:]) for line in made.logs]
+    return [tuple(event) for event in made.history], logs, made.costs
 
 
 def live(made):

@@ -104,15 +104,34 @@ def build(top: Path) -> Path:
 
 Stroke = Callable[[Juju, str, random.Random], None]
 
+
+def lose_an_action(juju: Juju, unit: str, dice: random.Random, patience: int = 40) -> None:
+    """Let a hook fail, and the agent be lost in an action between that and its retry."""
+    if patience == 40:
+        juju.fail_hook(unit)
+        juju.update_status(unit)
+    if unit in juju.units and juju.agents[unit].local.in_error and unit not in juju.running:
+        lose = dice.choice(
+            (juju.die_agent, juju.die_agent, juju.reboot, lambda name: juju.partition(name, 5))
+        )
+        juju.run_action(unit, 'look')
+        juju.at(juju.now + dice.uniform(0.1, 2), lambda: lose(unit))
+    elif patience and unit in juju.units:
+        juju.at(juju.now + 1, lambda: lose_an_action(juju, unit, dice, patience - 1))
+
+
 STROKES: Dict[str, Stroke] = {
     'configure': lambda juju, unit, dice: juju.configure(go=dice.randrange(10**6)),
     'fail': lambda juju, unit, dice: juju.fail_hook(unit, times=dice.choice((1, 2))),
     'crash': lambda juju, unit, dice: juju.crash_hook(unit, dice.randrange(1, 9)),
     'kill': lambda juju, unit, dice: juju.kill_hook(unit),
     'agent': lambda juju, unit, dice: juju.die_agent(unit),
+    'restart': lambda juju, unit, dice: juju.restart_agent(unit),
+    'reboot': lambda juju, unit, dice: juju.reboot(unit, dice.choice((5, 20))),
     'cut': lambda juju, unit, dice: juju.partition(unit, dice.choice((5, 40, 120))),
     'leader': lambda juju, unit, dice: juju.elect(),
     'action': lambda juju, unit, dice: juju.run_action(unit, 'look'),
+    'lose action': lose_an_action,
     'exec': lambda juju, unit, dice: juju.run_exec(unit, 'hooks/update-status'),
     'refresh': lambda juju, unit, dice: juju.upgrade(unit),
     'status': lambda juju, unit, dice: juju.update_status(unit),
@@ -123,7 +142,8 @@ STROKES: Dict[str, Stroke] = {
     'remove': lambda juju, unit, dice: None if len(juju.units) < 3 else juju.remove_unit(unit),
     'lost': lambda juju, unit, dice: None if len(juju.units) < 3 else juju.lose_unit(unit, force=True),
 }
-WEIGHTS = (4, 3, 2, 2, 2, 1, 2, 2, 2, 1, 2, 1, 1, 1, 2, 1, 1)
+WEIGHTS = (4, 3, 2, 2, 2, 1, 2, 1, 2, 2, 2, 2, 1, 2, 1, 1, 1, 2, 1, 1)
+assert len(WEIGHTS) == len(STROKES)
 
 
 def live(charm: Path, seed: int) -> Recorder:

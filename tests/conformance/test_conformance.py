@@ -112,6 +112,22 @@ def bend_a_failed_hook_stays_failed_beside_actions():
     return lines
 
 
+def bend_a_failed_hook_is_over_when_the_agent_is_lost_in_an_action():
+    lines = lines_of('chaos')
+    action = place(lines, 'rdb/3', 'begin', text='action 261')
+    [begin] = [place(lines[action:], 'rdb/3', 'begin', 1) + action]
+    lines[begin : begin + 1] = [{**lines[begin], 's': 682, 'text': 'relation-changed (1; unit: rdb/4) hook'}]
+    return lines
+
+
+def bend_the_start_of_a_reboot_comes_first():
+    lines = lines_of('agent-killed-power-cut')
+    start = place(lines, 'rdb/2', 'begin', text='start hook')
+    about = {**lines[start], 'text': 'update-status hook'}
+    lines[start:start] = [about, {**about, 'what': 'commit'}]
+    return lines
+
+
 def bend_update_status_waits():
     lines = lines_of('probe-deploy-2')
     joined = place(lines, 'probe/1', 'end', hook='peer-relation-joined')
@@ -257,6 +273,45 @@ def test_a_sentence_and_no_other_refuses_the_record_bent_against_it(name):
     assert broken(globals()['bend_' + name]()) == {name}
 
 
+def test_a_start_without_a_start_of_its_agent_is_no_reboots():
+    lines = lines_of('agent-killed-power-cut')
+    del lines[place(lines, 'rdb/2', 'started')]
+
+    assert broken(lines) == {'the_start_of_a_reboot_comes_first'}
+
+
+def test_a_unit_that_came_to_lead_late_runs_leader_elected_after_leader_settings_changed():
+    lines = [{'s': 0.0, 'unit': '', 'what': 'juju', 'text': '3'}]
+    hooks = (
+        'install',
+        'peer-relation-created',
+        'leader-settings-changed',
+        'leader-elected',
+        'config-changed',
+    )
+    for hook in hooks:
+        lines += block('app/0', hook, relation='peer:0' if 'relation' in hook else '')
+    assert broken(lines) == {'a_new_unit_begins_in_order'}
+    lines.insert(5, {'s': 4.0, 'unit': 'app/0', 'what': 'leads', 'text': ''})
+
+    assert not broken(lines)
+
+
+def test_a_unit_that_leaves_is_read_in_an_agents_log_too():
+    lines = lines_of('probe-unit-removed')
+    for line in lines:
+        if line['what'] == 'begin' and line['hook'] == 'peer-relation-departed':
+            form = 'relation-departed (0; unit: {}, departee: {}) hook'
+            line['text'] = form.format(line['remote'], line.pop('departing'))
+            for key in ('hook', 'remote', 'relation'):
+                del line[key]
+
+    runs = [run for run in History(lines).runs['probe/2'] if run.name.hook == 'relation-departed']
+
+    assert [run.name.remote for run in runs] == ['probe/0', 'probe/1']
+    assert {run.departing for run in runs} == {'probe/2'}
+
+
 def test_a_b_and_a_again_while_a_unit_is_busy_wake_it_twice_or_not_at_all():
     lines = lines_of('probe-app-bag')
     more = block('probe/1', 'peer-relation-changed', '', 'peer:0', ['probe/0'])
@@ -279,9 +334,9 @@ def test_a_change_that_no_unit_hears_of_is_noticed(charm, seed):
     written = [line for line in lines if line['what'] == 'writes' and line['bag'] == 'app']
     assert written
     assert lines[-1]['what'] == 'quiet'
-    written[-1]['text'] = json.dumps({'a': 'other'})
+    unheard = {**written[-1], 's': 1e6, 'text': json.dumps({'a': 'other'})}
 
-    assert 'only_news_of_the_application_wake' in broken([*lines[:-1], {**written[-1], 's': 1e6}, lines[-1]])
+    assert broken([*lines[:-1], unheard, lines[-1]]) == {'only_news_of_the_application_wake'}
 
 
 def test_a_record_of_the_local_juju_has_the_form_of_the_real_ones(charm, tmp_path):

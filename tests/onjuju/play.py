@@ -20,7 +20,7 @@ from typing import Any, Dict, List, Optional
 from rich.console import Console
 
 from tests.onjuju import charm as charms
-from tests.onjuju import history, local, shown
+from tests.onjuju import history, local, shown, truth
 from tests.onjuju.lab import Lab, Wishes
 from tests.onjuju.scenes import SCENES, Stage
 from tests.onjuju.trouble import Skipped, Trouble
@@ -47,6 +47,7 @@ class Play:
         self.works: Dict[str, List[history.Work]] = {}
         self.lines: List[history.Line] = []
         self.notes: List[history.Line] = []
+        self.juju = ''
 
     def scene(self, name: str) -> None:
         """Play a scene and judge it."""
@@ -83,7 +84,9 @@ class Play:
     def read(self) -> None:
         """Read what all units wrote down, and the log."""
         self.teller.now('reads what the units wrote down')
-        for unit in self.lab.units(self.lab.status()):
+        status = self.lab.status()
+        self.juju = status.model.version
+        for unit in self.lab.units(status):
             said = self.lab.work_of(unit)
             if said is not None:
                 self.works[unit] = history.works(unit, said)
@@ -111,7 +114,7 @@ class Play:
         self.teller.line('hooks: ' + shown.hooks(self.verdicts))
         output.mkdir(parents=True, exist_ok=True)
         path = output / 'history.jsonl'
-        record = history.record(self.lines + self.notes, self.all_works)
+        record = [truth.version(self.juju), *history.record(self.lines + self.notes, self.all_works)]
         path.write_text(''.join(json.dumps(line) + '\n' for line in record))
         drawn = output / '{}.png'.format(self.scenes[0].name)
         form = '{}: {} units, {:.0f} s'
@@ -119,6 +122,8 @@ class Play:
         title = form.format(first.scene, len(self.scenes[0].owed), first.took_s)
         scene = shown.Drawn(self.scenes[0], self.all_works, self.lines)
         shown.picture(scene, drawn, title, first.least_s)
+        for sentence in truth.said(truth.judged(record)):
+            self.teller.line(sentence)
         self.teller.line('history: {}'.format(path))
         self.teller.line('picture: {}'.format(drawn))
         self.teller.line('promises: {}'.format('BROKEN' if self.broken else 'all kept'), 'bold')

@@ -17,6 +17,7 @@ from tests.broken import BROKEN, Broken, written_into
 from tests.deploy import LAYERS, ROOT
 from tests.onjuju import play
 from tests.onjuju.scenes import SCENES
+from tests.onjuju.truth import version
 
 ENVIRONMENT = (
     'JUJU_DATA',
@@ -90,6 +91,8 @@ def test_a_roll_is_played_and_judged_and_nothing_is_left(played, tmp_path):
     assert code == 0, said
     assert 'kept: 3 turns in' in said
     assert 'promises: all kept' in said
+    assert 'sentences of jujusim/conformance.py hold' in said
+    assert 'NOT SO' not in said
     assert (tmp_path / 'build' / 'on-juju' / 'roll.png').read_bytes()[:4] == b'\x89PNG'
     record = load(tmp_path / 'build' / 'on-juju' / 'history.jsonl')
     assert sorted(record.runs) == ['rolling-db/0', 'rolling-db/1', 'rolling-db/2']
@@ -126,3 +129,14 @@ def test_every_scene_keeps_every_promise(played, juju):
     assert code == 0, said
     assert said.count(' kept: ') == len(SCENES)
     assert 'skipped' not in said
+    assert 'NOT SO' not in said
+
+
+def test_a_sentence_about_juju_that_does_not_hold_is_told_and_breaks_no_promise(played, monkeypatch):
+    monkeypatch.setattr(play.truth, 'version', lambda juju: version('4.0.14'))  # which it is not
+
+    code, said = played('3', 'roll')
+
+    assert code == 0, said
+    assert 'Juju: NOT SO: A new unit runs install, ' in said
+    assert 'promises: all kept' in said

@@ -4,6 +4,7 @@ import pytest
 
 from jujusim.records import History
 from tests.deploy import ROOT
+from tests.onjuju import truth
 from tests.onjuju.history import Work, lines_of, record, works, works_logged
 from tests.onjuju.verdict import Scene, Turn, hooks, judge, ledger_writes, turns
 
@@ -122,6 +123,39 @@ def test_a_log_becomes_a_history_that_the_local_jujus_rules_can_read():
     read = History(written)
     assert [str(run.name) for run in read.hooks('db/1')] == ['relation-changed (db/0)']
     assert read.hooks('db/1')[0].outcome == 'failed'
+
+
+@pytest.mark.parametrize(
+    'again, sentence',
+    [
+        ('run relation-changed (1; unit: db/0) hook', ''),
+        (
+            'run relation-changed (1; unit: db/2) hook',
+            'next hook is the same, with the same event. (R11, R12)',
+        ),
+        (
+            'run relation-departed (1; unit: db/0, departee: db/2) hook',
+            'the remote one, or on the leaving unit',
+        ),
+    ],
+)
+def test_a_log_that_breaks_a_sentence_about_juju_is_told_with_the_sentence(again, sentence):
+    entry = (
+        'unit-db-1: 2026-11-26 10:47:08.900 DEBUG juju.worker.uniter.operation running operation {} for db/1'
+    )
+    lines = [truth.version('4.0.14'), *record(lines_of(LOG + entry.format(again)), [])]
+
+    said = truth.said(truth.judged(lines))
+
+    assert ('NOT SO' in ' '.join(said)) == bool(sentence)
+    assert sentence in ' '.join(said)
+    assert len(said) > 1 or 'hold' in said[0]
+
+
+@pytest.mark.parametrize('juju, major', [('4.0.14', '4'), ('3.6.1', '3'), ('2.9.52', '3')])
+def test_a_record_tells_the_juju_by_whose_rules_it_is_judged(juju, major):
+    assert truth.version(juju)['text'] == major
+    assert History([truth.version(juju)]).juju == int(major)
 
 
 def test_the_page_tells_each_scene_as_its_code_does():
