@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from benchmarks import bench, cpu, cpu_shown, machines, programs, script, thousand
+from benchmarks import bench, cpu, cpu_shown, machines, ordered, programs, script, thousand
 from benchmarks.account import Account
 from benchmarks.cpu import BEFORE, NEW, PEER, Counted, Taken
 from benchmarks.programs import Used
@@ -109,6 +109,45 @@ def test_a_picture_is_drawn_also_where_a_lock_has_one_size(tmp_path):
     cpu_shown.picture(rolls, tmp_path / 'cpu.svg')
 
     assert (tmp_path / 'cpu.svg').read_text().startswith('<?xml')
+
+
+# Rolls that an action starts
+
+
+def was(hooks=401, rolled=1, duration_s=1231.0, seed=1):
+    return ordered.Ordered(3, 1, 20, seed, hooks, 40, 1, rolled, 1, duration_s)
+
+
+def test_the_limit_of_a_roll_is_a_hook_of_each_other_for_each_release_and_two_ledger_writes():
+    assert was().limit == 20 * 19 + 2 * 19
+    assert [ordered.at_once(slots, 20) for slots in (1, 2, '25%', '1%')] == [1, 2, 5, 1]
+    assert was(duration_s=1220.0).over_floor == 1
+    assert was(duration_s=1260.0).over_work == pytest.approx(1.05)
+
+
+def test_the_verdict_on_many_rolls_names_the_worst_and_how_many_miss_an_aim():
+    found = [was(), was(hooks=419, seed=2), was(rolled=0, duration_s=1261.0, seed=3), was(rolled=2, seed=4)]
+
+    assert ordered.verdicts(found) == [
+        'hooks ≤ limit, 4 rolls: worst 1.002 times (Juju 2.9-3.x, slots 1, seed 2): not met in 1',
+        '≤ 4 ledger writes, 4 rolls: worst 1 (Juju 2.9-3.x, slots 1, seed 1): met',
+        'the flag is set in one hook, 4 rolls: worst 1 off (Juju 2.9-3.x, slots 1, seed 3): not met in 2',
+        'duration ≤ 1.05 × floor, 4 rolls: worst 1.034 (Juju 2.9-3.x, slots 1, seed 3): met',
+        'duration ≤ 1.05 × work, 4 rolls: worst 1.051 (Juju 2.9-3.x, slots 1, seed 3): not met in 1',
+    ]
+    cells = [list(column.cells) for column in ordered.table(found).columns]
+    assert [column[0] for column in cells[3:9]] == ['419', '418', '40', '2.0', '1', '0 or 1 or 2']
+
+
+@both
+@pytest.mark.parametrize('slots', ordered.SLOTS)
+def test_a_roll_that_an_action_starts_is_counted_until_all_is_at_rest(juju, slots):
+    found = ordered.roll(juju, slots, units=8, seed=1)
+
+    assert found.most_at_work == ordered.at_once(slots, 8)
+    assert (found.rolled, found.writes) == (1, 1)
+    assert 8 * 7 <= found.hooks <= found.limit
+    assert 1 < found.over_floor < found.over_work < 1.1
 
 
 # Real processes
