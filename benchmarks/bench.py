@@ -3,7 +3,7 @@
 Both charms restart the same service for as long, on the same local Juju with
 the same seed; only the lock differs. What a roll costs is counted in the model,
 so those figures are the same on every machine. What a hook costs is measured on
-this machine, pair by pair, by benchmarks/hookcost.py.
+this machine, pair by pair, by benchmarks/hookcost.py; the first line says which it is.
 
     hooks      all but update-status, which Juju runs every five minutes with any lock
     floor      2·N·(N−1) hooks, since each unit asks once and releases once and each
@@ -333,7 +333,11 @@ def main(words: Optional[List[str]] = None) -> int:
         parser.error('OUTPUT: expected a file name ending in .png or .svg, found {!r}'.format(options.output))
     from rich.console import Console
 
+    from benchmarks import here
+
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    console.print(here.told(), soft_wrap=True)
+    console.print('Hooks, calls, bytes and durations are counted on the local Juju; CPU is measured here.\n')
     if 'rolls' in options.only or 'sweep' in options.only:
         _about_hooks(options, console)
     if 'orders' in options.only and options.order_seeds:
