@@ -62,9 +62,10 @@ types: .venv/.demo .venv/.check ## Check the types of the layer's library with m
 format: .venv/.check ## Rewrite the Python files in the project's format.
 	@.venv/bin/ruff format --quiet .
 
-bench: .venv/.demo .venv/.test ## Measure what the layer costs, beside charmhelpers.coordinator; takes ONLY=, UNITS='3 10', CPU_UNITS='10 30', PEER_UP_TO=, SEED=, OUTPUT=.
+bench: .venv/.demo .venv/.test ## Measure what the layer costs, beside charmhelpers.coordinator; takes ONLY=, UNITS='3 10', CPU_UNITS='10 30', PEER_UP_TO=, SEED=, SEEDS=, OUTPUT=.
 	@.venv/bin/python benchmarks/bench.py $(if $(UNITS),--units $(UNITS)) $(if $(PEER_UP_TO),--peer-up-to $(PEER_UP_TO)) \
 	  $(if $(ONLY),--only $(ONLY)) $(if $(CPU_UNITS),--cpu-units $(CPU_UNITS)) \
+	  $(if $(SEEDS),--seeds $(SEEDS) --order-seeds $(SEEDS)) \
 	  $(if $(SEED),--seed $(SEED)) $(if $(OUTPUT),--output '$(OUTPUT)')
 
 clean: ## Remove .venv/ and every cache, so that the next target installs again.

@@ -3,7 +3,7 @@
 Both charms restart the same service for as long, on the same local Juju with
 the same seed; only the lock differs. What a roll costs is counted in the model,
 so those figures are the same on every machine. What a hook costs is measured on
-this machine, pair by pair, by benchmarks/hookcost.py.
+this machine, pair by pair, by benchmarks/hookcost.py; the first line says which it is.
 
     hooks      all but update-status, which Juju runs every five minutes with any lock
     floor      2·N·(N−1) hooks, since each unit asks once and releases once and each
@@ -297,7 +297,7 @@ FLOORS: Dict[str, Callable[[int], float]] = {'hooks': floor_hooks, 'duration': f
 # What is run
 
 
-PARTS = ('rolls', 'sweep', 'hook', 'cpu', 'counts', 'controller', 'thousand')
+PARTS = ('rolls', 'sweep', 'orders', 'hook', 'cpu', 'counts', 'controller', 'thousand')
 
 
 def main(words: Optional[List[str]] = None) -> int:
@@ -320,6 +320,8 @@ def main(words: Optional[List[str]] = None) -> int:
     parser.add_argument(
         '--seeds', type=int, default=20, help='seeds of the sweep over the leader, 0 for none'
     )
+    parser.add_argument('--order-units', type=int, default=20, help='size of the rolls that an action starts')
+    parser.add_argument('--order-seeds', type=int, default=2, help='seeds of these, 0 for none')
     parser.add_argument('--pairs', type=int, default=15, help='pairs of hooks to run as programs, 0 for none')
     parser.add_argument('--workers', type=int, default=2, help='processes that roll side by side')
     parser.add_argument('--output', default='', help='where a picture goes, .png or .svg')
@@ -331,9 +333,19 @@ def main(words: Optional[List[str]] = None) -> int:
         parser.error('OUTPUT: expected a file name ending in .png or .svg, found {!r}'.format(options.output))
     from rich.console import Console
 
+    from benchmarks import here
+
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    console.print(here.told(), soft_wrap=True)
+    console.print('Hooks, calls, bytes and durations are counted on the local Juju; CPU is measured here.\n')
     if 'rolls' in options.only or 'sweep' in options.only:
         _about_hooks(options, console)
+    if 'orders' in options.only and options.order_seeds:
+        from benchmarks import ordered
+
+        found = ordered.rolls(options.order_units, range(1, options.order_seeds + 1), options.workers)
+        console.print(ordered.table(found))
+        console.print('\n'.join(ordered.verdicts(found)))
     if 'hook' in options.only and options.pairs:
         from benchmarks import hookcost  # now that nothing else of this runs
 

@@ -17,6 +17,7 @@ FIGURES: Dict[str, Callable[[Taken], float]] = {
 }
 MOST_PER_UNIT, LEAST_BEFORE, LEAST_PEER, AIMED_AT = 10.0, 8.0, 30.0, 30
 REAL_CPU_S, REAL_S = 70.0, 100.0
+FEW = 4  # units, where only the price of a hook is measured
 
 
 def run(options: Any, console: Any) -> None:
@@ -36,7 +37,10 @@ def run(options: Any, console: Any) -> None:
     console.print('\n'.join(verdicts(rolls, counts)))
     if 'controller' in options.only:
         console.print()
-        console.print('\n'.join(machines.told(machines.roll(options.seed))))
+        found = machines.roll(options.seed)
+        console.print('\n'.join(machines.told(found)))
+        prices = rolls.get(NEW[4]) or {FEW: cpu.taken(NEW[4], FEW, options.seed)}
+        console.print(here_predicted(found, prices))
     if 'thousand' in options.only and options.simulated:
         console.print()
         for juju in bench.MODES:
@@ -170,18 +174,26 @@ def simulated(roll: thousand.Simulated, measured: Dict[int, Taken]) -> str:
         bench.MODES[roll.juju], roll.units, roll.work_s, roll.whole, roll.whole / roll.units, roll.by_leader,
         roll.left, roll.writes, share,
     )  # fmt: skip
-    cpu_s = priced(roll, measured)
+    cpu_s = priced(roll.whole, roll.left, measured)
     return said if cpu_s is None else said + '; about {:,.0f} s of CPU in hooks'.format(cpu_s)
 
 
-def priced(roll: thousand.Simulated, measured: Dict[int, Taken]) -> Optional[float]:
-    """Return the CPU seconds of a simulated roll at the prices of the largest measured one."""
+def here_predicted(found: machines.Controlled, measured: Dict[int, Taken]) -> str:
+    """Say what the hooks of a roll would take on this machine, at the prices of the largest measured roll."""
+    whole, left = len(found.account.whole), len(found.account.left)
+    one, script = (priced(*counts, measured) or 0.0 for counts in ((1, 0), (0, 1)))
+    form = 'predicted for this machine: {:.0f} s of CPU in hooks ({:.2f} s a whole one, {:.1f} ms a script)'
+    return form.format(whole * one + left * script, one, 1000 * script)
+
+
+def priced(whole: int, left: int, measured: Dict[int, Taken]) -> Optional[float]:
+    """Return the CPU seconds of so many hooks at the prices of the largest measured roll."""
     if not measured:
         return None
     cost = measured[max(measured)]
-    whole = (cost.cpu_s - cost.left_s) / cost.whole
-    left = cost.left_s / cost.left if cost.left else 0.0
-    return roll.whole * whole + roll.left * left
+    a_whole = (cost.cpu_s - cost.left_s) / cost.whole
+    a_left = cost.left_s / cost.left if cost.left else 0.0
+    return whole * a_whole + left * a_left
 
 
 def picture(rolls: Rolls, path: Path) -> None:

@@ -66,7 +66,8 @@ def told(found: Controlled) -> List[str]:
     account = found.account
     form = '20 units on 4 machines, Juju 4, 1 s of work: {} whole, {} left, {} ledger writes, {:.0f} s long'
     lines = [form.format(len(account.whole), len(account.left), found.writes, found.duration_s)]
-    form = 'predicted: {:.0f} s of CPU in hooks ({} s a whole one, {} s a script), {:.0f} s with Juju’s own'
+    form = 'predicted for the controller: {:.0f} s of CPU in hooks ({} s a whole one, {} s a script), '
+    form += '{:.0f} s with Juju’s own'
     lines.append(form.format(found.cpu_s, FULL_S, SCRIPT_S, found.cpu_s + JUJU_S * len(account.hooks)))
     for who, mine in (('the leader', True), ('the others', False)):
         hooks = [hook for hook in account.whole if (hook.unit == found.leader) is mine]

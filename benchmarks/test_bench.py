@@ -1,10 +1,12 @@
 """What the benchmark computes: exponents, sums of samples, verdicts; and its two models of a roll."""
 
+import os
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 
-from benchmarks import bench, cpu, cpu_shown, machines, programs, script, thousand
+from benchmarks import bench, cpu, cpu_shown, here, machines, ordered, programs, script, thousand
 from benchmarks.account import Account
 from benchmarks.cpu import BEFORE, NEW, PEER, Counted, Taken
 from benchmarks.programs import Used
@@ -99,8 +101,8 @@ def test_a_simulated_roll_is_priced_by_what_a_hook_of_each_kind_took_in_the_larg
     found = thousand.Simulated(3, 60.0, 1000, 8000, 2000000, 0, 4, 7, 60900.0)
     measured = {10: took(10, 70, 99.0), 100: took(100, 700, 281.0, left=500)}
 
-    assert cpu_shown.priced(found, measured) == pytest.approx(8000 * 0.4 + 2000000 * 0.002)
-    assert cpu_shown.priced(found, {}) is None
+    assert cpu_shown.priced(8000, 2000000, measured) == pytest.approx(8000 * 0.4 + 2000000 * 0.002)
+    assert cpu_shown.priced(8000, 2000000, {}) is None
     assert '8,000 whole hooks (8.0 N; the leader 7)' in cpu_shown.simulated(found, measured)
 
 
@@ -109,6 +111,81 @@ def test_a_picture_is_drawn_also_where_a_lock_has_one_size(tmp_path):
     cpu_shown.picture(rolls, tmp_path / 'cpu.svg')
 
     assert (tmp_path / 'cpu.svg').read_text().startswith('<?xml')
+
+
+# Rolls that an action starts
+
+
+def was(hooks=401, rolled=1, duration_s=1231.0, seed=1):
+    return ordered.Ordered(3, 1, 20, seed, hooks, 40, 1, rolled, 1, duration_s)
+
+
+def test_the_limit_of_a_roll_is_a_hook_of_each_other_for_each_release_and_two_ledger_writes():
+    assert was().limit == 20 * 19 + 2 * 19
+    assert [ordered.at_once(slots, 20) for slots in (1, 2, '25%', '1%')] == [1, 2, 5, 1]
+    assert was(duration_s=1220.0).over_floor == 1
+    assert was(duration_s=1260.0).over_work == pytest.approx(1.05)
+
+
+def test_the_verdict_on_many_rolls_names_the_worst_and_how_many_miss_an_aim():
+    found = [was(), was(hooks=419, seed=2), was(rolled=0, duration_s=1261.0, seed=3), was(rolled=2, seed=4)]
+
+    assert ordered.verdicts(found) == [
+        'hooks ≤ limit, 4 rolls: worst 1.002 times (Juju 2.9-3.x, slots 1, seed 2): not met in 1',
+        '≤ 4 ledger writes, 4 rolls: worst 1 (Juju 2.9-3.x, slots 1, seed 1): met',
+        'the flag is set in one hook, 4 rolls: worst 1 off (Juju 2.9-3.x, slots 1, seed 3): not met in 2',
+        'duration ≤ 1.05 × floor, 4 rolls: worst 1.034 (Juju 2.9-3.x, slots 1, seed 3): met',
+        'duration ≤ 1.05 × work, 4 rolls: worst 1.051 (Juju 2.9-3.x, slots 1, seed 3): not met in 1',
+    ]
+    cells = [list(column.cells) for column in ordered.table(found).columns]
+    assert [column[0] for column in cells[3:9]] == ['419', '418', '40', '2.0', '1', '0 or 1 or 2']
+
+
+@both
+@pytest.mark.parametrize('slots', ordered.SLOTS)
+def test_a_roll_that_an_action_starts_is_counted_until_all_is_at_rest(juju, slots):
+    found = ordered.roll(juju, slots, units=8, seed=1)
+
+    assert found.most_at_work == ordered.at_once(slots, 8)
+    assert (found.rolled, found.writes) == (1, 1)
+    assert 8 * 7 <= found.hooks <= found.limit
+    assert 1 < found.over_floor < found.over_work < 1.1
+
+
+# Which machine
+
+X86 = 'processor\t: 0\nmodel name\t: A CPU @ 2.5: fast\n\nprocessor\t: 1\nmodel name\t: A CPU @ 2.5: fast\n'
+
+
+def test_the_machine_is_named_by_its_cpu_and_by_its_architecture_where_the_cpu_has_no_name(tmp_path):
+    cpuinfo = tmp_path / 'cpuinfo'
+    for text, name in (
+        (X86, 'A CPU @ 2.5: fast'), ('processor : 0\n\nModel : A Pi\n', 'A Pi'),
+        ('processor : 0\n', os.uname().machine), ('model name :\n', os.uname().machine),
+    ):  # fmt: skip
+        cpuinfo.write_text(text)
+        assert here.model(str(cpuinfo)) == name
+    assert here.model(str(tmp_path / 'none')) == os.uname().machine
+
+
+def test_a_figure_comes_with_cpu_cores_python_and_load(tmp_path, monkeypatch):
+    (tmp_path / 'cpuinfo').write_text(X86)
+    monkeypatch.setattr(os, 'getloadavg', lambda: (2.34, 9.0, 9.0))
+    monkeypatch.setattr(os, 'sched_getaffinity', lambda _: {0, 3})
+
+    said = here.told(str(tmp_path / 'cpuinfo'))
+
+    assert said.startswith('This machine: A CPU @ 2.5: fast, 2 cores for this process, Python 3.')
+    assert said.endswith('; load 2.3 at the start.')
+
+
+def test_the_roll_of_a_controller_is_priced_for_this_machine_too():
+    account = SimpleNamespace(whole=[None] * 87, left=[None] * 801)
+    found = machines.Controlled(account, 'app/0', 5, 65.0)
+
+    said = cpu_shown.here_predicted(found, {4: took(4, 10, 3.0, left=100)})
+
+    assert said.startswith('predicted for this machine: 25 s of CPU in hooks (0.20 s a whole one, 10.0 ms')
 
 
 # Real processes

@@ -401,7 +401,7 @@ def environment(
     agent: Agent, operation: Operation, charm_dir: str, version: str, context_id: str = ''
 ) -> Dict[str, str]:
     """Return the environment of a hook; nothing of it is inherited (R29)."""
-    controller = agent.controller
+    controller, unit = agent.controller, agent.controller.units.get(agent.name)
     env = {
         'CHARM_DIR': charm_dir,
         'JUJU_CHARM_DIR': charm_dir,
@@ -413,7 +413,8 @@ def environment(
         'JUJU_UNIT_NAME': agent.name,
         'JUJU_MODEL_NAME': 'sim',
         'JUJU_MODEL_UUID': controller.model_uuid,
-        'JUJU_PRINCIPAL_UNIT': controller.principal_of(agent.name) if agent.name in controller.units else '',
+        'JUJU_PRINCIPAL_UNIT': controller.principal_of(agent.name) if unit else '',
+        'JUJU_AVAILABILITY_ZONE': unit.zone if unit else '',  # there, but empty, where the cloud has none
         'JUJU_VERSION': version,
         'PATH': '/usr/bin:/bin',
         'LANG': 'C.UTF-8',
@@ -425,6 +426,7 @@ def environment(
             'JUJU_MODEL_UUID',
             'JUJU_VERSION',
             'JUJU_PRINCIPAL_UNIT',
+            'JUJU_AVAILABILITY_ZONE',
         ):
             del env[name]
     if not operation.script:

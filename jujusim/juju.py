@@ -65,6 +65,7 @@ class Juju(Faulty):
         script_s: seconds to the first line of a hook that is a shell's script, where that differs; if
             it becomes Python by `exec`, that begins after `hook_s` more.
         programs: names of programs which such scripts too ask the machine for; all others run for real.
+        zones: the availability zones of the machines, to each machine the next one; none by default.
 
     Raises:
         ValueError: the charm is no built charm, or has several peer relations and none was chosen.
@@ -90,6 +91,7 @@ class Juju(Faulty):
         retry_automatically: bool = True,
         script_s: Optional[float] = None,
         programs: Tuple[str, ...] = (),
+        zones: Tuple[str, ...] = (),
     ) -> None:
         process.warm_up()
         charm = Path(charm)
@@ -120,7 +122,7 @@ class Juju(Faulty):
         self.retry_automatically = retry_automatically
         self.controller.config.update({**_defaults(charm), **(config or {})})
         self._charms: Dict[Path, Path] = {}
-        self._scripts = 0
+        self._scripts, self.zones = 0, zones
         self._stores: Dict[str, Tuple[int, sqlite3.Connection]] = {}
         self.charm = self._compiled(charm)
         for _ in range(units):
@@ -188,7 +190,7 @@ class Juju(Faulty):
         else:
             self._clear_away(name, keep_files)
         self._lay(self.charm, name)
-        self.controller.units[name] = Unit(name, principal=principal)
+        self.controller.units[name] = Unit(name, principal=principal, zone=self._zone_of(name))
         agent = self.agents[name] = Agent(name, self.controller)
         agent.other_relations = self._other_peers(self.charm)
         agent.remote.config = self.controller.config_version()
@@ -199,6 +201,12 @@ class Juju(Faulty):
         self._tell(name, 'added')
         self._fill_vacancy()
         return name
+
+    def _zone_of(self, name: str) -> str:
+        return self.zones[self._machine_of(name) % len(self.zones)] if self.zones else ''
+
+    def _machine_of(self, unit: str) -> int:
+        return int(unit.rpartition('/')[2])
 
     def _other_peers(self, charm: Path) -> Tuple[str, ...]:
         """Return the charm's peer relations but the one whose hooks run."""

@@ -39,6 +39,7 @@ class Unit:
     status_message: str = ''
     connected: bool = True  # the agent runs and reaches the controller
     principal: str = ''  # of a subordinate: the unit beside which it runs
+    zone: str = ''  # the availability zone of its machine
 
 
 class Controller:

@@ -219,3 +219,19 @@ def test_only_a_relation_hook_has_its_relation_in_the_environment(deployed, juju
 
     of_relation = [CHANGED, 'cluster', 'cluster:0', 'app/1', None]
     assert noted(made, 'app/0', 'env') == [of_relation, ['upgrade-charm', None, None, None, None]]
+
+
+@both
+@pytest.mark.parametrize('zones', [(), ('a', 'b')])
+def test_each_machine_has_its_zone_in_every_context_and_an_empty_one_where_the_cloud_has_none(
+    deployed, juju, zones
+):
+    script = 'note("zone", os.environ["JUJU_AVAILABILITY_ZONE"])'
+    made = deployed(juju, {'upgrade-charm': script, 'update-status': script}, units=3, zones=zones)
+
+    for unit in made.units:
+        made.upgrade(unit)
+    made.run(seconds=700)
+
+    for place, unit in enumerate(made.units):
+        assert {text for (text,) in noted(made, unit, 'zone')} == {zones[place % 2] if zones else ''}

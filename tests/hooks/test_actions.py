@@ -45,6 +45,37 @@ def rolled(made):
 
 # A roll
 
+ZONES = 'az-2', 'az-1', 'az-3'
+
+
+@both
+def test_a_roll_by_zone_never_has_units_of_two_zones_in_one_batch(model, charm_with, juju):
+    made = begun(model, charm_with(RESTART, slots=3), units=8, juju=juju, zones=ZONES)
+    zone = {unit: ZONES[int(unit[4:]) % 3] for unit in made.units}
+    watch, together = StrictWatch(made, 3), []
+    made.observers.append(lambda _: together.append({zone[unit] for unit in watch.at_work}))
+
+    text = order(made, 'roll', **{'lock': 'restart', 'batches': '2', 'by-zone': True, 'format': 'json'})
+    made.run()
+
+    # The leader is app/0, so its zone, az-2, is the last.
+    stages = [['app/1', 'app/4'], ['app/7'], ['app/2', 'app/5'], ['app/3', 'app/6'], ['app/0']]
+    assert json.loads(text)['stages'] == stages
+    watch.check()
+    assert served(made, watch) == [1] * 8
+    assert watch.turns[-1].unit == 'app/0'
+    assert max(map(len, together)) == 1, made.story(60)
+    assert watch.most_at_work == 2
+
+
+@both
+def test_without_by_zone_the_same_batches_mix_zones(model, charm_with, juju):
+    made = begun(model, charm_with(RESTART, slots=3), units=8, juju=juju, zones=ZONES)
+
+    text = order(made, 'roll', lock='restart', batches='2', format='json')
+
+    assert json.loads(text)['stages'][0] == ['app/1', 'app/2']
+
 
 @both
 def test_one_action_restarts_all_units_also_where_none_has_ever_asked(model, charm_with, juju):

@@ -6,6 +6,14 @@ from charms.layer.coordinator import why
 from tests.cases import ASK, RESTART, StrictWatch, both, until
 from tests.deploy import begun
 
+
+def progress(made, unit):
+    """Return what a unit logged of how far a roll is, as (number, the rest of the sentence)."""
+    found = [text.partition(' of {} done'.format(len(made.units))) for text in made.log_of(unit, ' done')]
+    said = [(head.rpartition('restart: ')[2], tail) for head, middle, tail in found if middle]
+    return [(int(number), tail) for number, tail in said]
+
+
 KEEPS = """
 @when('coordinator.granted.a')
 def hold():
@@ -17,6 +25,14 @@ def hold():
 ROLL = """
 from charms.layer import coordinator
 refused = coordinator.request_roll('restart')
+if refused:
+    raise SystemExit(refused)
+"""
+
+
+PAUSE = """
+from charms.layer import coordinator
+refused = coordinator.pause('restart', reason='lunch')
 if refused:
     raise SystemExit(refused)
 """
@@ -47,6 +63,51 @@ def test_a_roll_is_one_write_one_hook_for_each_release_and_no_time_lost(model, c
     assert watch.duration_s <= 1.05 * least + 10
     made.run(seconds=700)
     assert rolled(made) == 1
+
+
+@both
+def test_the_leader_logs_how_far_the_roll_is_and_each_number_once(model, charm_with, juju):
+    made = begun(model, charm_with(ASK + RESTART), units=6, juju=juju)
+    leader = made.controller.leader
+
+    made.run_exec(leader, ROLL, as_action=True)
+    made.run()
+    made.run(seconds=700)
+
+    numbers = [number for number, _ in progress(made, leader)]
+    assert numbers == sorted(set(numbers)), made.story(60)
+    assert len(numbers) > 1  # it need not hear of each turn (rule 19)
+    assert numbers[0] > 0
+    assert (5, '; {} holds it'.format(leader)) in progress(made, leader)
+    assert progress(made, leader)[-1] == (6, '')
+    assert not any(progress(made, unit) for unit in made.units if unit != leader)
+
+
+@both
+def test_a_new_leader_logs_once_how_far_the_roll_is_that_it_has_found(model, charm_with, juju):
+    made = begun(model, charm_with(ASK + RESTART), units=6, juju=juju)
+    made.run_exec(made.controller.leader, ROLL, as_action=True)
+    made.run(seconds=150)
+
+    new = next(unit for unit in reversed(made.units) if unit != made.controller.leader)
+    made.elect(new)
+    made.run(seconds=30)
+
+    done = sum(event.what == 'worked' for event in made.history)
+    assert [number for number, _ in progress(made, new)] == [done], made.story(60)
+
+
+@both
+def test_a_roll_that_is_paused_says_so_in_the_log(model, charm_with, juju):
+    made = begun(model, charm_with(ASK + RESTART), units=3, juju=juju)
+    leader = made.controller.leader
+    made.run_exec(leader, ROLL, as_action=True)
+    made.run(seconds=30)
+    made.run_exec(leader, PAUSE, as_action=True)
+    made.run(seconds=700)
+
+    assert [number for number, _ in progress(made, leader)] == [1]
+    assert progress(made, leader)[0][1].endswith(' UTC: lunch')
 
 
 @both

@@ -106,7 +106,7 @@ class Play:
         return any(found.broken for found in self.verdicts)
 
     def show(self, output: Path) -> None:
-        """Print the table, and write the history and the picture."""
+        """Print the table, and write the history and a picture of each scene."""
         if not self.verdicts:
             return
         self.teller.end()
@@ -116,17 +116,19 @@ class Play:
         path = output / 'history.jsonl'
         record = [truth.version(self.juju), *history.record(self.lines + self.notes, self.all_works)]
         path.write_text(''.join(json.dumps(line) + '\n' for line in record))
-        drawn = output / '{}.png'.format(self.scenes[0].name)
-        form = '{}: {} units, {:.0f} s'
-        first = self.verdicts[0]
-        title = form.format(first.scene, len(self.scenes[0].owed), first.took_s)
-        scene = shown.Drawn(self.scenes[0], self.all_works, self.lines)
-        shown.picture(scene, drawn, title, first.least_s)
         for sentence in truth.said(truth.judged(record)):
             self.teller.line(sentence)
         self.teller.line('history: {}'.format(path))
-        self.teller.line('picture: {}'.format(drawn))
+        for scene, found in zip(self.scenes, self.verdicts):
+            self._draw(scene, found, output / '{}.png'.format(scene.name))
         self.teller.line('promises: {}'.format('BROKEN' if self.broken else 'all kept'), 'bold')
+
+    def _draw(self, scene: Scene, found: Verdict, path: Path) -> None:
+        drawn = shown.Drawn(scene, self.all_works, self.lines)
+        if drawn.spans:  # a scene that was skipped may have none
+            title = '{}: {} units, {:.0f} s'.format(scene.name, len(scene.owed), found.took_s)
+            shown.picture(drawn, path, title, found.least_s)
+            self.teller.line('picture: {}'.format(path))
 
 
 def parsed(words: Optional[List[str]]) -> argparse.Namespace:

@@ -93,12 +93,13 @@ class Drawn:
 
     Args:
         scene: what was done.
-        works: the works of all units.
-        lines: what was logged.
+        works: the works of all units, in other scenes too.
+        lines: what was logged, in other scenes too.
     """
 
     def __init__(self, scene: Scene, works: Sequence[Work], lines: Sequence[Line]) -> None:
-        mine = [work for work in works if work.begins >= scene.began]
+        mine = [work for work in works if scene.began <= work.begins <= scene.ended]
+        lines = [line for line in lines if scene.began <= line['s'] <= scene.ended]
         self.since = scene.began
         self.doing = dict.fromkeys(scene.owed)
         self.stages: Dict[str, int] = {}

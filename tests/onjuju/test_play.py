@@ -15,7 +15,7 @@ import jujusim.charm
 from jujusim.records import load
 from tests.broken import BROKEN, Broken, written_into
 from tests.deploy import LAYERS, ROOT
-from tests.onjuju import play
+from tests.onjuju import play, shown
 from tests.onjuju.scenes import SCENES
 from tests.onjuju.truth import version
 
@@ -93,13 +93,33 @@ def test_a_roll_is_played_and_judged_and_nothing_is_left(played, tmp_path):
     assert 'promises: all kept' in said
     assert 'sentences of jujusim/conformance.py hold' in said
     assert 'NOT SO' not in said
-    assert (tmp_path / 'build' / 'on-juju' / 'roll.png').read_bytes()[:4] == b'\x89PNG'
     record = load(tmp_path / 'build' / 'on-juju' / 'history.jsonl')
     assert sorted(record.runs) == ['rolling-db/0', 'rolling-db/1', 'rolling-db/2']
     whats = [json.loads(json.dumps(line))['what'] for line in record.lines]
     assert (whats.count('works'), whats.count('worked'), whats.count('op')) == (3, 3, 1)
     data = os.environ['JUJU_DATA']
     assert not os.path.exists(data)  # it lay in a folder of the suite's own
+
+
+def test_each_scene_has_a_picture_of_its_own(played, tmp_path, monkeypatch):
+    drawn = []
+
+    def draw(scene, path, title, least_s):
+        drawn.append((path.name, title, sum(span.kind == 'works' for span in scene.spans)))
+        picture(scene, path, title, least_s)
+
+    picture = shown.picture
+    monkeypatch.setattr(shown, 'picture', draw)
+    code, said = played('3', 'roll', 'action')
+
+    assert code == 0, said
+    assert [(name, title.split(':')[0], works) for name, title, works in drawn] == [
+        ('roll.png', 'roll', 3),
+        ('action.png', 'action', 3),
+    ]
+    for name in ('roll.png', 'action.png'):
+        assert (tmp_path / 'build' / 'on-juju' / name).read_bytes()[:4] == b'\x89PNG'
+        assert name in said
 
 
 @pytest.mark.parametrize(

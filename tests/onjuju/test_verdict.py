@@ -92,6 +92,28 @@ def test_a_unit_that_was_removed_by_force_is_excused_from_then_on_and_no_other()
     assert len(judge(scene(gone={'db/0': 5.0}), going_on, []).broken) == 1
 
 
+def test_a_scene_is_drawn_with_what_was_in_it_and_nothing_of_the_next():
+    pytest.importorskip('rich', reason='the suite shows with rich, which this environment has not')
+    from tests.onjuju.shown import Drawn
+
+    first = scene()._replace(ended=100.0, leader='db/0')
+    done = [worked('db/0', 1, 11), worked('db/1', 12, 22), worked('db/0', 110, 120), worked('db/1', 121, 131)]
+    asks = [(0.5, 'db/0'), (0.6, 'db/1'), (105.0, 'db/0'), (106.0, 'db/1')]
+    lines = [{'s': s, 'unit': unit, 'what': 'says', 'text': 'restart: asked'} for s, unit in asks]
+    lines.append({'s': 115.0, 'unit': 'db/1', 'what': 'leads', 'text': ''})
+
+    drawn = Drawn(first, done, lines)
+
+    assert [(span.unit, span.kind, span.begins, span.ends) for span in drawn.spans] == [
+        ('db/0', 'waits', 0.5, 1), ('db/0', 'works', 1, 11),
+        ('db/1', 'waits', 0.6, 12), ('db/1', 'works', 12, 22),
+    ]  # fmt: skip
+    assert drawn.leaders == [(0.0, 'db/0')]
+    assert Drawn(first, done[2:], lines[2:]).spans == []
+    later = Drawn(first._replace(began=104.0, ended=140.0), done, lines)
+    assert [span.begins for span in later.spans if span.kind == 'works'] == [110, 121]
+
+
 def test_a_record_tells_works_by_their_context_though_lines_are_cut():
     lines = [
         '1.0 a begin',

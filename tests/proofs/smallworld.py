@@ -179,7 +179,7 @@ def _tokens(kind: Kind, me: U, around: Around, scene: Optional[Scene]) -> Tuple[
 
 def _small(me: U, hook: Snapshot) -> U:
     """Return the unit in its hook, without what can matter no more."""
-    hook = hook._replace(given=(), dropped=(), finished=(), state=hook.state._replace(told=0))
+    hook = hook._replace(given=(), dropped=(), finished=(), state=hook.state._replace(told=0, progress=()))
     return me._replace(hook=hook, stopped=())
 
 

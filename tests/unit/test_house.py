@@ -26,7 +26,7 @@ MAY_IMPORT = {
     'context.py': set(),
     'view.py': {'context', 'orders', 'policy', 'rules', 'terms', 'values', 'wake'},
     'own.py': {'rules', 'values', 'view'},
-    'leading.py': {'context', 'orders', 'own', 'rules', 'terms', 'values'},
+    'leading.py': {'context', 'orders', 'own', 'rules', 'terms', 'values', 'why'},
     'waking.py': {'context', 'leading', 'orders', 'rules', 'values', 'wake'},
     'holding.py': {'orders', 'rules', 'values', 'waking'},
     'session.py': {'context', 'holding', 'orders', 'rules', 'terms', 'values', 'why'},

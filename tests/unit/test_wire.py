@@ -174,9 +174,9 @@ def test_ends_of_turns_are_read_back_as_they_were_written(ends):
 
 
 @cases(1)
-@given(saids, saids, abouts, places, places, tokens, tokens, st.booleans(), wishes)
+@given(saids, saids, abouts, places, places, tokens, tokens, st.booleans(), wishes, places)
 def test_what_a_unit_remembers_is_read_back_as_it_was_written(
-    own, theirs, about, seen, put_off, term, told, led, wanted
+    own, theirs, about, seen, put_off, term, told, led, wanted, progress
 ):
     peers = tuple((('app/1', queue), claim) for queue, claim in theirs.queues)
     state = UnitState(
@@ -199,6 +199,7 @@ def test_what_a_unit_remembers_is_read_back_as_it_was_written(
         led,
         (own.nonce,),
         wanted,
+        progress,
     )
 
     assert wire.state(json.loads(json.dumps(wire.state_value(state))), 'here') == (state, ())
@@ -206,7 +207,7 @@ def test_what_a_unit_remembers_is_read_back_as_it_was_written(
 
 def test_a_state_of_the_test_above_has_every_field():
     """Add a new field there, too."""
-    assert len(UnitState._fields) == 19
+    assert len(UnitState._fields) == 20
 
 
 @settings(max_examples=5 * settings().max_examples)

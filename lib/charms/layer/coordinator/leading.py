@@ -6,7 +6,7 @@ a rule about whose turn it is, an answer to the charm.
 
 from typing import Dict, FrozenSet, Optional, Tuple
 
-from charms.layer.coordinator import orders, rules, terms
+from charms.layer.coordinator import orders, rules, terms, why
 from charms.layer.coordinator.context import LedgerClosed, Phase
 from charms.layer.coordinator.own import OwnClaims
 from charms.layer.coordinator.values import (
@@ -86,6 +86,17 @@ class Leading(OwnClaims):
         new = (roll for roll in orders.rolls(self.ledger) if roll.name not in self.state.rolled)
         ledger, committed = self.ledger, self.committed
         self.rolled = tuple(roll for roll in new if ledger and orders.is_over(ledger, roll, committed))
+        if ledger:
+            self._tell_progress(ledger, committed)
+
+    def _tell_progress(self, ledger: Ledger, committed: Claims) -> None:
+        """Log how far each roll is, if that is another number than this unit has logged last."""
+        told, now = dict(self.state.progress), {}
+        for roll in orders.rolls(ledger):
+            now[roll.name] = orders.done_of(ledger, roll, committed)[0]
+            if now[roll.name] != told.get(roll.name, 0):
+                self.log(why.progress(ledger, roll, committed))
+        self._remember(progress=tuple(sorted(now.items())))
 
     def _left_for_good(self) -> FrozenSet[str]:
         """Return the units that leave and have released all their tickets.

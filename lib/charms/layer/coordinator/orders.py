@@ -175,6 +175,12 @@ def left_in(ledger: Ledger, roll: Order, claims: Claims) -> Tuple[Ticket, ...]:
     return tuple(ticket for ticket in tickets if roll.first <= ticket.token <= roll.last)
 
 
+def done_of(ledger: Ledger, roll: Order, claims: Claims) -> Tuple[int, int]:
+    """Return how many units of a roll are done, or gone, and how many there are."""
+    units = roll.last - roll.first + 1
+    return units - len(left_in(ledger, roll, claims)), units
+
+
 def rolls(ledger: Optional[Ledger], lock: str = '') -> Tuple[Order, ...]:
     """Return the rolls in a ledger, of one lock or of all."""
     orders = ledger.orders if ledger else ()
@@ -281,10 +287,8 @@ def refused(ledger: Optional[Ledger], wish: Wish, claims: Claims) -> str:
 def _roll_refused(ledger: Ledger, wish: Wish, claims: Claims) -> str:
     others = [roll for roll in rolls(ledger, wish.order.lock) if not is_over(ledger, roll, claims)]
     if others and not wish.replace:
-        left, total = len(left_in(ledger, others[0], claims)), others[0].last - others[0].first + 1
-        return 'a roll is under way, {} of {} done; cancel it first, or replace it'.format(
-            total - left, total
-        )
+        form = 'a roll is under way, {} of {} done; cancel it first, or replace it'
+        return form.format(*done_of(ledger, others[0], claims))
     if not any(wish.stages):
         return 'no unit has spoken to the others yet'
     return ''

@@ -314,6 +314,8 @@ class UnitState(NamedTuple):
             that it leads.
         rolled: the names of the last rolls whose end this unit, as the leader, has shown to handlers.
         wishes: the orders that it has still to write as the leader.
+        progress: by the name of a roll, how many of its units were done when this unit, as the leader,
+            has last logged that.
     """
 
     own: Tuple[Tuple[str, Claim], ...] = ()
@@ -335,6 +337,7 @@ class UnitState(NamedTuple):
     rolling: bool = False
     rolled: Tuple[str, ...] = ()
     wishes: Tuple[Wish, ...] = ()
+    progress: Tuple[Tuple[str, int], ...] = ()
 
 
 class End(NamedTuple):

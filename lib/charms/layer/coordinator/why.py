@@ -66,9 +66,23 @@ def _progress(ledger: Ledger, ticket: Ticket, claims: Claims) -> str:
     """Return how far the roll is that a ticket is of, to put behind a sentence; '' for any other ticket."""
     for roll in orders.rolls(ledger, ticket.roll) if ticket.roll else ():
         if roll.first <= ticket.token <= roll.last:
-            units = roll.last - roll.first + 1
-            return '; {} of {} done'.format(units - len(orders.left_in(ledger, roll, claims)), units)
+            return '; {} of {} done'.format(*orders.done_of(ledger, roll, claims))
     return ''
+
+
+def progress(ledger: Ledger, roll: Order, claims: Claims) -> str:
+    """Return how far a roll is, and who has the lock or what the roll waits for, for the leader's log."""
+    left, now = orders.left_in(ledger, roll, claims), ''
+    if left:
+        pause = orders.pause_of(ledger, left[0], NO_CLAIM.names)
+        last = left[0]._replace(token=0, unit='', raw='not given')  # a stand-in, behind all others
+        now = (
+            paused(pause)
+            if pause
+            else who_holds(ledger._replace(tickets=(*ledger.tickets, last)), last, claims)
+        )
+    said = '{}: {} of {} done'.format(roll.lock, *orders.done_of(ledger, roll, claims))
+    return said + (now and '; ' + now)
 
 
 def paused(pause: Order) -> str:

@@ -289,17 +289,20 @@ def _rest(entry: Mapping[str, Any]) -> Optional[UnitState]:
     formed = all(isinstance(found[key], form) for key, form in forms.items())
     counted = all(is_token(found[key]) for key in _TERMS)
     seen, put_off, about = _places(entry.get('seen')), _places(entry.get('put_off')), found['about']
+    progress = _places(entry.get('progress', []))
     wishes: Any = entry.get('wishes')
     rolled: Any = entry.get('rolled')
     rolling: Any = entry.get('rolling')
     listed = isinstance(wishes, list) and isinstance(rolled, list) and isinstance(rolling, bool)
-    if not (formed and counted and listed and isinstance(about, dict)) or seen is None or put_off is None:
+    if not (formed and counted and listed and isinstance(about, dict)):
+        return None
+    if seen is None or put_off is None or progress is None:
         return None
     said = {unit: _about_of(words) for unit, words in about.items() if is_unit(unit)}
     wanted = tuple(filter(None, map(ordertext.wish_in, wishes)))
     if not (all(said.values()) and len(said) == len(about) and len(wanted) == len(wishes)):
         return None
-    found.update(about=rules.frozen(said), seen=seen, put_off=put_off)
+    found.update(about=rules.frozen(said), seen=seen, put_off=put_off, progress=progress)
     return UnitState(**found, rolling=rolling, rolled=tuple(map(str, rolled)), wishes=wanted)
 
 
