@@ -194,6 +194,7 @@ def _calm(model: Juju, account: Account, bad: BadLuck) -> None:
     """Nothing goes wrong any more. Whoever asked is served before the model comes to rest."""
     bad.ends()
     model.run()
+    bad.resumes()
     stalled = account.unserved()
     model.note('calm:', 'update-status may come now')
     for _ in range(3 * len(model.units) if bad.kind.plan in MAY_WAIT_FOR_UPDATE_STATUS else bad.patience):
@@ -202,6 +203,8 @@ def _calm(model: Juju, account: Account, bad: BadLuck) -> None:
                 model.update_status(unit)
             model.run()
     lost = account.unserved()
+    for sentence in account.word.left() if not lost else []:
+        account.broken(sentence)
     for sentence in lost if bad.waits else stalled:
         account.broken(sentence + (' for ever' if sentence in lost else ' until an update-status'))
 
@@ -234,6 +237,13 @@ SORTS = {
     'flags of': 'flags that are not true',
     'fails of itself': 'a hook that fails of itself',
     'no rest': 'no rest',
+    'which is paused': 'a turn begun in a pause',
+    'shut gate': 'a turn begun behind a shut gate',
+    'asks its gate': 'a gate asked again',
+    'was freed': 'a turn that was freed',
+    'out of a roll': 'a unit left out of a roll',
+    'still paused': 'a pause that nobody can end',
+    'left under way': 'a roll left under way',
 }
 
 

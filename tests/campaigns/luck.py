@@ -10,6 +10,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 from jujusim.juju import Event, Juju
 from tests.campaigns import plans
 from tests.campaigns.account import Account
+from tests.campaigns.operating import Operating
 from tests.campaigns.strokes import Strokes
 
 
@@ -64,6 +65,13 @@ STROKES = {
     'ledger-lost': Stroke(1),
     'tool': Stroke(3),
     'tool-for-ever': Stroke(1),
+    # What an operator orders, and a gate that shuts
+    'roll': Stroke(4),
+    'pause': Stroke(3),
+    'resume': Stroke(1),
+    'cancel': Stroke(2),
+    'free': Stroke(2),
+    'gate': Stroke(2),
 }  # fmt: skip
 
 
@@ -77,7 +85,7 @@ def chosen(lock: str, juju: int, only: Tuple[str, ...]) -> List[str]:
     return [name for name in names for _ in range(STROKES[name].weight)]
 
 
-class BadLuck(Strokes):
+class BadLuck(Operating, Strokes):
     """Makes things go wrong in one model, at times that its dice choose.
 
     Attributes:
@@ -144,6 +152,7 @@ class BadLuck(Strokes):
         for unit, tool in self.lasting_tools if self._bereft() else []:
             model.fail_tool(unit, tool, 0)
         model.retry_automatically = True
+        self.opens_gates()
         for unit in sorted(self.spoilt & set(model.units)):
             model.upgrade(unit)  # a unit whose databag was spoilt tells its claims again when it is upgraded
         for unit in list(model.units):
