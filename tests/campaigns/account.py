@@ -301,7 +301,9 @@ class Account:
     def _ran(self, event: Event) -> None:
         doing = self.doing.pop(event.unit, NOTHING)
         if doing.woken and self._saved(event.unit).startswith(doing.context + '#'):
-            self._succeeds(event.unit, doing)  # it counted, and its flags are saved, even if it failed after that
+            self._succeeds(
+                event.unit, doing
+            )  # it counted, and its flags are saved, even if it failed after that
         if ': exit ' in event.text and self.model.logs:
             why = self.model.logs[-1]
             last = why[3].strip().splitlines()[-1:] if why[1] == event.unit else []

@@ -27,10 +27,10 @@ class Operating:
     dice: random.Random
     waits: Set[str]
 
-    def _orders(self, unit: str, action: str, **parameters: Any) -> str:
+    def _orders(self, on: str, action: str, /, **parameters: Any) -> str:
         """Run an action, on the leader most of the time, and sometimes let leadership move beside it."""
         leader, dice = self.model.controller.leader, self.dice
-        where = leader if leader and dice.random() < 0.85 else unit
+        where = leader if leader and dice.random() < 0.85 else on
         self.model.run_action(where, 'coordinator-' + action, format='json', reason='by chance', **parameters)
         others = [name for name in self.model.units if name != where]
         if others and dice.random() < 0.25:
@@ -39,7 +39,11 @@ class Operating:
         return '{} on {}{}'.format(action, where, said and ': ' + said)
 
     def _lock(self) -> str:
-        return self.dice.choice(['restart', 'restart', 'reindex']) if self.kind.plan == 'two locks' else 'restart'
+        return (
+            self.dice.choice(['restart', 'restart', 'reindex'])
+            if self.kind.plan == 'two locks'
+            else 'restart'
+        )
 
     def do_roll(self, unit: str) -> str:
         dice = self.dice
@@ -63,7 +67,9 @@ class Operating:
 
     def _resumes(self, lock: str) -> None:
         if self.model.controller.leader:
-            self.model.run_action(self.model.controller.leader, 'coordinator-resume', format='json', lock=lock)
+            self.model.run_action(
+                self.model.controller.leader, 'coordinator-resume', format='json', lock=lock
+            )
 
     def do_resume(self, unit: str) -> str:
         leader = self.model.controller.leader

@@ -1,5 +1,9 @@
 """A share of the campaign of tests/campaigns/chaos.py, and what the campaign itself is worth."""
 
+from collections import defaultdict
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 
 from jujusim.agent import Operation
@@ -94,9 +98,14 @@ class Told:
 
     now = 0.0
 
-    def __init__(self):
+    def __init__(self, home='/nowhere'):
         self.observers, self.readers, self.running, self.units, self.logs = [], [], {}, [], []
-        self.saved = {}
+        self.saved, self.beside, self.home = {}, [], Path(home)
+        self.controller = SimpleNamespace(juju=3, leader_settings={}, units={})
+        self.agents = defaultdict(lambda: SimpleNamespace(local=SimpleNamespace(members={})))
+
+    def _charm_dir(self, unit):
+        return self.home / unit.replace('/', '-')
 
     def _run_program(self, execution, argv):
         self.tell(execution.unit, 'works', ' '.join(argv))

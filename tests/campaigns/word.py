@@ -12,6 +12,7 @@ from typing import Any, Dict, FrozenSet, Iterator, List, NamedTuple, Optional, S
 
 from charms.layer.coordinator import orders, terms, wire
 from charms.layer.coordinator.values import CANCEL, FREE, PAUSE, ROLL, Ledger, Order, UnitState
+
 from jujusim.juju import Event, Juju
 from tests.ledger import KEY, data_of, terms_in
 
@@ -215,8 +216,7 @@ class Word:
         turn, start = self.turn_of(unit, lock), self._start(unit)
         if turn is None:
             return None
-        queue, token = turn
-        freed = self.freed.get(unit)
+        token, freed = turn[1], self.freed.get(unit)
         if freed and token <= freed.last and not self.excepts(unit, token):
             self.account.broken('{} goes on in a turn of {} that was freed'.format(unit, lock))
         if turn not in start.going and (start.execution, lock) not in self._judged:
@@ -284,7 +284,9 @@ class Word:
             tickets = orders.left_in(ledger, roll, claims)
             waiting = sorted(ticket.unit for ticket in tickets if ticket.unit not in self.account.leavers)
             if waiting:
-                said.append('a roll of {} is left under way, without {}'.format(roll.lock, ', '.join(waiting)))
+                said.append(
+                    'a roll of {} is left under way, without {}'.format(roll.lock, ', '.join(waiting))
+                )
         return said
 
     def _said(self, text: str) -> Any:
