@@ -65,7 +65,8 @@ def test_a_roll_owes_one_turn_to_each_unit_in_it_and_no_more(ruled):
     assert account.unserved() == ['app/1 waits for restart, in a roll']
 
     model.works_in('app/1', 8)
-    assert not account.unserved() and not account.faults
+    assert not account.unserved()
+    assert not account.faults
 
     model.works_in('app/1', 8)
     assert account.faults == ['at 0.00: app/1 works under restart, which it has not asked for']

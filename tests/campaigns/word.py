@@ -1,8 +1,8 @@
 """What an operator's word promises in a history (rules 20 - 24), kept from outside.
 
-A roll owes a turn to each unit in it, from when it stands in a ledger that counts. No turn begins in a hook that
-began after a pause, or behind a gate that the hook found shut. A freed unit may go on beside others until
-its hook ends; after that it begins nothing before it has a new ticket.
+A roll owes a turn to each unit in it, from when it stands in a ledger that counts. No turn begins in a hook
+that began after a pause, or behind a gate that the hook found shut. A freed unit may go on beside others
+until its hook ends; after that it begins nothing before it has a new ticket.
 
 Which order stands is read from the ledger that counts, and which ticket a unit uses from its store.
 """
@@ -192,7 +192,7 @@ class Word:
             return UnitState()
 
     def turn_of(self, unit: str, lock: str) -> Optional[Tuple[str, int]]:
-        """Return the queue and the token of the turn in which a unit has a lock, None if that is not known."""
+        """Return queue and token of the turn in which a unit has a lock, None if that is not known."""
         found = ((queue, claim.token) for queue, claim in self._state(unit).own if claim.holds)
         by_queue = dict(found)
         queue = lock if lock in by_queue else ''
