@@ -238,6 +238,7 @@ SORTS = {
     'fails of itself': 'a hook that fails of itself',
     'no rest': 'no rest',
     'which is paused': 'a turn begun in a pause',
+    'was cancelled': 'a turn begun that was cancelled',
     'shut gate': 'a turn begun behind a shut gate',
     'asks its gate': 'a gate asked again',
     'was freed': 'a turn that was freed',

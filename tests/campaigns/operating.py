@@ -6,6 +6,8 @@ Like the strokes of strokes.py: each `do_NAME` returns what it has done, None if
 import random
 from typing import Any, Optional, Set
 
+from charms.layer.coordinator.values import PAUSE
+
 from jujusim.juju import Juju
 from tests.campaigns import plans
 from tests.campaigns.account import Account
@@ -121,7 +123,7 @@ class Operating:
     def resumes(self) -> None:
         """Let an operator end each pause that stands, until none does."""
         for _ in range(4):
-            pauses = list(self.account.word.standing())
+            pauses = list(self.account.word.standing(PAUSE))
             if not pauses:
                 return
             self.model.note('calm:', 'an operator resumes')

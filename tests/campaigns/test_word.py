@@ -4,7 +4,18 @@ import json
 
 import pytest
 from charms.layer.coordinator import wire
-from charms.layer.coordinator.values import FREE, PAUSE, ROLL, Claim, Ledger, Order, Record, Ticket, UnitState
+from charms.layer.coordinator.values import (
+    CANCEL,
+    FREE,
+    PAUSE,
+    ROLL,
+    Claim,
+    Ledger,
+    Order,
+    Record,
+    Ticket,
+    UnitState,
+)
 
 from tests.campaigns import chaos
 from tests.campaigns.account import Account
@@ -105,7 +116,7 @@ def test_a_roll_that_does_not_go_on_owes_nothing(ruled, end):
         model.writes(Order(FREE, 'f1', unit='app/1', last=8), ROLL_OF_TWO, tickets=TICKETS[:1])
     else:
         name = 'r1' if end == 'replaced' else 'c1'
-        model.writes(Order('cancel', name, 'restart', first=1, last=8), tickets=TICKETS)
+        model.writes(Order(CANCEL, name, 'restart', first=1, last=8), tickets=TICKETS)
     model.tell('app/0', 'begins' if 'app/0' in model.running else 'ends')
 
     assert not account.unserved()
@@ -129,6 +140,15 @@ def test_a_pause_stops_no_turn_that_has_begun_and_no_hook_that_began_before_it(r
     model.works_in('app/0', 7)
 
     assert not account.faults
+
+
+def test_no_turn_begins_by_a_ticket_that_was_cancelled_before_the_hook(ruled):
+    model, account = ruled
+    cancelled = Order(CANCEL, 'c1', 'restart', first=1, last=8)
+    model.writes(ROLL_OF_TWO, tickets=TICKETS)
+    model.writes(cancelled, tickets=TICKETS)
+    model.works_in('app/0', 7)
+    assert account.faults == ['at 0.00: app/0 begins a turn of restart, which was cancelled']
 
 
 def test_a_pause_after_a_stage_is_about_the_next_stage_only(ruled):

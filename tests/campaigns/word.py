@@ -47,13 +47,13 @@ class Start(NamedTuple):
 
     Args:
         execution: what began.
-        pauses: the pauses that stood, by name.
+        stood: the names of the orders that stood.
         going: the turns that had begun: the token by queue.
         known: the units that have spoken, as far as its agent knows.
     """
 
     execution: Any
-    pauses: FrozenSet[str] = frozenset()
+    stood: FrozenSet[str] = frozenset()
     going: Tuple[Tuple[str, int], ...] = ()
     known: FrozenSet[str] = frozenset()
 
@@ -139,11 +139,11 @@ class Word:
         self._doubt(*(key for key, due in self.due.items() if key[0] == unit and due.token <= order.last))
         self.account.is_freed(unit)
 
-    def standing(self) -> Iterator[Order]:
-        """Yield the pauses that stand."""
+    def standing(self, *kinds: str) -> Iterator[Order]:
+        """Yield the orders of these kinds that stand."""
         ledger = self.ledger
         if ledger and not ledger.contested:
-            yield from (order for order in ledger.orders if order.kind == PAUSE)
+            yield from (order for order in ledger.orders if order.kind in kinds)
 
     # Events
 
@@ -160,8 +160,8 @@ class Word:
         known = frozenset(
             name for name in {unit, *agent.local.members} if name in units and self._has_spoken(name)
         )
-        pauses = frozenset(order.name for order in self.standing())
-        self.starts[unit] = Start(self.model.running[unit], pauses, going, known)
+        stood = frozenset(order.name for order in self.standing(PAUSE, CANCEL))
+        self.starts[unit] = Start(self.model.running[unit], stood, going, known)
         self.shut.pop(unit, None)
 
     def _has_spoken(self, unit: str) -> bool:
@@ -221,13 +221,20 @@ class Word:
             self.account.broken('{} goes on in a turn of {} that was freed'.format(unit, lock))
         if turn not in start.going and (start.execution, lock) not in self._judged:
             self._judged.add((start.execution, lock))
-            for pause in self.standing():
-                covers = pause.lock in ('', lock) and token >= pause.first
-                if covers and pause.name in start.pauses:
-                    self.account.broken('{} begins a turn of {}, which is paused'.format(unit, lock))
-            if lock in self.shut.get(unit, ()):
-                self.account.broken('{} begins a turn of {} behind a shut gate'.format(unit, lock))
+            self._begins_turn(unit, lock, token)
         return token
+
+    def _begins_turn(self, unit: str, lock: str, token: int) -> None:
+        stood = self._start(unit).stood
+        for order in self.standing(PAUSE, CANCEL):
+            if order.name not in stood or order.lock not in ('', lock) or token < order.first:
+                continue
+            if order.kind == PAUSE:
+                self.account.broken('{} begins a turn of {}, which is paused'.format(unit, lock))
+            elif token <= order.last and self.account.kind.plan != 'two locks':  # else another lock's ticket
+                self.account.broken('{} begins a turn of {}, which was cancelled'.format(unit, lock))
+        if lock in self.shut.get(unit, ()):
+            self.account.broken('{} begins a turn of {} behind a shut gate'.format(unit, lock))
 
     def gate(self, unit: str, lock: str, how: str) -> None:
         """Note what a hook has found out about a gate."""
@@ -273,7 +280,7 @@ class Word:
 
     def left(self) -> List[str]:
         """Return what still stands, of which nothing may when all is calm, in sentences."""
-        said = ['{} is still paused'.format(order.lock or 'everything') for order in self.standing()]
+        said = ['{} is still paused'.format(order.lock or 'everything') for order in self.standing(PAUSE)]
         ledger = self.ledger
         for roll in orders.rolls(ledger) if ledger else ():
             claims = {
