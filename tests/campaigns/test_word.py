@@ -4,6 +4,7 @@ import json
 
 import pytest
 from charms.layer.coordinator import wire
+from charms.layer.coordinator.store import Store
 from charms.layer.coordinator.values import (
     CANCEL,
     FREE,
@@ -51,7 +52,7 @@ class Ruled(Told):
         path = self._charm_dir(unit) / '.coordinator.json'
         path.parent.mkdir(exist_ok=True)
         state = UnitState(nonce=claim.nonce, own=(('', claim),))
-        path.write_text(json.dumps(wire.state_value(state)))
+        Store(str(path), print).set('state', wire.state_value(state))
 
     def works_in(self, unit, token):
         self.begins(unit)
@@ -146,6 +147,7 @@ def test_no_turn_begins_by_a_ticket_that_was_cancelled_before_the_hook(ruled):
     model, account = ruled
     cancelled = Order(CANCEL, 'c1', 'restart', first=1, last=8)
     model.writes(ROLL_OF_TWO, tickets=TICKETS)
+    model.tell('app/1', 'ends')
     model.writes(cancelled, tickets=TICKETS)
     model.works_in('app/0', 7)
     assert account.faults == ['at 0.00: app/0 begins a turn of restart, which was cancelled']

@@ -184,12 +184,14 @@ class Word:
         return self.starts.get(unit, NO_START)
 
     def _state(self, unit: str) -> UnitState:
-        """Return what a unit remembers; nothing, if its store cannot be read."""
-        try:
-            text = (self.model._charm_dir(unit) / '.coordinator.json').read_text(encoding='utf-8')
-            return wire.state(json.loads(text), unit)[0] or UnitState()
-        except (OSError, ValueError):
+        """Return what a unit remembers; nothing, if its store is lost."""
+        path = self.model._charm_dir(unit) / '.coordinator.json'
+        if not path.exists():
             return UnitState()
+        return (
+            wire.state(json.loads(path.read_text(encoding='utf-8'))['values'].get('state'), unit)[0]
+            or UnitState()
+        )
 
     def turn_of(self, unit: str, lock: str) -> Optional[Tuple[str, int]]:
         """Return queue and token of the turn in which a unit has a lock, None if that is not known."""
@@ -275,8 +277,12 @@ class Word:
         self.freed.pop(unit, None)
 
     def unserved(self) -> List[str]:
-        waiting = sorted({key[:2] for key, due in self.due.items() if due.sure == 'yes'})
-        return ['{} waits for {}, in a roll'.format(*pair) for pair in waiting]
+        waiting = {(unit, lock) for (unit, lock, _), due in self.due.items() if due.sure == 'yes'}
+        return [
+            '{} waits for {}, in a roll'.format(unit, lock)
+            for unit, lock in sorted(waiting)
+            if unit not in self.account.leavers
+        ]
 
     def left(self) -> List[str]:
         """Return what still stands, of which nothing may when all is calm, in sentences."""
