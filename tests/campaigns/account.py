@@ -285,7 +285,8 @@ class Account:
     def _decides(self, unit: str, doing: Doing) -> None:
         """Let what a hook decided be so: which turns are used, which are kept."""
         kept = {lock for holder, lock in self.kept if holder == unit}
-        unused = doing.granted - doing.worked if self.kind.plan == 'guarded' else set()
+        forgetful = 'kept' in self.kind.plan and unit in self.word.freed  # the charm goes on where it was
+        unused = doing.granted - doing.worked if self.kind.plan == 'guarded' or forgetful else set()
         for lock in doing.worked | (kept - doing.kept) | unused:
             owed = self.owed.get((unit, lock), Owed())
             self.turns += lock in doing.worked

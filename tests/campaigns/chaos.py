@@ -195,18 +195,20 @@ def _calm(model: Juju, account: Account, bad: BadLuck) -> None:
     bad.ends()
     model.run()
     bad.resumes()
-    stalled = account.unserved()
+    stalled = _left(account)
     model.note('calm:', 'update-status may come now')
     for _ in range(3 * len(model.units) if bad.kind.plan in MAY_WAIT_FOR_UPDATE_STATUS else bad.patience):
-        if account.unserved():
+        if _left(account):
             for unit in model.units:
                 model.update_status(unit)
             model.run()
-    lost = account.unserved()
-    for sentence in account.word.left() if not lost else []:
-        account.broken(sentence)
+    lost = _left(account)
     for sentence in lost if bad.waits else stalled:
         account.broken(sentence + (' for ever' if sentence in lost else ' until an update-status'))
+
+
+def _left(account: Account) -> List[str]:
+    return account.unserved() + account.word.left()
 
 
 # A campaign
@@ -227,6 +229,14 @@ def campaign(
 
 
 SORTS = {
+    'which is paused': 'a turn begun in a pause',
+    'was cancelled': 'a turn begun that was cancelled',
+    'shut gate': 'a turn begun behind a shut gate',
+    'asks its gate': 'a gate asked again',
+    'was freed': 'a turn that was freed',
+    'out of a roll': 'a unit left out of a roll',
+    'still paused': 'a pause that nobody can end',
+    'left under way': 'a roll left under way',
     'work together': 'two at work',
     'hold a lock together': 'two hold a lock',
     'in an action': 'a turn used in an action',
@@ -237,14 +247,6 @@ SORTS = {
     'flags of': 'flags that are not true',
     'fails of itself': 'a hook that fails of itself',
     'no rest': 'no rest',
-    'which is paused': 'a turn begun in a pause',
-    'was cancelled': 'a turn begun that was cancelled',
-    'shut gate': 'a turn begun behind a shut gate',
-    'asks its gate': 'a gate asked again',
-    'was freed': 'a turn that was freed',
-    'out of a roll': 'a unit left out of a roll',
-    'still paused': 'a pause that nobody can end',
-    'left under way': 'a roll left under way',
 }
 
 

@@ -286,6 +286,8 @@ class Word:
 
     def left(self) -> List[str]:
         """Return what still stands, of which nothing may when all is calm, in sentences."""
+        if self.model.controller.leader is None:
+            return []  # nobody is left
         said = ['{} is still paused'.format(order.lock or 'everything') for order in self.standing(PAUSE)]
         ledger = self.ledger
         for roll in orders.rolls(ledger) if ledger else ():
