@@ -8,10 +8,13 @@ What is checked, from outside (account.py): never more units hold a lock than it
 lasts until a hook of the unit itself has succeeded; a unit that asked is served, and works once for it,
 unless a hook of it failed before its flags were saved; no unit waits for an update-status unless
 docs/limits.md says so; the flags are true to the lock; no action uses a turn; no hook fails that was not
-made to.
+made to. And from word.py, what an operator orders by the actions of the layer: each unit in a roll has its
+turn; no turn begins in a pause, after it was cancelled, or behind a gate that is shut; a freed unit begins
+nothing before it has a new ticket. In calm an operator ends the pauses, and no roll is left under way.
 
     make chaos SEEDS=1000                  histories 1 to 1000, with progress
     make chaos SEEDS=1000 ONLY=exec,fail   with these strokes only
+    make chaos SEEDS=1000 ONLY=roll,pause,resume,cancel,free,gate,fail,leader     an operator's orders
     make chaos SEED=17                     tells that one
     make chaos SEEDS=1000 LOCK=charmhelpers.coordinator
 """
