@@ -7,15 +7,14 @@ flags, and else as if it had not been.
 """
 
 import sqlite3
-from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Set, Tuple
+from typing import Any, Callable, Dict, List, Set, Tuple
 
 from jujusim.juju import Event, Juju
+from tests.campaigns.doing import NOTHING, Doing, Owed
 from tests.campaigns.plans import OPTIONS, OURS
 from tests.campaigns.word import Word, is_refused
 
 WORK = 'systemctl restart'
-WAKE_UP = 'hooks/coordinator-wake-up'
 MARK = 'campaign.hook'
 """Where the charm's first handler notes its hook, in the charm's own key-value store: CONTEXT#RUN."""
 
@@ -32,46 +31,6 @@ CAUSES = (
     'coordinator-ledger=lost',  # the operator's command, where leadership had moved
 )
 """What a hook that was made to fail says of it."""
-
-
-def _is_wake_up(script: str) -> bool:
-    return script.startswith('/') and WAKE_UP in Path(script).read_text(encoding='utf-8')
-
-
-class Doing:
-    """What one run of a hook, an action or a script has done so far."""
-
-    def __init__(self, execution: Any, before: str = '') -> None:
-        self.execution, self.before = execution, before
-        self.context = execution.context.id if execution else ''
-        operation = execution.operation if execution else None
-        self.woken = bool(operation and _is_wake_up(operation.script))  # a hook of its own: rule 12
-        self.aside = bool(operation and operation.aside) and not self.woken
-        self.tokens: Dict[str, Any] = {}
-        self.worked: Set[str] = set()
-        self.granted: Set[str] = set()
-        self.kept: Set[str] = set()
-        self.released: Set[str] = set()
-
-    @property
-    def lands(self) -> bool:
-        """Whether its writes have passed Juju's check, and land whatever becomes of the hook."""
-        return bool(self.execution and self.execution.context.checked)
-
-
-NOTHING = Doing(None)
-
-
-class Owed(NamedTuple):
-    """What a unit has coming for one lock: yes, maybe or ''.
-
-    Args:
-        turn: a turn that has not been used.
-        more: one more after that.
-    """
-
-    turn: str = ''
-    more: str = ''
 
 
 class Account:
@@ -293,7 +252,9 @@ class Account:
             self.owed[unit, lock] = Owed('', owed.more) if lock in doing.kept else Owed(owed.more)
             self.over.add((unit, lock))
             if lock not in doing.kept or lock in doing.worked:
-                self.word.used(unit, lock, doing.tokens.get(lock))
+                rolled = self.word.used(unit, lock, doing.tokens.get(lock))
+                if rolled and owed.turn and len(self.options) > 1:  # the request may be in another queue now
+                    self.owed[unit, lock] = Owed('maybe', owed.more)
         self.kept = {pair for pair in self.kept if pair[0] != unit} | {(unit, lock) for lock in doing.kept}
         self.over -= self.kept
         if self.word.is_freed_in(unit, doing.execution):
@@ -301,6 +262,7 @@ class Account:
 
     def _ran(self, event: Event) -> None:
         doing = self.doing.pop(event.unit, NOTHING)
+        self.word.woken_in_vain |= doing.woken and ': exit ' in event.text
         if doing.woken and self._saved(event.unit).startswith(doing.context + '#'):
             self._succeeds(
                 event.unit, doing
@@ -326,6 +288,7 @@ class Account:
         self._is_cut_short(event.unit, self.doing.pop(event.unit, NOTHING))
 
     def _is_cut_short(self, unit: str, doing: Doing) -> None:
+        self.word.woken_in_vain |= doing.woken
         if doing.lands:
             self._succeeds(unit, doing)
         elif not doing.aside:

@@ -113,6 +113,8 @@ class BadLuck(Operating, Strokes):
             if leader and self.model.agents[leader].local.leads:
                 self.waits.add('an agent that never knew that it did not lead: no leader-elected (R17)')
             self._leader = leader
+        if self.account.word.woken_in_vain:
+            self.waits.add('a wake-up that failed does not run again')
         if event.what == 'fails' and event.unit in self.resolved:
             retry, after_s = self.resolved.pop(event.unit)
             self.model.at(event.time + after_s, lambda: self.model.resolve(event.unit, retry=retry))

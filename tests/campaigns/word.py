@@ -83,6 +83,7 @@ class Word:
         self.given: Set[str] = set()  # names of all orders that ever stood
         self.due: Dict[Tuple[str, str, str], Due] = {}  # by unit, lock and name of the roll
         self.freed: Dict[str, Freed] = {}
+        self.woken_in_vain = False  # a wake-up has failed, or its agent died
         self.starts: Dict[str, Start] = {}
         self.shut: Dict[str, Set[str]] = {}  # by unit, what the hook under way has found shut
         self._judged: Set[Tuple[Any, str]] = set()
@@ -253,14 +254,16 @@ class Word:
         dues = [due for (who, what, _), due in self.due.items() if (who, what) == (unit, lock) and due.sure]
         return any(turn is None or due.token <= turn[1] for due in dues)
 
-    def used(self, unit: str, lock: str, token: Optional[int]) -> None:
-        """Note that a turn was used: it serves each roll whose ticket is its own, or was given up for it."""
+    def used(self, unit: str, lock: str, token: Optional[int]) -> bool:
+        """Note that a turn was used; return whether a roll is served: each whose ticket is not behind it."""
+        serves = False
         for key, due in self.due.items():
             if key[:2] == (unit, lock) and due.sure:
                 if token is None:
                     self._doubt(key)
                 elif due.token <= token:
-                    self.due[key] = due._replace(sure='')
+                    serves, self.due[key] = True, due._replace(sure='')
+        return serves
 
     def releases(self, unit: str, lock: str) -> None:
         """Note that a unit withdraws: its place in a roll, too."""
