@@ -238,6 +238,7 @@ SORTS = {
     'asks its gate': 'a gate asked again',
     'was freed': 'a turn that was freed',
     'out of a roll': 'a unit left out of a roll',
+    'does not stand': 'an order that is lost',
     'still paused': 'a pause that nobody can end',
     'left under way': 'a roll left under way',
     'work together': 'two at work',

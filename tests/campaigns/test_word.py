@@ -227,10 +227,38 @@ def test_a_roll_leaves_out_no_unit_that_the_leader_knows_to_have_spoken(ruled, s
         model.controller.units[unit] = type('Unit', (), known)
         model.agents['app/0'].local.members[unit] = 1
     model.begins('app/0', action='coordinator-roll')
-    answer = json.dumps({'order': 'roll', 'stages': stages})
+    answer = json.dumps({'order': 'roll', 'name': 'r1', 'stages': stages, 'written': False})
     model.tell('app/0', 'ran', 'action coordinator-roll: coordinator: ' + answer)
 
     assert account.faults == ['at 0.00: app/1 is left out of a roll'] * faults
+
+
+@pytest.mark.parametrize('tickets, faults', [(TICKETS, []), (TICKETS[:1], ['app/1 is left out of a roll'])])
+def test_a_roll_has_a_ticket_for_each_unit_that_the_action_has_named(ruled, tickets, faults):
+    model, account = ruled
+    for unit in ('app/0', 'app/1'):
+        known = {
+            'settings': {'coordinator-claims': '{"v": 2, "unit": "5d09c3aa", "queues": {}}'},
+            'life': 'alive',
+        }
+        model.controller.units[unit] = type('Unit', (), known)
+        model.agents['app/0'].local.members[unit] = 1
+    model.begins('app/0', action='coordinator-roll')
+    model.writes(ROLL_OF_TWO, tickets=tickets)
+    said = {'order': 'roll', 'name': 'r1', 'stages': [['app/0', 'app/1']], 'written': True}
+    model.tell('app/0', 'ran', 'action coordinator-roll: coordinator: ' + json.dumps(said))
+
+    assert account.faults == ['at 0.00: ' + fault for fault in faults]
+
+
+def test_an_order_that_was_said_to_be_written_stands(ruled):
+    model, account = ruled
+    model.writes()
+    model.begins('app/0', action='coordinator-pause')
+    said = {'order': 'pause', 'name': 'p1', 'stages': [], 'written': True}
+    model.tell('app/0', 'ran', 'action coordinator-pause: coordinator: ' + json.dumps(said))
+
+    assert account.faults == ['at 0.00: a pause does not stand, which was said to be written']
 
 
 def test_only_an_action_that_is_refused_in_a_documented_sentence_may_fail():

@@ -178,8 +178,15 @@ class Word:
         if said['order'] == ROLL:
             units = self.model.controller.units
             stay = {unit for unit in self._start(event.unit).known if units[unit].life == 'alive'}
-            for unit in sorted(stay - {unit for stage in said['stages'] for unit in stage}):
+            planned = {unit for stage in said['stages'] for unit in stage}
+            given = {key[0] for key in self.due if key[2] == said['name']}
+            if said['name'] not in self.given:
+                given = planned  # it does not stand yet
+            for unit in sorted(stay - (planned & given)):
                 self.account.broken('{} is left out of a roll'.format(unit))
+        open_now = self.ledger and not self.ledger.contested
+        if said['order'] in (ROLL, PAUSE) and said['written'] and open_now and said['name'] not in self.given:
+            self.account.broken('a {} does not stand, which was said to be written'.format(said['order']))
 
     def _start(self, unit: str) -> Start:
         return self.starts.get(unit, NO_START)
