@@ -7,10 +7,12 @@ flags, and else as if it had not been.
 """
 
 import sqlite3
-from typing import Any, Callable, Dict, List, NamedTuple, Set, Tuple
+from typing import Any, Callable, Dict, List, Set, Tuple
 
 from jujusim.juju import Event, Juju
+from tests.campaigns.doing import NOTHING, Doing, Owed
 from tests.campaigns.plans import OPTIONS, OURS
+from tests.campaigns.word import Word, is_refused
 
 WORK = 'systemctl restart'
 MARK = 'campaign.hook'
@@ -29,39 +31,6 @@ CAUSES = (
     'coordinator-ledger=lost',  # the operator's command, where leadership had moved
 )
 """What a hook that was made to fail says of it."""
-
-
-class Doing:
-    """What one run of a hook, an action or a script has done so far."""
-
-    def __init__(self, execution: Any, before: str = '') -> None:
-        self.execution, self.before = execution, before
-        self.context = execution.context.id if execution else ''
-        self.aside = bool(execution and execution.operation.aside)
-        self.worked: Set[str] = set()
-        self.granted: Set[str] = set()
-        self.kept: Set[str] = set()
-        self.released: Set[str] = set()
-
-    @property
-    def lands(self) -> bool:
-        """Whether its writes have passed Juju's check, and land whatever becomes of the hook."""
-        return bool(self.execution and self.execution.context.checked)
-
-
-NOTHING = Doing(None)
-
-
-class Owed(NamedTuple):
-    """What a unit has coming for one lock: yes, maybe or ''.
-
-    Args:
-        turn: a turn that has not been used.
-        more: one more after that.
-    """
-
-    turn: str = ''
-    more: str = ''
 
 
 class Account:
@@ -96,6 +65,7 @@ class Account:
         self.broken_tools: Dict[str, Set[str]] = {}
         self.foreign: Callable[[str], bool] = lambda unit: kind.lock != OURS
         self.most_units = kind.units
+        self.word = Word(model, self)
         self._programs: Dict[str, List[Any]] = {}  # by unit, the hooks that wait for one, in order
         self._runs: Any = None  # the hook whose program begins now
         run_program = model._run_program
@@ -151,6 +121,23 @@ class Account:
         self._forgets(unit)
         self.kept = {pair for pair in self.kept if pair[0] != unit}
 
+    def is_cancelled(self, lock: str) -> None:
+        """Excuse: an operator has withdrawn all requests for a lock that have not begun."""
+        for pair, owed in self.owed.items():
+            if pair[1] == lock:
+                self.owed[pair] = Owed(owed.turn and 'maybe', owed.more and 'maybe')
+
+    def is_freed(self, unit: str) -> None:
+        """Believe an operator that a unit holds nothing. What it has asked for, it asks for anew."""
+        self._frees(unit, set())
+        self._asks_anew(unit)
+
+    def _asks_anew(self, unit: str) -> None:
+        for pair in {pair for pair in self.kept if pair[0] == unit}:
+            owed = self.owed.get(pair, Owed())
+            self.owed[pair] = Owed(owed.turn or 'maybe', owed.more)
+            self.kept.discard(pair)
+
     def loses_everything(self, unit: str) -> None:
         """Excuse: store and databag were lost together."""
         self._forgets(unit)
@@ -158,6 +145,7 @@ class Account:
             group.discard(unit)
 
     def _forgets(self, unit: str) -> None:
+        self.word.forgets(unit)
         for pair, owed in self.owed.items():
             if pair[0] == unit:
                 self.owed[pair] = Owed('maybe', owed.more and 'maybe')
@@ -165,12 +153,15 @@ class Account:
     # Events
 
     def _see(self, event: Event) -> None:
+        self.word.look()
+        self.word.see(event)
         seer = self._seers.get(event.what)
         if seer and event.unit:
             seer(event)
 
     def _added(self, event: Event) -> None:
         self.most_units = max(self.most_units, len(self.model.units))
+        self.word.added(event.unit)
         self.leavers.discard(event.unit)  # a name that is used again is a new unit
         self.owed = {pair: owed for pair, owed in self.owed.items() if pair[0] != event.unit}
         for known in (self.kept, self.over, self.unsaid):
@@ -205,11 +196,18 @@ class Account:
             doing = self.beside.get(unit)
         if doing is None or doing.execution is not hook:
             return
-        if not self.owed.get((unit, lock), Owed()).turn and (unit, lock) not in self.kept:
+        if not self._may_have(unit, lock):
             self.broken('{} works under {}, which it has not asked for'.format(unit, lock))
         doing.worked.add(lock)
 
+    def _may_have(self, unit: str, lock: str) -> bool:
+        asked = self.owed.get((unit, lock), Owed()).turn
+        return bool(asked) or (unit, lock) in self.kept or self.word.allows(unit, lock)
+
     def _takes(self, unit: str, lock: str, how: str) -> None:
+        token = self._now(unit).tokens[lock] = self.word.takes(unit, lock)
+        if self.word.excepts(unit, token):
+            return
         for name in [lock, ''] if self.one_queue else [lock]:
             group = self.holders.setdefault(name, set())
             others = sorted(group - {unit})
@@ -246,17 +244,29 @@ class Account:
     def _decides(self, unit: str, doing: Doing) -> None:
         """Let what a hook decided be so: which turns are used, which are kept."""
         kept = {lock for holder, lock in self.kept if holder == unit}
-        unused = doing.granted - doing.worked if self.kind.plan == 'guarded' else set()
+        forgetful = 'kept' in self.kind.plan and unit in self.word.freed  # the charm goes on where it was
+        unused = doing.granted - doing.worked if self.kind.plan == 'guarded' or forgetful else set()
         for lock in doing.worked | (kept - doing.kept) | unused:
             owed = self.owed.get((unit, lock), Owed())
             self.turns += lock in doing.worked
             self.owed[unit, lock] = Owed('', owed.more) if lock in doing.kept else Owed(owed.more)
             self.over.add((unit, lock))
+            if lock not in doing.kept or lock in doing.worked:
+                rolled = self.word.used(unit, lock, doing.tokens.get(lock))
+                if rolled and owed.turn and len(self.options) > 1:  # the request may be in another queue now
+                    self.owed[unit, lock] = Owed('maybe', owed.more)
         self.kept = {pair for pair in self.kept if pair[0] != unit} | {(unit, lock) for lock in doing.kept}
         self.over -= self.kept
+        if self.word.is_freed_in(unit, doing.execution):
+            self._asks_anew(unit)
 
     def _ran(self, event: Event) -> None:
-        self.doing.pop(event.unit, None)
+        doing = self.doing.pop(event.unit, NOTHING)
+        self.word.woken_in_vain |= doing.woken and ': exit ' in event.text
+        if doing.woken and self._saved(event.unit).startswith(doing.context + '#'):
+            self._succeeds(
+                event.unit, doing
+            )  # it counted, and its flags are saved, even if it failed after that
         if ': exit ' in event.text and self.model.logs:
             why = self.model.logs[-1]
             last = why[3].strip().splitlines()[-1:] if why[1] == event.unit else []
@@ -278,6 +288,7 @@ class Account:
         self._is_cut_short(event.unit, self.doing.pop(event.unit, NOTHING))
 
     def _is_cut_short(self, unit: str, doing: Doing) -> None:
+        self.word.woken_in_vain |= doing.woken
         if doing.lands:
             self._succeeds(unit, doing)
         elif not doing.aside:
@@ -327,7 +338,7 @@ class Account:
         tools = self.broken_tools.get(unit, set())
         made_to = any(cause in text for cause in CAUSES) or any("'{}'".format(tool) in text for tool in tools)
         locked = 'database is locked' in text and unit in self.beside
-        if unit not in self.excused and not made_to and not locked:
+        if unit not in self.excused and not made_to and not locked and not is_refused(text):
             self.broken('{} fails of itself: {}'.format(unit, text))
 
     # What the charm says
@@ -339,6 +350,9 @@ class Account:
             self._asks(unit, lock, way, held == 'True', 'yes' if mark == 'asked' else 'maybe')
         elif mark == 'releases':
             self._releases(unit, rest)
+            self.word.releases(unit, rest)
+        elif mark == 'gate':
+            self.word.gate(unit, *rest.split(' '))
         elif mark == 'kept':
             if self._now(unit).aside:
                 self.broken('{} keeps {} in an action'.format(unit, rest))
@@ -384,8 +398,7 @@ class Account:
             return
         if self._now(unit).aside:
             self.broken('{} is granted {} in an action'.format(unit, lock))
-        pair = unit, lock
-        if not self.owed.get(pair, Owed()).turn and pair not in self.kept:
+        if not self._may_have(unit, lock):
             self.broken('{} is granted {}, which it has not asked for'.format(unit, lock))
         if unit in self.doing:
             self.doing[unit].granted.add(lock)
@@ -396,4 +409,4 @@ class Account:
             '{} waits for {}'.format(unit, lock)
             for (unit, lock), owed in sorted(self.owed.items())
             if 'yes' in owed and unit not in self.leavers
-        ]
+        ] + self.word.unserved()

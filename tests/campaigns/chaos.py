@@ -8,10 +8,13 @@ What is checked, from outside (account.py): never more units hold a lock than it
 lasts until a hook of the unit itself has succeeded; a unit that asked is served, and works once for it,
 unless a hook of it failed before its flags were saved; no unit waits for an update-status unless
 docs/limits.md says so; the flags are true to the lock; no action uses a turn; no hook fails that was not
-made to.
+made to. And from word.py, what an operator orders by the actions of the layer: each unit in a roll has its
+turn; no turn begins in a pause, after it was cancelled, or behind a gate that is shut; a freed unit begins
+nothing before it has a new ticket. In calm an operator ends the pauses, and no roll is left under way.
 
     make chaos SEEDS=1000                  histories 1 to 1000, with progress
     make chaos SEEDS=1000 ONLY=exec,fail   with these strokes only
+    make chaos SEEDS=1000 ONLY=roll,pause,resume,cancel,free,gate,fail,leader     an operator's orders
     make chaos SEED=17                     tells that one
     make chaos SEEDS=1000 LOCK=charmhelpers.coordinator
 """
@@ -194,16 +197,21 @@ def _calm(model: Juju, account: Account, bad: BadLuck) -> None:
     """Nothing goes wrong any more. Whoever asked is served before the model comes to rest."""
     bad.ends()
     model.run()
-    stalled = account.unserved()
+    bad.resumes()
+    stalled = _left(account)
     model.note('calm:', 'update-status may come now')
     for _ in range(3 * len(model.units) if bad.kind.plan in MAY_WAIT_FOR_UPDATE_STATUS else bad.patience):
-        if account.unserved():
+        if _left(account):
             for unit in model.units:
                 model.update_status(unit)
             model.run()
-    lost = account.unserved()
+    lost = _left(account)
     for sentence in lost if bad.waits else stalled:
         account.broken(sentence + (' for ever' if sentence in lost else ' until an update-status'))
+
+
+def _left(account: Account) -> List[str]:
+    return account.unserved() + account.word.left()
 
 
 # A campaign
@@ -224,6 +232,15 @@ def campaign(
 
 
 SORTS = {
+    'which is paused': 'a turn begun in a pause',
+    'was cancelled': 'a turn begun that was cancelled',
+    'shut gate': 'a turn begun behind a shut gate',
+    'asks its gate': 'a gate asked again',
+    'was freed': 'a turn that was freed',
+    'out of a roll': 'a unit left out of a roll',
+    'does not stand': 'an order that is lost',
+    'still paused': 'a pause that nobody can end',
+    'left under way': 'a roll left under way',
     'work together': 'two at work',
     'hold a lock together': 'two hold a lock',
     'in an action': 'a turn used in an action',

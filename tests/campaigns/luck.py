@@ -10,6 +10,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 from jujusim.juju import Event, Juju
 from tests.campaigns import plans
 from tests.campaigns.account import Account
+from tests.campaigns.operating import Operating
 from tests.campaigns.strokes import Strokes
 
 
@@ -64,6 +65,13 @@ STROKES = {
     'ledger-lost': Stroke(1),
     'tool': Stroke(3),
     'tool-for-ever': Stroke(1),
+    # What an operator orders, and a gate that shuts
+    'roll': Stroke(4),
+    'pause': Stroke(3),
+    'resume': Stroke(1),
+    'cancel': Stroke(2),
+    'free': Stroke(2),
+    'gate': Stroke(2),
 }  # fmt: skip
 
 
@@ -77,7 +85,7 @@ def chosen(lock: str, juju: int, only: Tuple[str, ...]) -> List[str]:
     return [name for name in names for _ in range(STROKES[name].weight)]
 
 
-class BadLuck(Strokes):
+class BadLuck(Operating, Strokes):
     """Makes things go wrong in one model, at times that its dice choose.
 
     Attributes:
@@ -105,6 +113,8 @@ class BadLuck(Strokes):
             if leader and self.model.agents[leader].local.leads:
                 self.waits.add('an agent that never knew that it did not lead: no leader-elected (R17)')
             self._leader = leader
+        if self.account.word.woken_in_vain:
+            self.waits.add('a wake-up that failed does not run again')
         if event.what == 'fails' and event.unit in self.resolved:
             retry, after_s = self.resolved.pop(event.unit)
             self.model.at(event.time + after_s, lambda: self.model.resolve(event.unit, retry=retry))
@@ -144,6 +154,7 @@ class BadLuck(Strokes):
         for unit, tool in self.lasting_tools if self._bereft() else []:
             model.fail_tool(unit, tool, 0)
         model.retry_automatically = True
+        self.opens_gates()
         for unit in sorted(self.spoilt & set(model.units)):
             model.upgrade(unit)  # a unit whose databag was spoilt tells its claims again when it is upgraded
         for unit in list(model.units):

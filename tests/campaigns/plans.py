@@ -39,9 +39,9 @@ def asking(lock, way='request'):
     hookenv.log('asked: ' + about)
 
 
-def keeping(lock):
+def keeping(lock, **how):
     hookenv.log('keeps: ' + lock)
-    if coordinator.keep_lock(lock):
+    if coordinator.keep_lock(lock, **how):
         hookenv.log('kept: ' + lock)
 
 
@@ -78,6 +78,13 @@ def measure():
     held = coordinator.is_granted('restart')
     coordinator.explain('restart')
     hookenv.log('measured: {}'.format(held))
+
+
+@coordinator.gate('restart')
+def not_now():
+    shut = os.path.exists(os.path.join(hookenv.charm_dir(), 'gate.shut'))
+    hookenv.log('gate: restart ' + ('shut' if shut else 'open'))
+    return 'it is shut' if shut else ''
 
 
 def work(lock):
@@ -190,6 +197,29 @@ def restart():
     keeping('restart')
     if token % 3 == 1:
         asking('restart', 'again')
+""",
+    'kept and woken': ASK
+    + """
+@when('coordinator.granted.restart')
+def restart():
+    if is_flag_set('kept'):
+        clear_flag('kept')
+        work('restart')
+    else:
+        set_flag('kept')
+        keeping('restart', check_again_in=5)
+""",
+    'kept after work and woken': ASK
+    + """
+@when('coordinator.granted.restart')
+def restart():
+    times = unitdata.kv().get('looked', 0)
+    if not times:
+        work('restart')
+    unitdata.kv().set('looked', (times + 1) % 4)
+    (set_flag if times < 3 else clear_flag)('kept')
+    if times < 3:
+        keeping('restart', reason='look {}'.format(times), check_again_in=(7, 90, 2)[times])
 """,
 }
 MAY_WAIT_FOR_UPDATE_STATUS = (

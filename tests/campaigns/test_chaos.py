@@ -1,9 +1,17 @@
 """A share of the campaign of tests/campaigns/chaos.py, and what the campaign itself is worth."""
 
+import functools
+import shutil
+from collections import defaultdict
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 
 from jujusim.agent import Operation
 from jujusim.juju import Event, Juju
+from tests import deploy
+from tests.broken import BROKEN, written_into
 from tests.campaigns import chaos, luck, plans
 from tests.campaigns.account import Account
 
@@ -59,6 +67,45 @@ def test_quick_hooks_tell_the_same_history_as_a_process_a_hook_to_the_letter(see
     assert chaos.live(kind, quick=True) == chaos.live(kind, quick=False)
 
 
+ORDERS = ('roll', 'pause', 'resume', 'cancel', 'free', 'gate')
+
+
+@pytest.mark.parametrize('first', [930000, 930010])
+def test_no_promise_is_broken_by_an_operator_s_orders(first):
+    only = (*ORDERS, *COMPANY)
+    for seed in range(first, first + 10):
+        verdict = live(seed, only)
+
+        form = '{}\nmake chaos SEED={} ONLY={}\n{}'
+        assert not verdict.fault, form.format(verdict.fault, seed, ','.join(only), verdict.story)
+
+
+@pytest.mark.parametrize(
+    'broken, sort',
+    [
+        ('a turn begins though its lock is paused', 'a turn begun in a pause'),
+        ('a cancelled request stays', 'a turn begun that was cancelled'),
+        ('a gate is asked again in a turn that has begun', 'a gate asked again'),
+    ],
+)
+def test_the_campaign_finds_an_order_that_is_not_obeyed(broken, sort, tmp_path, monkeypatch):
+    (entry,) = [entry for entry in BROKEN if broken in entry.name]
+    tree = tmp_path / 'tree'
+    shutil.copytree(str(deploy.ROOT), str(tree), symlinks=True, ignore=shutil.ignore_patterns('.*', 'tests'))
+    written_into(entry, tree)
+    charm_of = functools.lru_cache(maxsize=None)(plans.charm_of.__wrapped__)
+    monkeypatch.setitem(deploy.LAYERS, 'layer:coordinator', tree)
+    monkeypatch.setattr(plans, '_SCRATCH', SimpleNamespace(name=str(tmp_path)))
+    monkeypatch.setattr(chaos, 'charm_of', charm_of)
+    monkeypatch.setattr(plans, 'charm_of', charm_of)
+    kinds = (
+        chaos.kind_of(seed, only=('roll', 'pause', 'cancel', 'gate', 'fail'))
+        for seed in range(930000, 930030)
+    )
+
+    assert sort in map(chaos.sort_of, (chaos.live(kind).fault for kind in kinds))
+
+
 def test_the_same_campaign_finds_what_is_known_to_be_wrong_with_charmhelpers():
     verdicts = [chaos.live(chaos.kind_of(seed, plans.THEIRS)) for seed in (5, 6, 21, 30)]
 
@@ -94,9 +141,14 @@ class Told:
 
     now = 0.0
 
-    def __init__(self):
+    def __init__(self, home='/nowhere'):
         self.observers, self.readers, self.running, self.units, self.logs = [], [], {}, [], []
-        self.saved = {}
+        self.saved, self.beside, self.home = {}, [], Path(home)
+        self.controller = SimpleNamespace(juju=3, leader_settings={}, units={})
+        self.agents = defaultdict(lambda: SimpleNamespace(local=SimpleNamespace(members={})))
+
+    def _charm_dir(self, unit):
+        return self.home / unit.replace('/', '-')
 
     def _run_program(self, execution, argv):
         self.tell(execution.unit, 'works', ' '.join(argv))

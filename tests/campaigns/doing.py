@@ -1,0 +1,46 @@
+"""What one run of a hook has done so far, and what a unit has coming, as the account keeps them."""
+
+from pathlib import Path
+from typing import Any, Dict, NamedTuple, Set
+
+WAKE_UP = 'hooks/coordinator-wake-up'
+
+
+def _is_wake_up(script: str) -> bool:
+    return script.startswith('/') and WAKE_UP in Path(script).read_text(encoding='utf-8')
+
+
+class Doing:
+    """What one run of a hook, an action or a script has done so far."""
+
+    def __init__(self, execution: Any, before: str = '') -> None:
+        self.execution, self.before = execution, before
+        self.context = execution.context.id if execution else ''
+        operation = execution.operation if execution else None
+        self.woken = bool(operation and _is_wake_up(operation.script))  # a hook of its own: rule 12
+        self.aside = bool(operation and operation.aside) and not self.woken
+        self.tokens: Dict[str, Any] = {}
+        self.worked: Set[str] = set()
+        self.granted: Set[str] = set()
+        self.kept: Set[str] = set()
+        self.released: Set[str] = set()
+
+    @property
+    def lands(self) -> bool:
+        """Whether its writes have passed Juju's check, and land whatever becomes of the hook."""
+        return bool(self.execution and self.execution.context.checked)
+
+
+NOTHING = Doing(None)
+
+
+class Owed(NamedTuple):
+    """What a unit has coming for one lock: yes, maybe or ''.
+
+    Args:
+        turn: a turn that has not been used.
+        more: one more after that.
+    """
+
+    turn: str = ''
+    more: str = ''

@@ -1,0 +1,275 @@
+"""What the campaign holds against a charm by an operator's word: each promise of word.py, told by hand."""
+
+import json
+
+import pytest
+from charms.layer.coordinator import wire
+from charms.layer.coordinator.store import Store
+from charms.layer.coordinator.values import (
+    CANCEL,
+    FREE,
+    PAUSE,
+    ROLL,
+    Claim,
+    Ledger,
+    Order,
+    Record,
+    Ticket,
+    UnitState,
+)
+
+from tests.campaigns import chaos
+from tests.campaigns.account import Account
+from tests.campaigns.test_chaos import Told, app_1_works
+from tests.campaigns.word import is_refused
+from tests.ledger import newest
+
+ROLL_OF_TWO = Order(ROLL, 'r1', 'restart', first=7, last=8)
+TICKETS = tuple(
+    Ticket(token, '', unit, 0, nonce='0000000' + unit[-1], stage=7, roll='restart')
+    for token, unit in ((7, 'app/0'), (8, 'app/1'))
+)
+PAUSED = Order(PAUSE, 'p1', 'restart')
+
+
+class Ruled(Told):
+    """A model of which a test also tells what leaders have written, and what a unit has stored."""
+
+    version = 0
+
+    def writes(self, *orders, tickets=(), term=1, claimed=0):
+        self.version += 1
+        ledger = Ledger(8, tickets, orders=orders)
+        records = [Record('1eade200', term, self.version, ledger)] + [Record('07e2ab1e', claimed)] * bool(
+            claimed
+        )
+        self.controller.leader_settings = {
+            'coordinator-ledger-' + wire.record_name(each): wire.record_text(each) for each in records
+        }
+
+    def stores(self, unit, token):
+        claim = Claim(1, 0, (('restart', ''),), begun=True, token=token, nonce='0000000' + unit[-1])
+        path = self._charm_dir(unit) / '.coordinator.json'
+        path.parent.mkdir(exist_ok=True)
+        state = UnitState(nonce=claim.nonce, own=(('', claim),))
+        Store(str(path), print).set('state', wire.state_value(state))
+
+    def works_in(self, unit, token):
+        self.begins(unit)
+        self.stores(unit, token)
+        self.works(unit)
+        self.tell(unit, 'ends')
+
+
+@pytest.fixture
+def ruled(tmp_path):
+    """Returns a model of two units that have asked for nothing, and its account."""
+    model = Ruled(tmp_path)
+    account = Account(model, chaos.kind_of(1)._replace(options='one queue', plan='plain', units=2))
+    account._saved = lambda unit: model.saved.get(unit, '')
+    return model, account
+
+
+def test_a_roll_owes_one_turn_to_each_unit_in_it_and_no_more(ruled):
+    model, account = ruled
+    model.writes(ROLL_OF_TWO, tickets=TICKETS)
+    model.works_in('app/0', 7)
+    assert account.unserved() == ['app/1 waits for restart, in a roll']
+
+    model.works_in('app/1', 8)
+    assert not account.unserved()
+    assert not account.faults
+
+    model.works_in('app/1', 8)
+    assert account.faults == ['at 0.00: app/1 works under restart, which it has not asked for']
+
+
+def test_a_turn_of_a_ticket_ahead_of_the_roll_is_not_the_roll_s(ruled):
+    model, account = ruled
+    model.say('app/0', 'asked: restart request False')
+    model.writes(ROLL_OF_TWO, tickets=TICKETS)
+    model.works_in('app/0', 6)
+
+    assert 'app/0 waits for restart, in a roll' in account.unserved()
+    assert not account.faults
+
+
+def test_a_roll_that_a_new_leader_may_not_have_seen_owes_nothing(ruled):
+    model, account = ruled
+    model.writes(ROLL_OF_TWO, tickets=TICKETS, claimed=2)
+    model.works_in('app/0', 7)
+
+    assert not account.unserved()
+    assert account.faults == ['at 0.00: app/0 works under restart, which it has not asked for']
+
+
+@pytest.mark.parametrize('end', ['cancelled', 'replaced', 'lost', 'freed', 'removed'])
+def test_a_roll_that_does_not_go_on_owes_nothing(ruled, end):
+    model, account = ruled
+    model.writes(ROLL_OF_TWO, tickets=TICKETS)
+    model.works_in('app/0', 7)
+    if end == 'removed':
+        model.tell('app/1', 'is removed')
+        model.tell('app/1', 'added')
+    elif end == 'lost':
+        model.controller.leader_settings = {'coordinator-ledger': 'lost'}
+    elif end == 'freed':
+        model.writes(Order(FREE, 'f1', unit='app/1', last=8), ROLL_OF_TWO, tickets=TICKETS[:1])
+    else:
+        name = 'r1' if end == 'replaced' else 'c1'
+        model.writes(Order(CANCEL, name, 'restart', first=1, last=8), tickets=TICKETS)
+    model.tell('app/0', 'begins' if 'app/0' in model.running else 'ends')
+
+    assert not account.unserved()
+
+
+def test_no_turn_begins_in_a_hook_that_began_after_a_pause(ruled):
+    model, account = ruled
+    model.writes(PAUSED, ROLL_OF_TWO, tickets=TICKETS)
+    model.works_in('app/0', 7)
+    assert account.faults == ['at 0.00: app/0 begins a turn of restart, which is paused']
+
+
+def test_a_pause_stops_no_turn_that_has_begun_and_no_hook_that_began_before_it(ruled):
+    model, account = ruled
+    model.writes(ROLL_OF_TWO, tickets=TICKETS)
+    model.begins('app/0')
+    model.writes(PAUSED, ROLL_OF_TWO, tickets=TICKETS)
+    model.stores('app/0', 7)
+    model.works('app/0')
+    model.tell('app/0', 'fails', 'made to fail')
+    model.works_in('app/0', 7)
+
+    assert not account.faults
+
+
+def test_no_turn_begins_by_a_ticket_that_was_cancelled_before_the_hook(ruled):
+    model, account = ruled
+    cancelled = Order(CANCEL, 'c1', 'restart', first=1, last=8)
+    model.writes(ROLL_OF_TWO, tickets=TICKETS)
+    model.tell('app/1', 'ends')
+    model.writes(cancelled, tickets=TICKETS)
+    model.works_in('app/0', 7)
+    assert account.faults == ['at 0.00: app/0 begins a turn of restart, which was cancelled']
+
+
+def test_a_pause_after_a_stage_is_about_the_next_stage_only(ruled):
+    model, account = ruled
+    model.writes(PAUSED._replace(first=8), ROLL_OF_TWO, tickets=TICKETS)
+    model.works_in('app/0', 7)
+    assert not account.faults
+
+    model.works_in('app/1', 8)
+    assert account.faults == ['at 0.00: app/1 begins a turn of restart, which is paused']
+
+
+FREED = Order(FREE, 'f1', unit='app/0', last=7)
+
+
+def freed_at_work(model):
+    """Let app/0 begin to work, be freed, and app/1 work beside it."""
+    for unit in ('app/0', 'app/1'):
+        model.say(unit, 'asked: restart request False')
+    model.begins('app/0')
+    model.stores('app/0', 7)
+    model.works('app/0')
+    model.writes(FREED)
+    app_1_works(model)
+
+
+def test_a_freed_unit_may_go_on_beside_others_until_its_hook_ends(ruled):
+    model, account = ruled
+    freed_at_work(model)
+    model.works('app/0')
+
+    assert not account.faults
+
+
+def test_a_freed_unit_begins_nothing_before_it_has_a_new_ticket(ruled):
+    model, account = ruled
+    freed_at_work(model)
+    model.tell('app/0', 'fails', 'made to fail')
+    model.works_in('app/0', 7)
+    assert account.faults[0] == 'at 0.00: app/0 goes on in a turn of restart that was freed'
+
+
+def test_a_freed_unit_with_a_new_ticket_has_no_more_rights_than_others(ruled):
+    model, account = ruled
+    freed_at_work(model)
+    model.tell('app/0', 'fails', 'made to fail')
+    model.works_in('app/0', 9)
+    assert account.faults == ['at 0.00: app/1 and app/0 at work together']
+
+
+def test_a_turn_behind_a_gate_that_was_found_shut_is_a_fault_and_so_is_a_gate_asked_in_a_turn(ruled):
+    model, account = ruled
+    model.say('app/0', 'asked: restart request False')
+    model.begins('app/0')
+    model.say('app/0', 'gate: restart shut')
+    model.stores('app/0', 7)
+    model.works('app/0')
+    model.tell('app/0', 'fails', 'made to fail')
+    model.begins('app/0')
+    model.say('app/0', 'gate: restart open')
+
+    assert account.faults == [
+        'at 0.00: app/0 begins a turn of restart behind a shut gate',
+        'at 0.00: app/0 asks its gate in a turn of restart that has begun',
+    ]
+
+
+@pytest.mark.parametrize('stages, faults', [([['app/1'], ['app/0']], 0), ([['app/0']], 1)])
+def test_a_roll_leaves_out_no_unit_that_the_leader_knows_to_have_spoken(ruled, stages, faults):
+    model, account = ruled
+    for unit in ('app/0', 'app/1', 'app/2'):
+        said = '' if unit == 'app/2' else '{"v": 2, "unit": "5d09c3aa", "term": 1, "queues": {}}'
+        known = {'settings': {'coordinator-claims': said}, 'life': 'alive'}
+        model.controller.units[unit] = type('Unit', (), known)
+        model.agents['app/0'].local.members[unit] = 1
+    model.begins('app/0', action='coordinator-roll')
+    answer = json.dumps({'order': 'roll', 'name': 'r1', 'stages': stages, 'written': False})
+    model.tell('app/0', 'ran', 'action coordinator-roll: coordinator: ' + answer)
+
+    assert account.faults == ['at 0.00: app/1 is left out of a roll'] * faults
+
+
+@pytest.mark.parametrize('tickets, faults', [(TICKETS, []), (TICKETS[:1], ['app/1 is left out of a roll'])])
+def test_a_roll_has_a_ticket_for_each_unit_that_the_action_has_named(ruled, tickets, faults):
+    model, account = ruled
+    for unit in ('app/0', 'app/1'):
+        known = {
+            'settings': {'coordinator-claims': '{"v": 2, "unit": "5d09c3aa", "queues": {}}'},
+            'life': 'alive',
+        }
+        model.controller.units[unit] = type('Unit', (), known)
+        model.agents['app/0'].local.members[unit] = 1
+    model.begins('app/0', action='coordinator-roll')
+    model.writes(ROLL_OF_TWO, tickets=tickets)
+    said = {'order': 'roll', 'name': 'r1', 'stages': [['app/0', 'app/1']], 'written': True}
+    model.tell('app/0', 'ran', 'action coordinator-roll: coordinator: ' + json.dumps(said))
+
+    assert account.faults == ['at 0.00: ' + fault for fault in faults]
+
+
+def test_an_order_that_was_said_to_be_written_stands(ruled):
+    model, account = ruled
+    model.writes()
+    model.begins('app/0', action='coordinator-pause')
+    said = {'order': 'pause', 'name': 'p1', 'stages': [], 'written': True}
+    model.tell('app/0', 'ran', 'action coordinator-pause: coordinator: ' + json.dumps(said))
+
+    assert account.faults == ['at 0.00: a pause does not stand, which was said to be written']
+
+
+def test_only_an_action_that_is_refused_in_a_documented_sentence_may_fail():
+    assert is_refused('action coordinator-pause: failed: all locks: already paused')
+    assert not is_refused('config-changed: already paused')
+    assert not is_refused('action coordinator-pause: KeyError: lock')
+
+
+def test_the_ledgers_of_this_file_are_ledgers_that_the_layer_reads():
+    model = Ruled()
+    model.writes(PAUSED, ROLL_OF_TWO, tickets=TICKETS)
+
+    ledger = newest(model.controller.leader_settings).ledger
+    assert (ledger.tickets, set(ledger.orders)) == (TICKETS, {PAUSED, ROLL_OF_TWO})

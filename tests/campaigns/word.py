@@ -1,0 +1,324 @@
+"""What an operator's word promises in a history (rules 20 - 24), kept from outside.
+
+A roll owes a turn to each unit in it, from when it stands in a ledger that counts. No turn begins in a hook
+that began after a pause, or behind a gate that the hook found shut. A freed unit may go on beside others
+until its hook ends; after that it begins nothing before it has a new ticket.
+
+Which order stands is read from the ledger that counts, and which ticket a unit uses from its store.
+"""
+
+import json
+from typing import Any, Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Set, Tuple
+
+from charms.layer.coordinator import orders, terms, wire
+from charms.layer.coordinator.values import CANCEL, FREE, PAUSE, ROLL, Ledger, Order, UnitState
+
+from jujusim.juju import Event, Juju
+from tests.ledger import KEY, data_of, terms_in
+
+ANSWER = 'coordinator: '
+REFUSALS = (
+    'only the leader can do this',
+    'already paused',
+    'not paused',
+    'a roll is under way',
+    'no unit has asked for it',
+    'it holds no lock and waits for none',
+    'this unit itself gives the order',
+    "a class of the charm's own",
+    'no unit has spoken to the others yet',
+)
+"""Sentences with which an order is refused: docs/operating.md."""
+
+
+class Due(NamedTuple):
+    """What one roll owes one unit: yes, maybe, or '' when the turn has been used.
+
+    Args:
+        token: of the unit's ticket in it.
+    """
+
+    token: int
+    sure: str
+
+
+class Start(NamedTuple):
+    """What stood when a hook, an action or a script began.
+
+    Args:
+        execution: what began.
+        stood: the names of the orders that stood.
+        going: the turns that had begun: the token by queue.
+        known: the units that have spoken, as far as its agent knows.
+    """
+
+    execution: Any
+    stood: FrozenSet[str] = frozenset()
+    going: Tuple[Tuple[str, int], ...] = ()
+    known: FrozenSet[str] = frozenset()
+
+
+NO_START = Start(None)
+
+
+class Freed:
+    """A unit that was freed.
+
+    Args:
+        last: the last token that is over.
+        until: the hooks under way, to whose end the unit may go on.
+    """
+
+    def __init__(self, last: int, until: List[Any]) -> None:
+        self.last, self.until = last, until
+        self.forgotten = False  # with a ledger that was lost
+
+
+class Word:
+    """Judges what units do by the orders that stand; `account` is told what is broken."""
+
+    def __init__(self, model: Juju, account: Any) -> None:
+        self.model, self.account = model, account
+        self.ledger: Optional[Ledger] = None
+        self.given: Set[str] = set()  # names of all orders that ever stood
+        self.due: Dict[Tuple[str, str, str], Due] = {}  # by unit, lock and name of the roll
+        self.freed: Dict[str, Freed] = {}
+        self.woken_in_vain = False  # a wake-up has failed, or its agent died
+        self.starts: Dict[str, Start] = {}
+        self.shut: Dict[str, Set[str]] = {}  # by unit, what the hook under way has found shut
+        self._judged: Set[Tuple[Any, str]] = set()
+        self._looked: Any = None
+
+    # The ledger
+
+    def look(self) -> None:
+        """Note which orders stand now."""
+        controller = self.model.controller
+        data = data_of(controller)
+        keys = controller.juju, tuple(sorted(key for key in data if key.startswith(KEY)))
+        if keys == self._looked:
+            return
+        self._looked, before = keys, self.ledger
+        self.ledger = terms.newest(terms_in(data), 0)
+        if self.ledger is None:
+            if before:
+                self._lost()
+        elif not self.ledger.contested:  # else a new leader may not have seen what is new
+            for order in self.ledger.orders:
+                self._stands(order)
+
+    def _lost(self) -> None:
+        """Excuse: what stood in a ledger that is lost, is lost with it."""
+        self._doubt(*self.due)
+        for freed in self.freed.values():
+            freed.forgotten = True
+
+    def _doubt(self, *pairs: Tuple[str, str, str]) -> None:
+        for each in pairs:
+            due = self.due[each]
+            self.due[each] = due._replace(sure=due.sure and 'maybe')
+
+    def _stands(self, order: Order) -> None:
+        name = '{} {}'.format(order.kind, order.name)  # a roll that was replaced is a cancellation
+        if name in self.given:
+            return
+        self.given |= {name, order.name}
+        if order.kind == ROLL:
+            for ticket in self.ledger.tickets if self.ledger else ():
+                if ticket.roll == order.lock and order.first <= ticket.token <= order.last:
+                    self.due[ticket.unit, order.lock, order.name] = Due(ticket.token, 'yes')
+        elif order.kind == CANCEL:
+            self._doubt(*(k for k, due in self.due.items() if k[1] == order.lock and due.token <= order.last))
+            self.account.is_cancelled(order.lock)
+        elif order.kind == FREE:
+            self._frees(order)
+
+    def _frees(self, order: Order) -> None:
+        unit = order.unit
+        under_way = [self.model.running.get(unit), *self.model.beside]
+        self.freed[unit] = Freed(order.last, [each for each in under_way if each and each.unit == unit])
+        self._doubt(*(key for key, due in self.due.items() if key[0] == unit and due.token <= order.last))
+        self.account.is_freed(unit)
+
+    def standing(self, *kinds: str) -> Iterator[Order]:
+        """Yield the orders of these kinds that stand."""
+        ledger = self.ledger
+        if ledger and not ledger.contested:
+            yield from (order for order in ledger.orders if order.kind in kinds)
+
+    # Events
+
+    def see(self, event: Event) -> None:
+        if event.what == 'begins':
+            self._begins(event.unit)
+        elif event.what == 'ran' and event.text.startswith('action coordinator-'):
+            self._answered(event)
+
+    def _begins(self, unit: str) -> None:
+        claims = self._state(unit).own
+        going = tuple((queue, claim.token) for queue, claim in claims if claim.holds)
+        agent, units = self.model.agents[unit], self.model.controller.units
+        known = frozenset(
+            name for name in {unit, *agent.local.members} if name in units and self._has_spoken(name)
+        )
+        stood = frozenset(order.name for order in self.standing(PAUSE, CANCEL))
+        self.starts[unit] = Start(self.model.running[unit], stood, going, known)
+        self.shut.pop(unit, None)
+
+    def _has_spoken(self, unit: str) -> bool:
+        said, _ = wire.said(self.model.controller.units[unit].settings.get('coordinator-claims'), unit)
+        return bool(said and said.nonce)
+
+    def _answered(self, event: Event) -> None:
+        """Judge what an action answers: the ledger has what it says, and a roll leaves nobody out."""
+        _, found, answer = event.text.partition(ANSWER)
+        if not found or 'coordinator-show' in event.text:
+            return
+        said = json.loads(answer)
+        if said['order'] == ROLL:
+            units = self.model.controller.units
+            stay = {unit for unit in self._start(event.unit).known if units[unit].life == 'alive'}
+            planned = {unit for stage in said['stages'] for unit in stage}
+            given = {key[0] for key in self.due if key[2] == said['name']}
+            if said['name'] not in self.given:
+                given = planned  # it does not stand yet
+            for unit in sorted(stay - (planned & given)):
+                self.account.broken('{} is left out of a roll'.format(unit))
+        open_now = self.ledger and not self.ledger.contested
+        if said['order'] in (ROLL, PAUSE) and said['written'] and open_now and said['name'] not in self.given:
+            self.account.broken('a {} does not stand, which was said to be written'.format(said['order']))
+
+    def _start(self, unit: str) -> Start:
+        return self.starts.get(unit, NO_START)
+
+    def _state(self, unit: str) -> UnitState:
+        """Return what a unit remembers; nothing, if its store is lost."""
+        path = self.model._charm_dir(unit) / '.coordinator.json'
+        if not path.exists():
+            return UnitState()
+        return (
+            wire.state(json.loads(path.read_text(encoding='utf-8'))['values'].get('state'), unit)[0]
+            or UnitState()
+        )
+
+    def turn_of(self, unit: str, lock: str) -> Optional[Tuple[str, int]]:
+        """Return queue and token of the turn in which a unit has a lock, None if that is not known."""
+        found = ((queue, claim.token) for queue, claim in self._state(unit).own if claim.holds)
+        by_queue = dict(found)
+        queue = lock if lock in by_queue else ''
+        return (queue, by_queue[queue]) if queue in by_queue else None
+
+    # Turns
+
+    def is_freed_in(self, unit: str, execution: Any) -> bool:
+        """Return whether a unit was freed in this hook: until its end, the unit may go on beside others."""
+        freed = self.freed.get(unit)
+        return bool(freed and any(execution is each for each in freed.until))
+
+    def excepts(self, unit: str, token: Optional[int]) -> bool:
+        """Return whether this turn counts for nothing: by an operator's word it is over."""
+        freed = self.freed.get(unit)
+        forgotten = freed and freed.forgotten and token is not None and token <= freed.last
+        return bool(forgotten) or self.is_freed_in(unit, self.model.running.get(unit))
+
+    def takes(self, unit: str, lock: str) -> Optional[int]:
+        """Judge a turn that begins or goes on; return its token, None if that is not known."""
+        turn, start = self.turn_of(unit, lock), self._start(unit)
+        if turn is None:
+            return None
+        token, freed = turn[1], self.freed.get(unit)
+        if freed and token <= freed.last and not self.excepts(unit, token):
+            self.account.broken('{} goes on in a turn of {} that was freed'.format(unit, lock))
+        if turn not in start.going and (start.execution, lock) not in self._judged:
+            self._judged.add((start.execution, lock))
+            self._begins_turn(unit, lock, token)
+        return token
+
+    def _begins_turn(self, unit: str, lock: str, token: int) -> None:
+        stood = self._start(unit).stood
+        for order in self.standing(PAUSE, CANCEL):
+            if order.name not in stood or order.lock not in ('', lock) or token < order.first:
+                continue
+            if order.kind == PAUSE:
+                self.account.broken('{} begins a turn of {}, which is paused'.format(unit, lock))
+            elif token <= order.last and self.account.kind.plan != 'two locks':  # else another lock's ticket
+                self.account.broken('{} begins a turn of {}, which was cancelled'.format(unit, lock))
+        if lock in self.shut.get(unit, ()):
+            self.account.broken('{} begins a turn of {} behind a shut gate'.format(unit, lock))
+
+    def gate(self, unit: str, lock: str, how: str) -> None:
+        """Note what a hook has found out about a gate."""
+        if any(self.turn_of(unit, lock) == going for going in self._start(unit).going):
+            self.account.broken('{} asks its gate in a turn of {} that has begun'.format(unit, lock))
+        found = self.shut.setdefault(unit, set())
+        (found.add if how == 'shut' else found.discard)(lock)
+
+    # What rolls owe
+
+    def allows(self, unit: str, lock: str) -> bool:
+        """Return whether a unit that did not ask may work all the same, in a turn of a roll."""
+        turn = self.turn_of(unit, lock)
+        dues = [due for (who, what, _), due in self.due.items() if (who, what) == (unit, lock) and due.sure]
+        return any(turn is None or due.token <= turn[1] for due in dues)
+
+    def used(self, unit: str, lock: str, token: Optional[int]) -> bool:
+        """Note that a turn was used; return whether a roll is served: each whose ticket is not behind it."""
+        serves = False
+        for key, due in self.due.items():
+            if key[:2] == (unit, lock) and due.sure:
+                if token is None:
+                    self._doubt(key)
+                elif due.token <= token:
+                    serves, self.due[key] = True, due._replace(sure='')
+        return serves
+
+    def releases(self, unit: str, lock: str) -> None:
+        """Note that a unit withdraws: its place in a roll, too."""
+        self._doubt(*(key for key in self.due if key[:2] == (unit, lock)))
+
+    def forgets(self, unit: str) -> None:
+        """Excuse a unit that has lost what it knew: it may take a turn twice, or not at all."""
+        for key, due in self.due.items():
+            if key[0] == unit:
+                self.due[key] = due._replace(sure='maybe')
+
+    def added(self, unit: str) -> None:
+        self.due = {key: due for key, due in self.due.items() if key[0] != unit}
+        self.freed.pop(unit, None)
+
+    def unserved(self) -> List[str]:
+        waiting = {(unit, lock) for (unit, lock, _), due in self.due.items() if due.sure == 'yes'}
+        return [
+            '{} waits for {}, in a roll'.format(unit, lock)
+            for unit, lock in sorted(waiting)
+            if unit not in self.account.leavers
+        ]
+
+    def left(self) -> List[str]:
+        """Return what still stands, of which nothing may when all is calm, in sentences."""
+        if self.model.controller.leader is None:
+            return []  # nobody is left
+        said = ['{} is still paused'.format(order.lock or 'everything') for order in self.standing(PAUSE)]
+        ledger = self.ledger
+        for roll in orders.rolls(ledger) if ledger else ():
+            claims = {
+                (unit, queue): claim
+                for unit, known in self.model.controller.units.items()
+                for queue, claim in self._said(known.settings.get('coordinator-claims', ''))
+            }
+            tickets = orders.left_in(ledger, roll, claims)
+            waiting = sorted(ticket.unit for ticket in tickets if ticket.unit not in self.account.leavers)
+            if waiting:
+                said.append(
+                    'a roll of {} is left under way, without {}'.format(roll.lock, ', '.join(waiting))
+                )
+        return said
+
+    def _said(self, text: str) -> Any:
+        said, _ = wire.said(text, 'a claim')
+        return said.queues if said else ()
+
+
+def is_refused(text: str) -> bool:
+    """Return whether an action has failed because its order is refused, as documented."""
+    return text.startswith('action coordinator-') and any(words in text for words in REFUSALS)
