@@ -2,18 +2,16 @@
 
 import functools
 import shutil
-from collections import defaultdict
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from jujusim.agent import Operation
-from jujusim.juju import Event, Juju
+from jujusim.juju import Juju
 from tests import deploy
 from tests.broken import BROKEN, written_into
 from tests.campaigns import chaos, luck, plans
 from tests.campaigns.account import Account
+from tests.campaigns.told import Told, app_1_works
 
 EVER_FAILED = (
     (206, ()),
@@ -136,54 +134,6 @@ def test_a_stroke_can_be_chosen_alone():
 # The account is strict
 
 
-class Told:
-    """A model of which a test tells what happens; the account asks nothing else of it."""
-
-    now = 0.0
-
-    def __init__(self, home='/nowhere'):
-        self.observers, self.readers, self.running, self.units, self.logs = [], [], {}, [], []
-        self.saved, self.beside, self.home = {}, [], Path(home)
-        self.controller = SimpleNamespace(juju=3, leader_settings={}, units={})
-        self.agents = defaultdict(lambda: SimpleNamespace(local=SimpleNamespace(members={})))
-
-    def _charm_dir(self, unit):
-        return self.home / unit.replace('/', '-')
-
-    def _run_program(self, execution, argv):
-        self.tell(execution.unit, 'works', ' '.join(argv))
-
-    def flags_of(self, unit):
-        return set()
-
-    def tell(self, unit, what, text=''):
-        for observer in self.observers:
-            observer(Event(self.now, unit, what, text))
-
-    def say(self, unit, text):
-        for reader in self.readers:
-            reader(unit, text)
-
-    def begins(self, unit, **operation):
-        self.running[unit] = Hook(unit, Operation('', **operation))
-        self.tell(unit, 'begins')
-
-    def works(self, unit):
-        argv = ['systemctl', 'restart', 'restart']
-        self._run_program(self.running[unit], argv)
-        self.tell(unit, 'worked', ' '.join(argv))
-
-
-class Hook:
-    killed = child_lives = orphaned = False
-    left_with = None
-    title = 'a hook'
-
-    def __init__(self, unit, operation):
-        self.unit, self.operation, self.context = unit, operation, self
-        self.id, self.checked = '{}-context'.format(unit), False
-
-
 @pytest.fixture
 def told():
     """Returns a model and its account: app/0 and app/1 have asked, app/0 has worked in its hook."""
@@ -195,11 +145,6 @@ def told():
     model.begins('app/0')
     model.works('app/0')
     return model, account
-
-
-def app_1_works(model):
-    model.begins('app/1')
-    model.works('app/1')
 
 
 def test_a_hook_that_succeeds_ends_the_work_of_its_unit(told):

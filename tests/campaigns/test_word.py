@@ -20,7 +20,7 @@ from charms.layer.coordinator.values import (
 
 from tests.campaigns import chaos
 from tests.campaigns.account import Account
-from tests.campaigns.test_chaos import Told, app_1_works
+from tests.campaigns.told import Told, app_1_works
 from tests.campaigns.word import is_refused
 from tests.ledger import newest
 
