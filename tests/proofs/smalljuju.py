@@ -339,7 +339,7 @@ class SmallPort:
 
         def does() -> UnitState:
             theirs = self.me.store
-            both = state._replace(told=0, progress=())  # only for the log
+            both = state._replace(told=0)  # only for the log
             if self.me.process != UNREAD and theirs is not None:
                 both = rules.merged_states(both, theirs)
             if self.me.wake and both != theirs:
@@ -351,7 +351,7 @@ class SmallPort:
 
     def store_with(self, state: UnitState) -> str:
         """Return a word if this unit's store has just this state: see `Asleep.rests`."""
-        same = self._step(lambda: (self.me.store == state._replace(told=0, progress=()),))
+        same = self._step(lambda: (self.me.store == state._replace(told=0),))
         return 'this one' if same[0] else ''
 
     @property
