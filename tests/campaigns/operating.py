@@ -71,9 +71,6 @@ class Operating:
         leader = self.model.controller.leader
         if not leader:
             return None
-        waiting = [each for each in self.account.unserved() if each.startswith(leader + ' ')]
-        if self.model.controller.juju == 3 and waiting:
-            self.waits.add('a leader is not woken by what it writes itself, when it resumes')
         self.model.run_action(leader, 'coordinator-resume', format='json', lock=lock)
         return 'resume on {}: {}'.format(leader, lock or 'all locks')
 

@@ -3,7 +3,7 @@
 import pytest
 from charms.layer.coordinator import why
 
-from tests.cases import ASK, RESTART, StrictWatch, both, until
+from tests.cases import ASK, RESTART, StrictWatch, both, in_error, until
 from tests.deploy import begun
 
 
@@ -299,3 +299,82 @@ def test_a_unit_whose_turn_in_a_roll_juju_refuses_says_that_it_failed(model, cha
     watch.check()
     assert words(made) == []
     assert rolled(made) == 1
+
+
+SOON_S = 20  # far less than update-status takes, and more than a hook
+
+
+def order(made, words):
+    """Run a line of Python on the leader, as an action does."""
+    script = 'from charms.layer import coordinator\nassert not coordinator.{}\n'.format(words)
+    made.run_exec(made.controller.leader, script, as_action=True)
+
+
+@both
+@pytest.mark.parametrize('slots, how', [(1, "order='leader-first'"), (3, "order='leader-last'")])
+def test_a_leader_whose_turn_comes_with_the_roll_itself_begins_at_once(model, charm_with, juju, slots, how):
+    made = begun(model, charm_with(ASK + RESTART, slots=slots), units=3, juju=juju)
+    watch, leader = StrictWatch(made, slots), made.controller.leader
+
+    order(made, "request_roll('restart', {})".format(how))
+    until(made, lambda: leader in watch.at_work, within_s=SOON_S)
+    made.run()
+
+    watch.check()
+    assert [watch.served(unit) for unit in made.units] == [1] * 3
+    assert watch.duration_s < 65 * 3 / slots + SOON_S
+    made.run(seconds=700)
+    assert rolled(made) == 1
+
+
+@both
+def test_the_hook_that_brings_the_leaders_turn_is_a_hook_that_fails_and_is_retried(model, charm_with, juju):
+    made = begun(model, charm_with(ASK + RESTART), units=3, juju=juju)
+    watch, leader = StrictWatch(made), made.controller.leader
+    made.fail_command(leader, 'work 60')
+
+    order(made, "request_roll('restart', order='leader-first')")
+    until(made, lambda: in_error(made, leader), within_s=60 + SOON_S)
+    assert watch.at_work == {leader}
+    made.run()
+
+    watch.check()
+    assert [watch.served(unit) for unit in made.units] == [1] * 3
+
+
+@both
+def test_a_leader_whose_turn_comes_as_it_resumes_a_roll_begins_at_once(model, charm_with, juju):
+    made = begun(model, charm_with(ASK + RESTART), units=2, juju=juju)
+    watch, leader = StrictWatch(made), made.controller.leader
+    order(made, "request_roll('restart', batches=[1], pause_after=1)")
+    made.run()
+    assert watch.served(leader) == 0
+
+    for words in ("resume('restart')", "pause('restart')", "resume('restart')"):
+        order(made, words)
+    until(made, lambda: leader in watch.at_work, within_s=SOON_S)
+    made.run()
+
+    assert [watch.served(unit) for unit in made.units] == [1] * 2
+
+
+@both
+def test_a_leader_that_is_next_after_a_unit_that_it_frees_begins_at_once(model, charm_with, juju):
+    made = begun(model, charm_with(ASK + RESTART), units=2, juju=juju)
+    watch, leader = StrictWatch(made), made.controller.leader
+    order(made, "request_roll('restart')")
+    until(made, lambda: 'app/1' in watch.at_work, within_s=SOON_S)
+    made.lose_unit('app/1')
+
+    order(made, "free('app/1', confirm=True)")
+    until(made, lambda: any(event.unit == leader and event.what == 'works' for event in made.history), SOON_S)
+
+
+@both
+def test_a_roll_whose_leader_comes_last_writes_no_word_for_the_leader(model, charm_with, juju):
+    made = begun(model, charm_with(ASK + RESTART), units=3, juju=juju)
+
+    order(made, "request_roll('restart')")
+    made.run()
+
+    assert 'coordinator-turn' not in made.controller.app_settings

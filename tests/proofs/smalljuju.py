@@ -399,6 +399,9 @@ class SmallPort:
         if self.me.related:
             self._step(lambda: self._now(out=said._replace(about=about)))
 
+    def bring_hook(self, word: str) -> None:
+        """Do nothing: here a leader's next hook comes at any time."""
+
     def inherited_requests(self) -> Tuple[Tuple[str, str, bool], ...]:
         return ()
 

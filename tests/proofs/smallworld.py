@@ -104,6 +104,9 @@ class Unheard(Session):
     def explain(self, lock: str, look: bool = True) -> str:
         return ''
 
+    def _tell_progress(self, *about: Any) -> None:
+        pass
+
 
 # What one unit may do
 
@@ -179,7 +182,7 @@ def _tokens(kind: Kind, me: U, around: Around, scene: Optional[Scene]) -> Tuple[
 
 def _small(me: U, hook: Snapshot) -> U:
     """Return the unit in its hook, without what can matter no more."""
-    hook = hook._replace(given=(), dropped=(), finished=(), state=hook.state._replace(told=0, progress=()))
+    hook = hook._replace(given=(), dropped=(), finished=(), state=hook.state._replace(told=0))
     return me._replace(hook=hook, stopped=())
 
 

@@ -43,16 +43,15 @@ class Juju:
         self.zone = environment.zone()
         self.least = hookenv.DEBUG  # the least severe level that is logged
         self.peers, self.claims_key, self.ledger_key = peers, key + '-claims', key + '-ledger'
-        self.ends_key = key + '.ended'
+        self.ends_key, self.turn_key = key + '.ended', key + '-turn'
         self.store = Store(environment.local_file(key, 'json'), lambda text: self.log(text, hookenv.WARNING))
         self.wake = WakeFile(environment.local_file(key, 'wake'), environment.event(), self._leaders_data)
         self.wake_up = WakeUp(environment.local_file(key, 'wake-up'), self.unit, environment.note, self.log)
         self.failing = Failing(environment.local_file(key, 'turn'), self.unit)
         self._stored: Optional[UnitState] = None  # as this process last read or wrote it
         self._relation: Optional[str] = None
-        self._looked_up = False  # whether Juju was asked for the relation's id in this hook
-        self._spoilt = False  # this unit's databag, as it was read in this hook
-        self._wrote = False  # the ledger, in this hook
+        # In this hook: the relation's id was asked for; this unit's databag is spoilt; the ledger was written.
+        self._looked_up = self._spoilt = self._wrote = False
         self.durable_at_once = restricted() or major_version(os.environ.get('JUJU_VERSION', '')) < 4
 
     @property
@@ -325,8 +324,7 @@ class Juju:
     def fresh_terms(self) -> Terms:
         """Return what leaders keep as it is now, for the leader to decide from. Raises LedgerClosed."""
         if self.durable_at_once:
-            # leader-get is cached for the hook until this unit's own leader-set. Deleting a key that does
-            # not exist is a leader-set that wakes nobody (R9, R25).
+            # It ends the hook's cache of leader-get, and wakes nobody, for there is no such key (R9, R25).
             self.write_shared({self.ledger_key + '-refresh': None})
         elif self.relation is None or self._first_read() is not None:
             raise LedgerClosed  # there is no databag yet, or another process of this hook has written it
@@ -335,9 +333,8 @@ class Juju:
     def write(self, record: Record, superseded: Iterable[Record], unmark: bool) -> None:
         """Write a record under its key, and remove others, and the operator's mark. Raises LedgerClosed."""
         if not (self.durable_at_once or self._wrote):
-            data = {
-                key: text for key, text in self._leaders_data().items() if key.startswith(self.ledger_key)
-            }
+            there = self._leaders_data()
+            data = {key: there[key] for key in there if key.startswith(self.ledger_key)}
             self.store.set('unflushed', {'context': os.environ.get('JUJU_CONTEXT_ID'), 'data': data})
             self._wrote = True
         self.write_shared(self._to_write(record, superseded, unmark))
@@ -374,6 +371,10 @@ class Juju:
         )
         # Whatever is under this key is a mark: an operator's word, or the ledger of version 0.1.0.
         return Terms(tuple(record for record in found if record), bool(data.get(self.ledger_key)))
+
+    def bring_hook(self, word: str) -> None:
+        """As the leader, write a new word that brings every unit a hook, this one too (R24)."""
+        self._about_relation(lambda rid: hookenv.relation_set(rid, {self.turn_key: word}, app=True), None)
 
     def read_shared(self, key: str) -> str:
         """Return what the leader has written under a key, '' if there is nothing."""

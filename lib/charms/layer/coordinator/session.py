@@ -316,7 +316,18 @@ class Session(Holding):
             self._take_turns()
             self._show_locks()
             self._save()
+            self._bring_own_turn(wish.order.name)
         return refused
+
+    def _bring_own_turn(self, word: str) -> None:
+        """If a turn of this unit has come that cannot begin here, have Juju bring the hook in which it does.
+
+        On Juju 2.9 - 3.x its own write to leader settings wakes every unit but the leader.
+        """
+        own, usable = dict(self.state.own), self._usable()
+        new = any(turn not in usable and not own.get(turn.queue, NO_CLAIM).holds for turn in self.turns)
+        if new and self.port.durable_at_once:
+            self.port.bring_hook(word)
 
     def has_written(self, wish: Wish) -> bool:
         """Return whether the ledger has what an order asks for, if this hook succeeds."""
