@@ -65,6 +65,7 @@ class Account:
         self.broken_tools: Dict[str, Set[str]] = {}
         self.foreign: Callable[[str], bool] = lambda unit: kind.lock != OURS
         self.most_units = kind.units
+        self.withdrawing: Set[Pair] = set()  # cancelled by an operator
         self.word = Word(model, self)
         self._programs: Dict[str, List[Any]] = {}  # by unit, the hooks that wait for one, in order
         self._runs: Any = None  # the hook whose program begins now
@@ -126,6 +127,13 @@ class Account:
         for pair, owed in self.owed.items():
             if pair[1] == lock:
                 self.owed[pair] = Owed(owed.turn and 'maybe', owed.more and 'maybe')
+                self.withdrawing.add(pair)
+
+    def _is_withdrawn(self, pair: Pair, sure: str) -> bool:
+        """Return whether a request joins one that is cancelled, and that its unit has not withdrawn yet."""
+        if sure == 'maybe' and not self.word.waits(*pair):  # it is about to ask
+            self.withdrawing.discard(pair)
+        return pair in self.withdrawing
 
     def is_freed(self, unit: str) -> None:
         """Believe an operator that a unit holds nothing. What it has asked for, it asks for anew."""
@@ -366,7 +374,7 @@ class Account:
     def _asks(self, unit: str, lock: str, way: str, held: bool, sure: str) -> None:
         doing, pair = self._now(unit), (unit, lock)
         owed = self.owed.get(pair, Owed())
-        sure = 'maybe' if doing.execution in self.forgetful else sure
+        sure = 'maybe' if doing.execution in self.forgetful or self._is_withdrawn(pair, sure) else sure
         under_way = held or lock in doing.worked or (self._holds(unit, lock) and pair not in self.over)
         if not under_way:  # an action cannot see whether the turn has come: it may ask for one after that
             more = 'maybe' if doing.aside and way == 'again' and owed.turn else ''

@@ -9,7 +9,6 @@ from typing import Any, Optional, Set
 from charms.layer.coordinator.values import PAUSE
 
 from jujusim.juju import Juju
-from tests.campaigns import plans
 from tests.campaigns.account import Account
 
 GATE = 'gate.shut'
@@ -55,9 +54,6 @@ class Operating:
         if batches and dice.random() < 0.4:
             given['pause-after'] = 1
         given['replace'] = dice.random() < 0.4
-        most = max(plans.OPTIONS[name].most(self.account.most_units) for name in self.account.options)
-        if self.model.controller.juju == 3 and (order != 'leader-last' or most > 1):
-            self.waits.add('a leader whose turn in a roll comes with the roll')
         return self._orders(unit, 'roll', **given)
 
     def do_pause(self, unit: str) -> str:

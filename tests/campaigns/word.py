@@ -201,6 +201,10 @@ class Word:
             or UnitState()
         )
 
+    def waits(self, unit: str, lock: str) -> bool:
+        """Return whether a unit has asked for a lock and remembers so."""
+        return any(claim.outstanding and lock in claim.names for _, claim in self._state(unit).own)
+
     def turn_of(self, unit: str, lock: str) -> Optional[Tuple[str, int]]:
         """Return queue and token of the turn in which a unit has a lock, None if that is not known."""
         found = ((queue, claim.token) for queue, claim in self._state(unit).own if claim.holds)

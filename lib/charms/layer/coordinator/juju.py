@@ -50,7 +50,7 @@ class Juju:
         self.failing = Failing(environment.local_file(key, 'turn'), self.unit)
         self._stored: Optional[UnitState] = None  # as this process last read or wrote it
         self._relation: Optional[str] = None
-        # In this hook: the relation's id was asked for; this unit's databag is spoilt; the ledger was written.
+        # In this hook: asked for the relation's id, found this unit's databag spoilt, wrote the ledger.
         self._looked_up = self._spoilt = self._wrote = False
         self.durable_at_once = restricted() or major_version(os.environ.get('JUJU_VERSION', '')) < 4
 
@@ -274,8 +274,7 @@ class Juju:
         """Return the other units that may have claims and are not leaving."""
         units = self.goal_units() if self.relation else {}
         staying = {unit for unit, goal in units.items() if goal.get('status') != 'dying'}
-        # A subordinate's goal-state is empty. A principal's lists all units, and on Juju 4
-        # relation-list keeps units that were removed (juju/juju#23326).
+        # On Juju 4 relation-list keeps removed units (juju/juju#23326). A subordinate's goal-state is empty.
         return frozenset(staying if self.unit in units else self.related_units()) - {self.unit}
 
     def living(self) -> Optional[FrozenSet[str]]:
