@@ -85,6 +85,10 @@ def chosen(lock: str, juju: int, only: Tuple[str, ...]) -> List[str]:
     return [name for name in names for _ in range(STROKES[name].weight)]
 
 
+AWAY = ('is cut off', 'loses its agent', 'is lost', 'reboots')
+"""Then no juju-exec can begin on the unit."""
+
+
 class BadLuck(Operating, Strokes):
     """Makes things go wrong in one model, at times that its dice choose.
 
@@ -115,6 +119,8 @@ class BadLuck(Operating, Strokes):
             self._leader = leader
         if self.account.word.woken_in_vain:
             self.waits.add('a wake-up that failed does not run again')
+        if event.what in AWAY and 'woken' in self.kind.plan:
+            self.waits.add('a wake-up that comes while its agent is away is lost')
         if event.what == 'fails' and event.unit in self.resolved:
             retry, after_s = self.resolved.pop(event.unit)
             self.model.at(event.time + after_s, lambda: self.model.resolve(event.unit, retry=retry))
