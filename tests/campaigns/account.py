@@ -65,6 +65,7 @@ class Account:
         self.broken_tools: Dict[str, Set[str]] = {}
         self.foreign: Callable[[str], bool] = lambda unit: kind.lock != OURS
         self.most_units = kind.units
+        self.spoilt: Set[str] = set()  # units whose databag was poisoned or lost
         self.withdrawing: Set[Pair] = set()  # cancelled by an operator
         self.word = Word(model, self)
         self._programs: Dict[str, List[Any]] = {}  # by unit, the hooks that wait for one, in order

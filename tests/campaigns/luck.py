@@ -106,6 +106,7 @@ class BadLuck(Operating, Strokes):
             name: getattr(self, 'do_' + name.replace('-', '_')) for name in STROKES
         }
         self._leader = model.controller.leader
+        account.spoilt = self.spoilt
         model.observers.append(self._see)
         model.calls_everywhere = self._at_call
         if kind.plan in plans.MAY_WAIT_FOR_UPDATE_STATUS:

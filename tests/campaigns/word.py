@@ -182,7 +182,8 @@ class Word:
             given = {key[0] for key in self.due if key[2] == said['name']}
             if said['name'] not in self.given:
                 given = planned  # it does not stand yet
-            for unit in sorted(stay - (planned & given)):
+            told = self.account.spoilt.intersection(said['left_out'])  # their databags could not be read
+            for unit in sorted(stay - (planned & given) - told):
                 self.account.broken('{} is left out of a roll'.format(unit))
         open_now = self.ledger and not self.ledger.contested
         if said['order'] in (ROLL, PAUSE) and said['written'] and open_now and said['name'] not in self.given:
