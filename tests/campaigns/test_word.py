@@ -227,10 +227,16 @@ def test_a_roll_leaves_out_no_unit_that_the_leader_knows_to_have_spoken(ruled, s
         model.controller.units[unit] = type('Unit', (), known)
         model.agents['app/0'].local.members[unit] = 1
     model.begins('app/0', action='coordinator-roll')
-    answer = json.dumps({'order': 'roll', 'name': 'r1', 'stages': stages, 'written': False})
+    answer = json.dumps(
+        {'order': 'roll', 'name': 'r1', 'stages': stages, 'left_out': ['app/1'], 'written': False}
+    )
     model.tell('app/0', 'ran', 'action coordinator-roll: coordinator: ' + answer)
 
     assert account.faults == ['at 0.00: app/1 is left out of a roll'] * faults
+    account.faults.clear()
+    account.spoilt.add('app/1')
+    model.tell('app/0', 'ran', 'action coordinator-roll: coordinator: ' + answer)
+    assert account.faults == []
 
 
 @pytest.mark.parametrize('tickets, faults', [(TICKETS, []), (TICKETS[:1], ['app/1 is left out of a roll'])])
@@ -245,7 +251,7 @@ def test_a_roll_has_a_ticket_for_each_unit_that_the_action_has_named(ruled, tick
         model.agents['app/0'].local.members[unit] = 1
     model.begins('app/0', action='coordinator-roll')
     model.writes(ROLL_OF_TWO, tickets=tickets)
-    said = {'order': 'roll', 'name': 'r1', 'stages': [['app/0', 'app/1']], 'written': True}
+    said = {'order': 'roll', 'name': 'r1', 'stages': [['app/0', 'app/1']], 'left_out': [], 'written': True}
     model.tell('app/0', 'ran', 'action coordinator-roll: coordinator: ' + json.dumps(said))
 
     assert account.faults == ['at 0.00: ' + fault for fault in faults]
