@@ -312,8 +312,8 @@ def terms_from_the_cache(self):
     'rule 7', 'a write that is refused fails the hook', 'juju.Juju.write_shared',
     'unit/test_juju.py::test_a_write_that_is_refused_closes_the_ledger_and_fails_no_hook',
 )  # fmt: skip
-def write_or_fail(self, settings):
-    if self.durable_at_once:
+def write_or_fail(self, settings, in_databag=False):
+    if self.durable_at_once and not in_databag:
         hookenv.leader_set(settings)
     else:
         hookenv.relation_set(self.relation, settings, app=True)

@@ -370,6 +370,24 @@ def test_a_leader_that_is_next_after_a_unit_that_it_frees_begins_at_once(model, 
     until(made, lambda: any(event.unit == leader and event.what == 'works' for event in made.history), SOON_S)
 
 
+def test_a_leader_that_is_deposed_before_it_brings_itself_the_hook_has_given_the_order(model, charm_with):
+    made = begun(model, charm_with(ASK + RESTART), units=3, juju=3)
+    watch, leader = StrictWatch(made), made.controller.leader
+
+    def depose(execution, argv):
+        if argv[0] == 'relation-set' and '--app' in argv and made.controller.leader == leader:
+            made.elect('app/2')
+
+    made.calls_everywhere = depose
+    order(made, "request_roll('restart', order='leader-first')")
+    made.run()
+
+    assert made.controller.leader == 'app/2'
+    assert made.log_of(leader, 'relation-set --app: refused')
+    watch.check()
+    assert [watch.served(unit) for unit in made.units] == [1] * 3, made.story(60)
+
+
 @both
 def test_a_roll_whose_leader_comes_last_writes_no_word_for_the_leader(model, charm_with, juju):
     made = begun(model, charm_with(ASK + RESTART), units=3, juju=juju)

@@ -372,23 +372,24 @@ class Juju:
         return Terms(tuple(record for record in found if record), bool(data.get(self.ledger_key)))
 
     def bring_hook(self, word: str) -> None:
-        """As the leader, write a new word that brings every unit a hook, this one too (R24)."""
-        self._about_relation(lambda rid: hookenv.relation_set(rid, {self.turn_key: word}, app=True), None)
+        """As the leader, bring every unit a hook, this one too, by a new word (R24). Raises LedgerClosed."""
+        self.write_shared({self.turn_key: word}, in_databag=True)
 
     def read_shared(self, key: str) -> str:
         """Return what the leader has written under a key, '' if there is nothing."""
         return self._leaders_data().get(key) or ''
 
-    def write_shared(self, settings: Mapping[str, Optional[str]]) -> None:
-        """Write as the leader; None removes a key.
+    def write_shared(self, settings: Mapping[str, Optional[str]], in_databag: bool = False) -> None:
+        """Write as the leader where the ledger is, or in the databag; None removes a key.
 
         Raises:
             LedgerClosed: if Juju refuses it, and this unit leads no more.
             CalledProcessError: if Juju refuses it for another reason, such as a lease operation that
                 timed out (juju/juju#13332). The hook fails, and Juju retries it.
         """
+        tool = 'leader-set' if self.durable_at_once and not in_databag else 'relation-set --app'
         try:
-            if self.durable_at_once:
+            if tool == 'leader-set':
                 hookenv.leader_set(settings)
             else:
                 texts = {key: text or '' for key, text in settings.items()}
@@ -397,7 +398,6 @@ class Juju:
         except CalledProcessError as refused:
             if self.is_leader():
                 raise
-            tool = 'leader-set' if self.durable_at_once else 'relation-set --app'
             raise LedgerClosed(REFUSED.format(tool, refused.returncode)) from refused
 
     def believed(self, read: Tuple[Read, wire.Problems]) -> Read:

@@ -11,7 +11,7 @@ flag, a rule about whose turn it is. tests/proofs runs this file, too.
 from typing import Callable, Dict, FrozenSet, Mapping, Optional, Tuple
 
 from charms.layer.coordinator import orders, rules, terms, why
-from charms.layer.coordinator.context import Phase
+from charms.layer.coordinator.context import LedgerClosed, Phase
 from charms.layer.coordinator.holding import Holding
 from charms.layer.coordinator.values import (
     NO_CLAIM,
@@ -327,7 +327,11 @@ class Session(Holding):
         own, usable = dict(self.state.own), self._usable()
         new = any(turn not in usable and not own.get(turn.queue, NO_CLAIM).holds for turn in self.turns)
         if new and self.port.durable_at_once:
-            self.port.bring_hook(word)
+            try:
+                self.port.bring_hook(word)
+            except LedgerClosed as closed:
+                self.leading = False
+                self.log(str(closed))
 
     def has_written(self, wish: Wish) -> bool:
         """Return whether the ledger has what an order asks for, if this hook succeeds."""
