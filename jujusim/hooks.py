@@ -59,7 +59,7 @@ class Hooked(Executing):
             self._wake(name)
             return
         if operation.script or operation.restricted:
-            agent.remote.asides.pop(0)
+            agent.remote.asides = [each for each in agent.remote.asides if each is not operation]
         elif operation.action:
             agent.remote.actions.pop(0)
         else:
