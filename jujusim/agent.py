@@ -104,7 +104,8 @@ class Agent:
         if local.in_error:  # the retry timer brings the hook back
             return self._aside()
         if local.pending:
-            return (remote.asides or [local.pending])[0]  # actions wait until it has run again
+            at_once = [each for each in remote.asides if not each.action]  # actions wait until it has run
+            return [*at_once, local.pending][0]
         if remote.rebooted and local.started:
             return Operation('start')  # before all else, and on a leaving unit too
         if not local.installed:

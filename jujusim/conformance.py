@@ -1,4 +1,4 @@
-"""What every history of Juju keeps: sentences that a record can break, each with its rule (R1 to R30).
+"""What every history of Juju keeps: sentences that a record can break, each with its rule (R1 to R32).
 
 `PREDICATES` has those of `jujusim.orders`, on the order of hooks, and these: what a hook sees, who
 leads, what wakes a unit. `judge` asks all of them. A record that the local Juju could not have made is a

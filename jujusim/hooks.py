@@ -59,7 +59,7 @@ class Hooked(Executing):
             self._wake(name)
             return
         if operation.script or operation.restricted:
-            agent.remote.asides.pop(0)
+            agent.remote.asides = [each for each in agent.remote.asides if each is not operation]
         elif operation.action:
             agent.remote.actions.pop(0)
         else:
@@ -269,11 +269,13 @@ class Hooked(Executing):
         """
         self._forgetful.discard(name)
         agent = self.agents[name]
-        if agent.local.in_error and agent.local.pending is not None:
+        lost = agent.local.pending
+        if agent.local.in_error and lost is not None:
+            self._tell(name, 'forgets', lost.name + (lost.remote_unit and ' ({})'.format(lost.remote_unit)))
             if agent.remote.rebooted:
-                agent.drop(agent.local.pending)
+                agent.drop(lost)
             else:
-                self._done(name, agent.local.pending)
+                self._done(name, lost)
 
 
 def _last_line(why: str) -> str:

@@ -1,6 +1,6 @@
 """What the controller knows: units, databags, leader settings, the lease. No hook runs here.
 
-R1 to R30 are the rules of jujusim/README.md.
+R1 to R32 are the rules of jujusim/README.md.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""The order in which every history of Juju runs hooks, as sentences that a record can break (R1 to R30).
+"""The order in which every history of Juju runs hooks, as sentences that a record can break (R1 to R32).
 
 A predicate gets a history (`jujusim.records`), says how often it found something to judge, and what
 broke its sentence. It never asks what a charm does. `jujusim.conformance` has the other sentences.
@@ -109,7 +109,7 @@ def _lost(history: History, between: List[Run]) -> List[Run]:
     return found
 
 
-@predicate('R12, R27')
+@predicate('R31')
 def a_failed_hook_is_over_when_the_agent_is_lost_in_an_action(history: History) -> Judgement:
     """A failed hook counts as done where the agent is lost in an action beside it: it is not retried.
 
@@ -135,7 +135,7 @@ def _started(line: Line, unit: str) -> bool:
     return bool(line['unit'] == unit and line['what'] == 'started')
 
 
-@predicate('R13')
+@predicate('R32')
 def the_start_of_a_reboot_comes_first(history: History) -> Judgement:
     """A start that is not a new unit's comes when its agent is back, after what had failed or been killed.
 
@@ -246,6 +246,8 @@ def start_follows_the_first_config_changed(history: History) -> Judgement:
         done = [run for run in runs if counts(history, run)]
         first = [run for run in done if run.name.hook == 'config-changed'][:1]
         later = [run for run in runs if first and run.at[0] > first[0].at[0]]
+        if first and first[0].outcome != 'done':  # what ran beside a failed one came before it was over
+            later = list(itertools.dropwhile(lambda run: run.asked, later))
         if first and later and not any(run.name.hook == 'stop' for run in done[: done.index(first[0])]):
             yield unless(later[0].name.hook == 'start', '{} follows {}', later[0], first[0])
 

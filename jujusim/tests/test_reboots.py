@@ -1,4 +1,4 @@
-"""Machines that lose power and boot, and agents that restart by themselves: R12, R13."""
+"""Machines that boot, agents that are lost in an action or restart by themselves: R12, R13, R31, R32."""
 
 import pytest
 
@@ -240,6 +240,25 @@ def test_a_failed_leader_elected_is_lost_then_too(working, juju):
     made.run()
 
     assert hooks(made, 'app/0') == ['leader-elected', 'action work', 'start']
+
+
+# A killed hook
+
+
+@both
+def test_before_a_killed_hook_runs_again_juju_exec_runs_and_no_action(working, juju):
+    made = working(juju)
+
+    made.upgrade('app/0')
+    run_until(made, 'app/0', 'works')
+    made.run_action('app/0', 'look')
+    made.run_exec('app/0', 'actions/list', as_action=True)
+    made.run_exec('app/0', 'actions/list')
+    made.kill_hook('app/0')
+    made.run()
+
+    again = ['upgrade-charm', 'exec actions/list', 'upgrade-charm']
+    assert hooks(made, 'app/0') == [*again, 'action look', 'exec actions/list', 'config-changed']
 
 
 # An agent restarts by itself

@@ -91,6 +91,7 @@ class Account:
             'fails': self._fails,
             'is killed': self._dies,
             'loses its agent': self._loses_agent,
+            'loses power': self._loses_power,
             'ends beside': self._ends_beside,
             'is gone': self._is_gone,
             'is lost': lambda event: self.leavers.add(event.unit),
@@ -306,6 +307,12 @@ class Account:
     def _loses_agent(self, event: Event) -> None:
         if event.unit in self.doing:
             self.beside[event.unit] = self.doing.pop(event.unit)
+
+    def _loses_power(self, event: Event) -> None:
+        self._programs.pop(event.unit, None)
+        self._dies(event)
+        if event.unit in self.beside:
+            self._ends_beside(event)
 
     def _ends_beside(self, event: Event) -> None:
         unit, doing = event.unit, self.beside.pop(event.unit, NOTHING)

@@ -47,6 +47,8 @@ STROKES = {
     'exec': Stroke(4),
     'resolve': Stroke(3),
     'agent': Stroke(3),
+    'restart': Stroke(1),
+    'reboot': Stroke(2),
     'kill-child': Stroke(2),
     'return': Stroke(3),
     'late': Stroke(2),
@@ -125,6 +127,10 @@ class BadLuck(Operating, Strokes):
         if event.what == 'fails' and event.unit in self.resolved:
             retry, after_s = self.resolved.pop(event.unit)
             self.model.at(event.time + after_s, lambda: self.model.resolve(event.unit, retry=retry))
+        if event.what == 'forgets':
+            self.waits.add(
+                'a failed hook that counts as done, since the agent was lost in an action beside it'
+            )
         if event.what == 'writes late' and event.unit in self.late:
             self.late.discard(event.unit)
             others = [name for name in self.model.units if name != event.unit]

@@ -146,6 +146,16 @@ class Strokes:
         self.model.die_agent(self.dice.choice(busy), self.dice.choice([3.0, 3.0, 30.0]))
         return 'an agent that dies'
 
+    def do_restart(self, unit: str) -> str:
+        self.model.restart_agent(unit)
+        return 'the agent of {} restarts by itself'.format(unit)
+
+    def do_reboot(self, unit: str) -> str:
+        busy = self.busy()
+        unit = self.dice.choice(busy) if busy and self.dice.random() < 0.7 else unit
+        self.model.reboot(unit, self.dice.choice([5.0, 20.0, 90.0]))
+        return 'the machine of {} boots'.format(unit)
+
     def do_fail(self, unit: str) -> str:
         self.model.fail_hook(unit, times=self.dice.choice([1, 1, 2]))
         return 'a hook that fails'

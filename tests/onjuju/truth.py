@@ -50,7 +50,7 @@ def _told(name: str, texts: Sequence[str]) -> str:
 
 
 def said(found: Truth) -> List[str]:
-    """Return what is said of it at the end."""
+    """Return what is said of it at the end; docs/on-juju.md says what `NOT SO` means."""
     form = 'Juju: {} sentences of jujusim/conformance.py hold, {} found nothing to judge'
     lines = [form.format(found.held, found.idle)]
     if found.broken:

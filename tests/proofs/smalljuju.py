@@ -1,6 +1,6 @@
 """A small model of Juju: what units share, what a hook sees of it, and what wakes whom.
 
-jujusim/README.md tells Juju's rules (R1 - R30); here they are cut down to what can matter for a lock.
+jujusim/README.md tells Juju's rules (R1 - R32); here they are cut down to what can matter for a lock.
 `SmallPort` is the port on which the layer's own session.py runs. What a unit may do is in
 smallworld.py, what is promised in promises.py.
 
