@@ -457,7 +457,8 @@ times = st.sampled_from(
 tickets = st.builds(
     Ticket, st.integers(1, 2**53), queues, units, st.integers(0, 3), st.integers(1, 3),
     raw=st.sampled_from(['', '[7]']), after=st.one_of(st.none(), st.tuples(st.integers(1, 9))),
-    requested_at=times, nonce=st.sampled_from(['', 'aa']),
+    requested_at=times, nonce=st.sampled_from(['', 'aa']), stage=st.integers(0, 2),
+    roll=st.one_of(st.just(''), names),
 )  # fmt: skip
 some_claims = st.builds(
     lambda asked, done, locks, begun, token, nonce: Claim(
