@@ -360,6 +360,7 @@ class Account:
     # What the charm says
 
     def _read(self, unit: str, text: str) -> None:
+        self.word.look()  # on Juju 3 a leader may work in the hook in which it writes the ledger
         mark, _, rest = text.partition(': ')
         if mark in ('asks', 'asked'):
             lock, way, held = (rest.split(' ') + ['request', 'False'])[:3] if ' ' in rest else (rest, '', '')

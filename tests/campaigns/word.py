@@ -126,7 +126,10 @@ class Word:
         if order.kind == ROLL:
             for ticket in self.ledger.tickets if self.ledger else ():
                 if ticket.roll == order.lock and order.first <= ticket.token <= order.last:
-                    self.due[ticket.unit, order.lock, order.name] = Due(ticket.token, 'yes')
+                    # A unit that has lost store and databag together is another one now.
+                    same = self._state(ticket.unit).nonce == ticket.nonce
+                    sure = 'yes' if same else 'maybe'
+                    self.due[ticket.unit, order.lock, order.name] = Due(ticket.token, sure)
         elif order.kind == CANCEL:
             self._doubt(*(k for k, due in self.due.items() if k[1] == order.lock and due.token <= order.last))
             self.account.is_cancelled(order.lock)

@@ -388,6 +388,34 @@ def test_a_leader_that_is_deposed_before_it_brings_itself_the_hook_has_given_the
     assert [watch.served(unit) for unit in made.units] == [1] * 3, made.story(60)
 
 
+PAUSE = """
+from charmhelpers.core import hookenv
+from charms.layer import coordinator
+hookenv.log('SAYS ' + coordinator.pause('restart'))
+"""
+
+
+def test_an_order_that_was_refused_is_not_given_later(model, charm_with):
+    made = begun(model, charm_with(ASK + RESTART), units=3, juju=3)
+    leader, refused = made.controller.leader, []
+
+    def depose(execution, argv):
+        if argv[0] == 'leader-set' and execution.operation.action and not refused:
+            refused.append(argv)
+            made.elect('app/2')
+
+    made.calls_everywhere = depose
+    made.run_exec(leader, PAUSE, as_action=True)
+    made.run(seconds=2)
+    made.elect(leader)
+    made.run()
+    assert made.log_of(leader, 'SAYS restart: this unit does not lead')
+
+    order(made, "request_roll('restart')")
+    made.run()
+    assert len({event.unit for event in made.history if event.what == 'works'}) == 3
+
+
 @both
 def test_a_roll_whose_leader_comes_last_writes_no_word_for_the_leader(model, charm_with, juju):
     made = begun(model, charm_with(ASK + RESTART), units=3, juju=juju)

@@ -76,6 +76,7 @@ MAY_IMPORT = {
         'forms',
         'onlooker',
         'ordering',
+        'orders',
         'report',
         'table',
     },

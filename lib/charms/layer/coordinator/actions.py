@@ -10,7 +10,7 @@ from subprocess import CalledProcessError
 from typing import TYPE_CHECKING, Any, Callable, Dict
 
 from charmhelpers.core import hookenv
-from charms.layer.coordinator import answers, environment, forms, onlooker, ordering, report, table
+from charms.layer.coordinator import answers, environment, forms, onlooker, ordering, orders, report, table
 
 if TYPE_CHECKING:
     from charms.layer.coordinator.session import Session
@@ -93,7 +93,7 @@ def _order(action: str, give: Callable[['Session', Parameters], ordering.Given])
         session = _session()
         begun = True
         given = give(session, asked)
-        if not session.leading:
+        if given.refused.endswith(orders.NOT_LEADING):
             hookenv.action_fail(_leaders_command(session, action, given, asked))
         elif given.refused:
             hookenv.action_fail(given.refused + _confirmed(session, action, given, asked))

@@ -270,6 +270,8 @@ def _after_cancel(order: Order, claim: Claim, ticket: Ticket) -> Claim:
 
 # Why an order is refused
 
+NOT_LEADING = 'this unit does not lead'
+
 
 def refused(ledger: Optional[Ledger], wish: Wish, claims: Claims) -> str:
     """Return why an order is not given, in words; '' if nothing is in its way."""

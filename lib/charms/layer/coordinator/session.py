@@ -306,13 +306,16 @@ class Session(Holding):
         It is saved at once, and written with the ledger: now, or in the next hook in which this unit may.
         """
         if not self.leading:
-            return 'this unit does not lead'
+            return orders.NOT_LEADING
         if not self.ledger_read:
             self._read_ledger()
         refused = orders.refused(self._with_wishes(self.ledger or Ledger()), wish, self.claims)
         if not refused:
             self._save(wishes=(*self.state.wishes, wish))
             self._append()
+            if not self.leading and not self.port.is_leader():
+                self._save(wishes=tuple(each for each in self.state.wishes if each != wish))
+                return orders.NOT_LEADING
             self._take_turns()
             self._show_locks()
             self._save()
