@@ -113,8 +113,8 @@ def _lost(history: History, between: List[Run]) -> List[Run]:
 def a_failed_hook_is_over_when_the_agent_is_lost_in_an_action(history: History) -> Judgement:
     """A failed hook counts as done where the agent is lost in an action beside it: it is not retried.
 
-    Where the same hook is next, it is for news: it begins sooner or later than a retry would. An update-status
-    may come at any time.
+    Where the same hook is next, it is for news: it begins sooner or later than a retry would. Of an
+    update-status that cannot be told.
     """
     for unit in history.runs:
         failed: Optional[Run] = None
