@@ -236,9 +236,6 @@ class _Bag:
 
     def _hears(self, history: History, unit: str) -> bool:
         """Tell whether a unit still works at the end: neither gone nor leaving."""
-        out = {
-            line['unit'] for line in history.lines if line['what'] == 'gone' or line.get('text') == 'is lost'
-        }
         runs = history.runs[unit]
         leaving = any(run.departing == unit or run.name.hook in ('stop', 'remove') for run in runs)
-        return unit not in out and not leaving and runs[-1].outcome == 'done'
+        return unit not in history.out and not leaving and runs[-1].outcome == 'done'

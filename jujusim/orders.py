@@ -113,7 +113,8 @@ def _lost(history: History, between: List[Run]) -> List[Run]:
 def a_failed_hook_is_over_when_the_agent_is_lost_in_an_action(history: History) -> Judgement:
     """A failed hook counts as done where the agent is lost in an action beside it: it is not retried.
 
-    Where the same hook is next, it is for news: it begins sooner or later than a retry would.
+    Where the same hook is next, it is for news: it begins sooner or later than a retry would. Of an
+    update-status that cannot be told.
     """
     for unit in history.runs:
         failed: Optional[Run] = None
@@ -127,6 +128,7 @@ def a_failed_hook_is_over_when_the_agent_is_lost_in_an_action(history: History) 
                 ended = [other.ended for other in between if other.outcome != 'broken']
                 after_s = run.s - max(back + ended)
                 retried = run.name == failed.name and RETRY_S[0] < after_s < RETRY_S[1]
+                retried &= run.name.hook != 'update-status'
                 yield unless(not retried or run.skipped, '{} retries {}', run, failed)
             failed, between = run, []
 

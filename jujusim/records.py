@@ -67,13 +67,16 @@ class Run:
 
 
 class History:
-    """A record, with the operations of each unit in order."""
+    """A record, with the operations of each unit in order; and the units that are out at its end."""
 
     def __init__(self, lines: Iterable[Line], name: str = '') -> None:
         self.lines, self.name = list(lines), name
         said = [line['text'] for line in self.lines if line['what'] == 'juju']
         self.juju = int(said[0]) if said else 4
         self.runs: Dict[str, List[Run]] = {}
+        self.out = {
+            line['unit'] for line in self.lines if line['what'] == 'gone' or line.get('text') == 'is lost'
+        }
         self._open: Dict[str, Run] = {}
         self._news: Dict[str, Set[str]] = {}
         for place, line in enumerate(self.lines):
