@@ -88,6 +88,8 @@ class Word:
         self.shut: Dict[str, Set[str]] = {}  # by unit, what the hook under way has found shut
         self._judged: Set[Tuple[Any, str]] = set()
         self._looked: Any = None
+        self._names: Set[str] = set()
+        self.reborn: Set[str] = set()  # units whose name another one had before
 
     # The ledger
 
@@ -185,7 +187,9 @@ class Word:
             given = {key[0] for key in self.due if key[2] == said['name']}
             if said['name'] not in self.given:
                 given = planned  # it does not stand yet
-            told = self.account.spoilt.intersection(said['left_out'])  # their databags could not be read
+            # Databags that cannot be read, and those of former units of a name, which nobody has read anew.
+            excused = self.account.spoilt | self.reborn
+            told = excused.intersection(said['left_out'])
             for unit in sorted(stay - (planned & given) - told):
                 self.account.broken('{} is left out of a roll'.format(unit))
         open_now = self.ledger and not self.ledger.contested
@@ -291,6 +295,8 @@ class Word:
                 self.due[key] = due._replace(sure='maybe')
 
     def added(self, unit: str) -> None:
+        self.reborn |= {unit} & self._names
+        self._names.add(unit)
         self.due = {key: due for key, due in self.due.items() if key[0] != unit}
         self.freed.pop(unit, None)
 
