@@ -66,6 +66,7 @@ class Account:
         self.foreign: Callable[[str], bool] = lambda unit: kind.lock != OURS
         self.most_units = kind.units
         self.spoilt: Set[str] = set()  # units whose databag was poisoned or lost
+        self.emptied: Set[str] = set()  # units that have lost store and databag together
         self.withdrawing: Set[Pair] = set()  # cancelled by an operator
         self.word = Word(model, self)
         self._programs: Dict[str, List[Any]] = {}  # by unit, the hooks that wait for one, in order
@@ -151,6 +152,7 @@ class Account:
     def loses_everything(self, unit: str) -> None:
         """Excuse: store and databag were lost together."""
         self._forgets(unit)
+        self.emptied.add(unit)
         for group in self.holders.values():
             group.discard(unit)
 

@@ -88,7 +88,7 @@ class Word:
         self.shut: Dict[str, Set[str]] = {}  # by unit, what the hook under way has found shut
         self._judged: Set[Tuple[Any, str]] = set()
         self._looked: Any = None
-        self._names: Set[str] = set()
+        self._names = {*model.units}
         self.reborn: Set[str] = set()  # units whose name another one had before
 
     # The ledger
@@ -129,8 +129,9 @@ class Word:
             for ticket in self.ledger.tickets if self.ledger else ():
                 if ticket.roll == order.lock and order.first <= ticket.token <= order.last:
                     # A unit that has lost store and databag together is another one now.
-                    same = self._state(ticket.unit).nonce == ticket.nonce
-                    sure = 'yes' if same else 'maybe'
+                    nonce = self._state(ticket.unit).nonce
+                    anew = nonce not in ('', ticket.nonce) or ticket.unit in self.account.emptied
+                    sure = 'maybe' if anew else 'yes'
                     self.due[ticket.unit, order.lock, order.name] = Due(ticket.token, sure)
         elif order.kind == CANCEL:
             self._doubt(*(k for k, due in self.due.items() if k[1] == order.lock and due.token <= order.last))
