@@ -385,7 +385,9 @@ class Account:
     def _asks(self, unit: str, lock: str, way: str, held: bool, sure: str) -> None:
         doing, pair = self._now(unit), (unit, lock)
         owed = self.owed.get(pair, Owed())
-        sure = 'maybe' if doing.execution in self.forgetful or self._is_withdrawn(pair, sure) else sure
+        withdrawn = self._is_withdrawn(pair, sure)
+        freed = 'kept' in self.kind.plan and unit in self.word.freed  # the charm still believes that it keeps
+        sure = 'maybe' if doing.execution in self.forgetful or withdrawn or freed else sure
         under_way = held or lock in doing.worked or (self._holds(unit, lock) and pair not in self.over)
         if not under_way:  # an action cannot see whether the turn has come: it may ask for one after that
             more = 'maybe' if doing.aside and way == 'again' and owed.turn else ''

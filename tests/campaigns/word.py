@@ -112,6 +112,7 @@ class Word:
     def _lost(self) -> None:
         """Excuse: what stood in a ledger that is lost, is lost with it."""
         self._doubt(*self.due)
+        self.given.clear()  # what the leader has not read back, it writes again
         for freed in self.freed.values():
             freed.forgotten = True
 
