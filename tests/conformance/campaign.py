@@ -157,8 +157,9 @@ def live(charm: Path, seed: int) -> Recorder:
 
         def strike() -> None:
             alive = [name for name in juju.units if juju.controller.units[name].life == 'alive']
-            name = dice.choices(list(STROKES), WEIGHTS)[0]
-            STROKES[name](juju, dice.choice(alive), dice)
+            if alive:
+                name = dice.choices(list(STROKES), WEIGHTS)[0]
+                STROKES[name](juju, dice.choice(alive), dice)
 
         for _ in range(dice.randrange(2, 12)):
             juju.at(juju.now + dice.uniform(0, 90), strike)
