@@ -200,7 +200,7 @@ def _calm(model: Juju, account: Account, bad: BadLuck) -> None:
     bad.resumes()
     stalled = _left(account)
     model.note('calm:', 'update-status may come now')
-    for _ in range(3 * len(model.units) if bad.kind.plan in MAY_WAIT_FOR_UPDATE_STATUS else bad.patience):
+    for _ in range(8 + 4 * len(model.units) if bad.kind.plan in MAY_WAIT_FOR_UPDATE_STATUS else bad.patience):
         if _left(account):
             for unit in model.units:
                 model.update_status(unit)

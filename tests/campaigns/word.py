@@ -89,6 +89,7 @@ class Word:
         self._judged: Set[Tuple[Any, str]] = set()
         self._looked: Any = None
         self._names = {*model.units}
+        self.late: Set[str] = set()  # units of which a write has landed late
         self.reborn: Set[str] = set()  # units whose name another one had before
 
     # The ledger
@@ -158,6 +159,8 @@ class Word:
     def see(self, event: Event) -> None:
         if event.what == 'begins':
             self._begins(event.unit)
+        elif event.what == 'writes late':
+            self.late.add(event.unit)
         elif event.what == 'ran' and event.text.startswith('action coordinator-'):
             self._answered(event)
 
@@ -194,7 +197,8 @@ class Word:
             told = excused.intersection(said['left_out'])
             for unit in sorted(stay - (planned & given) - told):
                 self.account.broken('{} is left out of a roll'.format(unit))
-        open_now = self.ledger and not self.ledger.contested
+        # What a deposed leader wrote late stands under a term that is over.
+        open_now = self.ledger and not self.ledger.contested and event.unit not in self.late
         if said['order'] in (ROLL, PAUSE) and said['written'] and open_now and said['name'] not in self.given:
             self.account.broken('a {} does not stand, which was said to be written'.format(said['order']))
 
