@@ -1,6 +1,7 @@
 """A roll that an operator starts by one action: what it costs, for every number of slots and many seeds.
 
 hooks      all that ran from the action until the model was at rest, the action too
+scripts    what juju-exec ran meanwhile: with more slots than one, a look after each hook that used a turn
 limit      N·(N−1) for the releases, and two ledger writes, each of which wakes N−1 others
 whole      hooks in which Python ran
 rolled     hooks in which the flag coordinator.rolled.restart was set
@@ -54,6 +55,7 @@ class Ordered(NamedTuple):
     units: int
     seed: int
     hooks: int
+    scripts: int
     whole: int
     writes: int
     rolled: int
@@ -104,13 +106,14 @@ def roll(juju: int, slots: Slots, units: int, seed: int) -> Ordered:
             watch, logged = Watch(model, at_once(slots, units)), len(model.logs)
             model.run_exec(str(model.controller.leader), ACTION, as_action=True)
             model.run()
-            hooks, texts = watch.hooks, [text for *_, text in model.logs[logged:]]
+            scripts = sum(title == 'exec script' for _, title, _ in model.costs[watch.hooks_before :])
+            hooks, texts = watch.hooks - scripts + 1, [text for *_, text in model.logs[logged:]]
             model.configure(go=1)  # one more hook of each unit, which must not find the flag set again
             model.run()
             if watch.faults or sorted(turn.unit for turn in watch.turns) != sorted(model.units):
                 raise RuntimeError('\n'.join([*watch.faults, '{} turns'.format(len(watch.turns))]))
             return Ordered(
-                juju, slots, units, seed, hooks, sum(text.startswith(RUNS_WHOLE) for text in texts),
+                juju, slots, units, seed, hooks, scripts - 1, sum(text.startswith(RUNS_WHOLE) for text in texts),
                 watch.ledger_writes, sum(text == ROLLED for *_, text in model.logs[logged:]),
                 watch.most_at_work, watch.duration_s,
             )  # fmt: skip
@@ -135,7 +138,18 @@ def table(found: List[Ordered]) -> Any:
     seeds, units = len({each.seed for each in found}), found[0].units
     title = 'A roll of {} units that an action starts, {:.0f} s a unit: the worst of {} seeds'
     shown = Table(title=title.format(units, bench.RESTART_S, seeds), title_justify='left')
-    for heading in ('Juju', 'slots', 'at work', 'hooks', 'limit', 'whole', '÷ N', 'ledger writes', 'rolled'):
+    for heading in (
+        'Juju',
+        'slots',
+        'at work',
+        'hooks',
+        'limit',
+        'whole',
+        '÷ N',
+        'ledger writes',
+        'rolled',
+        'scripts',
+    ):
         shown.add_column(heading, justify='left' if heading == 'Juju' else 'right')
     for heading in ('duration', '÷ work', '÷ floor'):
         shown.add_column(heading, justify='right')
@@ -156,6 +170,7 @@ def _row(of_kind: List[Ordered]) -> List[str]:
         '{:.1f}'.format(whole / first.units),
         str(max(each.writes for each in of_kind)),
         ' or '.join(map(str, sorted({each.rolled for each in of_kind}))),
+        str(max(each.scripts for each in of_kind)),
         '{:,.0f} s'.format(max(each.duration_s for each in of_kind)),
         '{:.3f}'.format(max(each.over_work for each in of_kind)),
         '{:.3f}'.format(max(each.over_floor for each in of_kind)),
