@@ -424,3 +424,49 @@ def test_a_roll_whose_leader_comes_last_writes_no_word_for_the_leader(model, cha
     made.run()
 
     assert 'coordinator-turn' not in made.controller.app_settings
+
+
+LATE = """
+@when('coordinator.granted.restart')
+def keep():
+    check_call(['work', '60'])
+    if hookenv.local_unit() == 'app/2':
+        coordinator.keep_lock('restart')
+
+def late():
+    if hookenv.local_unit() == 'app/2' and coordinator.is_requested('restart'):
+        hookenv.log('LATE')
+        coordinator.request_lock('b')
+hookenv.atexit(late)
+"""
+
+
+@both
+def test_a_unit_that_asks_after_the_layers_own_callback_has_not_failed(model, charm_with, juju):
+    made = begun(model, charm_with(ASK + LATE, slots=2), units=4, juju=juju)
+    made.run_exec(made.controller.leader, ROLL, as_action=True)
+    until(made, lambda: made.log_of('app/2', 'LATE'), within_s=400)
+    made.run(seconds=20)
+
+    assert words(made) == []
+
+
+ORDERS_LATE = """
+def late():
+    if hookenv.config('go') == 7 and hookenv.hook_name() == 'config-changed':
+        hookenv.log('ORDER ' + coordinator.request_roll('restart', order='leader-first'))
+
+hookenv.atstart(hookenv.atexit, late)
+"""
+
+
+@both
+def test_a_turn_that_comes_with_an_order_of_a_callback_begins_in_the_next_hook(model, charm_with, juju):
+    made = begun(model, charm_with(RESTART + ORDERS_LATE), units=3, juju=juju)
+    watch = StrictWatch(made)
+    made.configure(go=7)
+    made.run()
+
+    assert not [event for event in made.history if event.what == 'fails']
+    assert [watch.served(unit) for unit in made.units] == [1] * 3
+    assert rolled(made) == 1

@@ -81,6 +81,15 @@ def test_so_is_one_whose_commit_juju_refuses_and_one_that_has_succeeded_is_not(c
     assert charm.says() == wire.said_text(LATER)
 
 
+def test_a_text_that_ends_with_a_blank_has_been_said_when_juju_has_it(charm):
+    """A text that repairs a spoilt databag ends so."""
+    hook = charm.hook(ends=False)
+    hook.ends((RELATION, wire.said_text(LATER) + ' '))
+    charm.bag.write_text(wire.said_text(LATER) + ' \n')
+
+    assert charm.says() == wire.said_text(LATER) + ' '
+
+
 def test_the_word_of_an_earlier_turn_gives_way_to_that_of_this_one(charm):
     charm.bag.write_text(failed(SAID, 3) + '\n')
     charm.hook(ends=False)

@@ -28,7 +28,7 @@ MAY_IMPORT = {
     'own.py': {'rules', 'values', 'view'},
     'leading.py': {'context', 'orders', 'own', 'rules', 'terms', 'values', 'why'},
     'waking.py': {'context', 'leading', 'orders', 'rules', 'values', 'wake'},
-    'holding.py': {'orders', 'rules', 'values', 'waking'},
+    'holding.py': {'context', 'orders', 'rules', 'values', 'waking'},
     'session.py': {'context', 'holding', 'orders', 'rules', 'terms', 'values', 'why'},
     'wake.py': {'rules', 'values', 'wire'},
     'wakeup.py': {'store', 'wire'},  # and the one that starts programs

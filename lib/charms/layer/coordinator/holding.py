@@ -7,6 +7,7 @@ What must not: a hook tool, a clock, a rule about whose turn it is.
 from typing import FrozenSet, Optional, Tuple
 
 from charms.layer.coordinator import orders, rules
+from charms.layer.coordinator.context import Phase
 from charms.layer.coordinator.values import Ticket
 from charms.layer.coordinator.waking import Waking
 
@@ -52,11 +53,13 @@ class Holding(Waking):
         """Return the turns that may be used here: none, if this is not a hook of its own (rule 12).
 
         A turn goes on in a wake-up, but none begins: if its work failed, no hook would be in error.
+        Nor does one begin that comes after the handlers, with an order that a callback gives.
         """
         if self.context.aside:
             return ()
         begun = {queue for queue, claim in self.state.own if claim.holds}
-        return tuple(turn for turn in self.turns if turn.queue in begun or not self.context.woken)
+        late = self.context.woken or self.phase > Phase.HANDLERS
+        return tuple(turn for turn in self.turns if turn.queue in begun or not late)
 
     def _leave_word(self) -> None:
         """Let the others know if this hook fails in a turn of a roll, which then stops.

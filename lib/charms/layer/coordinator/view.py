@@ -177,6 +177,8 @@ class View:
         if said != self._published and not self.context.restricted:
             self.port.publish(said)
             self._published = said
+            if self.asleep:  # a callback says more after the layer's own
+                self.port.failing.ends(self.port.wake.said)
 
     def _to_say(self) -> Said:
         """Return what this unit has to say: outside a hook of its own, nothing of a turn.
