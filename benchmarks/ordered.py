@@ -113,7 +113,8 @@ def roll(juju: int, slots: Slots, units: int, seed: int) -> Ordered:
             if watch.faults or sorted(turn.unit for turn in watch.turns) != sorted(model.units):
                 raise RuntimeError('\n'.join([*watch.faults, '{} turns'.format(len(watch.turns))]))
             return Ordered(
-                juju, slots, units, seed, hooks, scripts - 1, sum(text.startswith(RUNS_WHOLE) for text in texts),
+                juju, slots, units, seed, hooks, scripts - 1,
+                sum(text.startswith(RUNS_WHOLE) for text in texts),
                 watch.ledger_writes, sum(text == ROLLED for *_, text in model.logs[logged:]),
                 watch.most_at_work, watch.duration_s,
             )  # fmt: skip
@@ -138,20 +139,9 @@ def table(found: List[Ordered]) -> Any:
     seeds, units = len({each.seed for each in found}), found[0].units
     title = 'A roll of {} units that an action starts, {:.0f} s a unit: the worst of {} seeds'
     shown = Table(title=title.format(units, bench.RESTART_S, seeds), title_justify='left')
-    for heading in (
-        'Juju',
-        'slots',
-        'at work',
-        'hooks',
-        'limit',
-        'whole',
-        '÷ N',
-        'ledger writes',
-        'rolled',
-        'scripts',
-    ):
+    for heading in ('Juju', 'slots', 'at work', 'hooks', 'limit', 'whole', '÷ N', 'ledger writes', 'rolled'):
         shown.add_column(heading, justify='left' if heading == 'Juju' else 'right')
-    for heading in ('duration', '÷ work', '÷ floor'):
+    for heading in ('scripts', 'duration', '÷ work', '÷ floor'):
         shown.add_column(heading, justify='right')
     for kind in kinds:
         shown.add_row(*_row([each for each in found if (each.juju, str(each.slots)) == kind]))

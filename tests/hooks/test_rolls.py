@@ -388,7 +388,7 @@ def test_a_leader_that_is_deposed_before_it_brings_itself_the_hook_has_given_the
     assert [watch.served(unit) for unit in made.units] == [1] * 3, made.story(60)
 
 
-PAUSE = """
+PAUSE_AND_SAY = """
 from charmhelpers.core import hookenv
 from charms.layer import coordinator
 hookenv.log('SAYS ' + coordinator.pause('restart'))
@@ -405,7 +405,7 @@ def test_an_order_that_was_refused_is_not_given_later(model, charm_with):
             made.elect('app/2')
 
     made.calls_everywhere = depose
-    made.run_exec(leader, PAUSE, as_action=True)
+    made.run_exec(leader, PAUSE_AND_SAY, as_action=True)
     made.run(seconds=2)
     made.elect(leader)
     made.run()
