@@ -34,14 +34,25 @@ class Stage:
 
     def roll(self) -> None:
         """Change the configuration: each unit that is there asks for its turn."""
+        self._owes_all()
+        self._memory += 1
+        self.note('op', 'config memory={}'.format(self._memory))
+        self.juju.config(APP, {'memory': self._memory})
+
+    def order(self) -> None:
+        """Run the action coordinator-roll on the leader: each unit that is there has a turn."""
+        self._owes_all()
+        self.note('op', 'run {} coordinator-roll'.format(self.leader))
+        try:
+            self.juju.run(self.leader, 'coordinator-roll', {'lock': 'restart'}, wait=120)
+        except (jubilant.CLIError, jubilant.TaskError, TimeoutError) as error:
+            raise Trouble('coordinator-roll on {} failed: {}'.format(self.leader, error)) from None
+
+    def _owes_all(self) -> None:
         status = self.lab.status()
         self.owed = tuple(self.lab.units(status))
         self._since = {name: unit.workload_status.since for name, unit in self.lab.units(status).items()}
-        self.began = moment(status)
-        self._memory += 1
-        self.note('op', 'config memory={}'.format(self._memory))
-        self.leader = self._leader()
-        self.juju.config(APP, {'memory': self._memory})
+        self.began, self.leader = moment(status), self._leader()
 
     def fail_work_of(self, unit: str) -> None:
         """Let each work of a unit fail from now on."""
@@ -181,6 +192,11 @@ def roll(stage: Stage) -> None:
     stage.roll()
 
 
+def ordered(stage: Stage) -> None:
+    """An operator's coordinator-roll restarts every unit, one at a time, the leader last."""
+    stage.order()
+
+
 def failure(stage: Stage) -> None:
     """A restart that fails stops the roll; it goes on when the restart succeeds, after `juju resolve`."""
     unit = _last_follower(stage)
@@ -299,6 +315,7 @@ class Kind(NamedTuple):
 
 SCENES: Dict[str, Kind] = {
     'roll': Kind(roll, direct=True),
+    'ordered': Kind(ordered, direct=True),
     'failure': Kind(failure, direct=True),
     'action': Kind(action, direct=True),
     'refresh': Kind(refresh, direct=True),
