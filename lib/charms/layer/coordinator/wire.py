@@ -289,7 +289,7 @@ def _rest(entry: Mapping[str, Any]) -> Optional[UnitState]:
     formed = all(isinstance(found[key], form) for key, form in forms.items())
     counted = all(is_token(found[key]) for key in _TERMS)
     seen, put_off, about = _places(entry.get('seen')), _places(entry.get('put_off')), found['about']
-    progress = _places(entry.get('progress', []))
+    progress = _places(entry.get('progress'))
     wishes: Any = entry.get('wishes')
     rolled: Any = entry.get('rolled')
     rolling: Any = entry.get('rolling')
