@@ -100,6 +100,8 @@ elif tool == 'relation-get' and args[:3] == ['--format=json', '-r', 'coordinator
     print(json.dumps(kept('databag').get(args[3])))
 elif tool == 'relation-set' and args[:3] == ['-r', 'coordinator:0', '--file'] and len(args) == 4:
     keep('databag', yaml.safe_load(pathlib.Path(args[3]).read_text()))
+elif tool == 'relation-set' and args[:4] == ['--app', '-r', 'coordinator:0', '--file'] and len(args) == 5:
+    keep('application', yaml.safe_load(pathlib.Path(args[4]).read_text()))
 else:
     record('refused', command)
     sys.exit('{}: expected a call this fake was told about, found: {}'.format(tool, command))
@@ -277,7 +279,7 @@ def unit(charm, tmp_path):
     (tmp_path / 'charm' / '.juju-persistent-config').write_text('{"memory": 1}')  # as after install
     for name in ('bin', 'state', 'site'):
         (tmp_path / name).mkdir()
-    for name in ('config', 'leader', 'databag'):
+    for name in ('config', 'leader', 'databag', 'application'):
         (tmp_path / 'state' / name).write_text('{}')
     ubuntu = "import platform\nplatform.linux_distribution = lambda *a, **k: ('Ubuntu', '22.04', 'jammy')\n"
     (tmp_path / 'site' / 'sitecustomize.py').write_text(ubuntu)  # charmhelpers 1.2.1 refuses Debian
@@ -374,5 +376,7 @@ def test_an_action_that_gives_an_order_runs_as_a_process_of_its_own_and_changes_
 
     found = json.loads(answer[len('coordinator=') :])
     assert (found['written'], found['stages']) == (True, [['rolling-db/0']])
+    # Juju brings the leader a hook for its own turn.
+    assert json.loads((unit / 'state' / 'application').read_text()) == {'coordinator-turn': found['name']}
     assert (unit / 'state' / 'status-set').read_text() == before
     assert run_hook(unit, 'config-changed', memory=1) == ['restart rolling-db']
