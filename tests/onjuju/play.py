@@ -146,7 +146,7 @@ def parsed(words: Optional[List[str]]) -> argparse.Namespace:
     parser.add_argument('--patience', default='900', help='how many seconds anything may take (PATIENCE=)')
     parser.add_argument('--output', default='build/on-juju', help='where the history goes (OUTPUT=)')
     options = parser.parse_args(words)
-    for name, least, most in (('units', 3, 50), ('work', 5, 600), ('patience', 10, 86400)):
+    for name, least, most in (('units', 3, 50), ('work', 1, 600), ('patience', 10, 86400)):
         text = getattr(options, name)
         if not text.isdigit() or not least <= int(text) <= most:
             form = '{}: expected a whole number from {} to {}, found {!r}'
@@ -157,6 +157,12 @@ def parsed(words: Optional[List[str]]) -> argparse.Namespace:
     if unknown:
         parser.error('SCENES: there is no {}; there are {}'.format(unknown[0], ', '.join(SCENES)))
     options.scenes = [name for name in SCENES if name in (chosen or SCENES)]
+    too_short = options.work < 5 and not all(SCENES[name].looks_on for name in options.scenes)
+    if too_short:
+        still = ' '.join(name for name in SCENES if SCENES[name].looks_on)
+        parser.error(
+            'WORK: less than 5 s go with SCENES={!r} only: other scenes act on a unit at work'.format(still)
+        )
     if options.local not in ('', *local.VERSIONS):
         parser.error('LOCAL: expected 3 or 4, found {!r}'.format(options.local))
     if options.units - sum(SCENES[name].removes - SCENES[name].adds for name in options.scenes) < 1:

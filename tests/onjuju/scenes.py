@@ -193,7 +193,7 @@ def roll(stage: Stage) -> None:
 
 
 def ordered(stage: Stage) -> None:
-    """An operator's coordinator-roll restarts every unit, one at a time, the leader last."""
+    """An operator's `coordinator-roll` restarts every unit, one at a time, the leader last."""
     stage.order()
 
 
@@ -305,17 +305,19 @@ class Kind(NamedTuple):
         adds: how many units it adds.
         removes: how many it removes.
         direct: whether each turn must follow the one before within a hook.
+        looks_on: whether nothing is done to a unit while it works, so that the work may be short.
     """
 
     play: Callable[..., None]
     adds: int = 0
     removes: int = 0
     direct: bool = False
+    looks_on: bool = False
 
 
 SCENES: Dict[str, Kind] = {
-    'roll': Kind(roll, direct=True),
-    'ordered': Kind(ordered, direct=True),
+    'roll': Kind(roll, direct=True, looks_on=True),
+    'ordered': Kind(ordered, direct=True, looks_on=True),
     'failure': Kind(failure, direct=True),
     'action': Kind(action, direct=True),
     'refresh': Kind(refresh, direct=True),

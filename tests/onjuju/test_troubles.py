@@ -251,9 +251,10 @@ def test_what_cannot_be_removed_is_said_with_the_command_for_it(deployed, played
     'words, sentence',
     [
         (['--units', '2'], "UNITS: expected a whole number from 3 to 50, found '2'"),
-        (['--work', 'long'], "WORK: expected a whole number from 5 to 600, found 'long'"),
+        (['--work', 'long'], "WORK: expected a whole number from 1 to 600, found 'long'"),
         (['--patience', '1'], 'PATIENCE: expected a whole number from 10 to 86400'),
-        (['--scenes', 'roll fall'], 'SCENES: there is no fall; there are roll, failure, action'),
+        (['--scenes', 'roll fall'], 'SCENES: there is no fall; there are roll, ordered, failure, action'),
+        (['--work', '1'], "WORK: less than 5 s go with SCENES='roll ordered' only"),
         (['--local', '2'], "LOCAL: expected 3 or 4, found '2'"),
     ],
 )
