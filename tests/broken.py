@@ -1119,6 +1119,14 @@ def turn_whatever_the_stage(ledger, ticket, claims):
 
 
 @broken(
+    'rule 20', 'a unit that lost its store gives a new ask the number of one that is over',
+    'own.OwnClaims._with_ends_saved', history(FOR_EVER, world='roll-forgets-asks-3', most=4000000),
+)  # fmt: skip
+def numbered_anew(self, lost=False):
+    return unbroken(self)
+
+
+@broken(
     'rule 20', 'a failure does not stop a roll with more slots', 'orders.stopped_by',
     history('though a hook of', world='roll-fails-4'),
 )  # fmt: skip

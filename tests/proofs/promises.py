@@ -209,14 +209,16 @@ def does_something(who: str, session: Session, before: U) -> str:
     return '{} has something to do in a hook that is left alone'.format(who)
 
 
-def used(scene: Scene, turn: rules.Ticket) -> Tuple[Scene, str]:
+def used(scene: Scene, turn: rules.Ticket, forgets: int) -> Tuple[Scene, str]:
     """Return the scene after a turn was used, and what its token breaks.
 
     With one slot tokens rise in the order of turns. With more, turns overlap,
     and only that no two have the same token is left of that.
     """
     ended = any(turn.token <= last for last in freed(number(turn.unit), scene))
-    if ended or any(past[:4] == turn[:4] for past in scene.used):
+    # A unit that lost its store, and whose commits were lost, may begin again a turn that it has used.
+    again = [past for past in scene.used if forgets and past.unit == turn.unit and past.token >= turn.token]
+    if ended or again or any(past[:4] == turn[:4] for past in scene.used):
         return scene, ''
     same = [past for past in scene.used if past.token == turn.token]
     later = [past for past in scene.used if turn.slots == 1 and past.queue == turn.queue]

@@ -176,7 +176,7 @@ def _tokens(kind: Kind, me: U, around: Around, scene: Optional[Scene]) -> Tuple[
     broken = ''
     if kind.tokens and me.hook and me.hook.phase is Phase.HANDLERS:
         for turn in me.hook.turns:
-            scene, broken = promises.used(scene or around.scene, turn)
+            scene, broken = promises.used(scene or around.scene, turn, kind.forgets)
     return me, scene, broken
 
 

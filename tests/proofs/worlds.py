@@ -131,6 +131,7 @@ _told(
 _told('roll-removed', '2 units, one is removed or lost, and a roll', 'roll', asks=0, removals=1)
 _told('roll-newcomer', '2 units, one is added on the way, and a roll', 'roll', asks=0, newcomer=True)
 _told('roll-forgets', '2 units, local stores are lost, and a roll', 'roll', asks=0, forgets=1)
+_told('roll-forgets-asks', '2 units × 1, the same, and a request each', 'roll', forgets=1)
 _told('roll-loses', '2 units × 1, the ledger is lost, and a roll', 'roll', loses=1, looks=True, terms=2)
 _told('roll-aside', '2 units, a roll from an action', 'roll', asks=0, aside=True)
 _told('roll-wakes', '2 units, a roll each, only hooks that must', 'roll', asks=0, wakes=True)

@@ -28,18 +28,27 @@ class OwnClaims(View):
             said = self.port.published()
             self._set_nonce(said)
             self._compare_with(said, first)
-            self._remember(own=rules.frozen(self._with_ends_saved()))  # also of what the store had lost
+            self._remember(own=rules.frozen(self._with_ends_saved(first)))  # also of what the store had lost
         elif not self.state.nonce:
             self._set_nonce(None)
         if not first or self.context.leaving:  # without a store, it is not known which turns have begun
             self._remember(own=rules.frozen(self._fitting(dict(self.state.own))))
 
-    def _with_ends_saved(self) -> Mapping[str, Claim]:
-        """Return own claims after the turns whose end was saved together with the charm's flags."""
+    def _with_ends_saved(self, lost: bool = False) -> Mapping[str, Claim]:
+        """Return own claims after the turns whose end was saved together with the charm's flags.
+
+        Args:
+            lost: whether the store is lost. Then these ends also tell which asks it had numbered, and no
+                new ask has the number of one that is over.
+        """
         own = dict(self.state.own)
-        if not (self.state.rolling or any(claim.outstanding for claim in own.values())):
+        if not (lost or self.state.rolling or any(claim.outstanding for claim in own.values())):
             return own
         ends = self.port.ended()
+        for queue, end in ends.items() if lost else ():
+            claim = own.get(queue, self._no_claim)
+            if end.nonce == self.state.nonce and end.ask > claim.asked:
+                own[queue] = rules.merged(claim, claim._replace(asked=end.ask, done=end.ask))
         shown = ends[ROLLED].locks if ROLLED in ends else ()
         self._remember(rolled=(*(name for name in self.state.rolled if name not in shown), *shown)[-8:])
         return rules.after_ends(own, ends)
