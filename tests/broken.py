@@ -1120,7 +1120,8 @@ def turn_whatever_the_stage(ledger, ticket, claims):
 
 @broken(
     'rule 20', 'a unit that lost its store gives a new ask the number of one that is over',
-    'own.OwnClaims._with_ends_saved', history(FOR_EVER, world='roll-forgets-asks-3', most=4000000),
+    'own.OwnClaims._with_ends_saved',
+    'hooks/test_rolls.py::test_a_new_request_has_not_the_number_of_a_turn_that_a_lost_store_knew[3]',
 )  # fmt: skip
 def numbered_anew(self, lost=False):
     return unbroken(self)

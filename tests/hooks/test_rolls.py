@@ -470,3 +470,28 @@ def test_a_turn_that_comes_with_an_order_of_a_callback_begins_in_the_next_hook(m
     assert not [event for event in made.history if event.what == 'fails']
     assert [watch.served(unit) for unit in made.units] == [1] * 3
     assert rolled(made) == 1
+
+
+@both
+def test_a_new_request_has_not_the_number_of_a_turn_that_a_lost_store_knew(model, charm_with, juju):
+    """The charm's own store has the end of that turn; Juju has not, and the roll is lost with its ledger."""
+    made = begun(model, charm_with(ASK + RESTART), units=2, juju=juju, retry_automatically=False)
+    watch = StrictWatch(made)
+    order(made, "request_roll('restart')")
+    until(made, lambda: 'app/1' in watch.at_work, within_s=SOON_S)
+    made.lose_commit('app/1')
+    until(made, lambda: in_error(made, 'app/1'), within_s=100)
+    made.lose_store('app/1', '.coordinator.json*')
+    made.lose_app_data('coordinator-ledger')
+    made.run_exec('app/1', ASK_B.replace("'b'", "'restart'"), as_action=True)
+    made.run(seconds=10)
+    restarts = len([event for event in made.history if (event.unit, event.what) == ('app/1', 'works')])
+
+    made.resolve('app/1')
+    made.run()
+    for unit in made.units:
+        made.update_status(unit)
+    made.run()
+
+    again = [event for event in made.history if (event.unit, event.what) == ('app/1', 'works')]
+    assert len(again) > restarts, made.story(60)
