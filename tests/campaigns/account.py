@@ -143,6 +143,10 @@ class Account:
         self._frees(unit, set())
         self._asks_anew(unit)
 
+    def _goes_on_freed(self, unit: str) -> bool:
+        """Return whether a unit was freed whose charm may still believe that it keeps the lock."""
+        return 'kept' in self.kind.plan and unit in self.word.freed
+
     def _asks_anew(self, unit: str) -> None:
         for pair in {pair for pair in self.kept if pair[0] == unit}:
             owed = self.owed.get(pair, Owed())
@@ -256,8 +260,8 @@ class Account:
     def _decides(self, unit: str, doing: Doing) -> None:
         """Let what a hook decided be so: which turns are used, which are kept."""
         kept = {lock for holder, lock in self.kept if holder == unit}
-        forgetful = 'kept' in self.kind.plan and unit in self.word.freed  # the charm goes on where it was
-        unused = doing.granted - doing.worked if self.kind.plan == 'guarded' or forgetful else set()
+        idle = self.kind.plan == 'guarded' or self._goes_on_freed(unit)
+        unused = doing.granted - doing.worked if idle else set()
         for lock in doing.worked | (kept - doing.kept) | unused:
             owed = self.owed.get((unit, lock), Owed())
             self.turns += lock in doing.worked
@@ -276,9 +280,7 @@ class Account:
         doing = self.doing.pop(event.unit, NOTHING)
         self.word.woken_in_vain |= doing.woken and ': exit ' in event.text
         if doing.woken and self._saved(event.unit).startswith(doing.context + '#'):
-            self._succeeds(
-                event.unit, doing
-            )  # it counted, and its flags are saved, even if it failed after that
+            self._succeeds(event.unit, doing)  # it counted, and its flags are saved, even if it failed then
         if ': exit ' in event.text and self.model.logs:
             why = self.model.logs[-1]
             last = why[3].strip().splitlines()[-1:] if why[1] == event.unit else []
@@ -386,8 +388,8 @@ class Account:
         doing, pair = self._now(unit), (unit, lock)
         owed = self.owed.get(pair, Owed())
         withdrawn = self._is_withdrawn(pair, sure)
-        freed = 'kept' in self.kind.plan and unit in self.word.freed  # the charm still believes that it keeps
-        sure = 'maybe' if doing.execution in self.forgetful or withdrawn or freed else sure
+        doubtful = doing.execution in self.forgetful or withdrawn or self._goes_on_freed(unit)
+        sure = 'maybe' if doubtful else sure
         under_way = held or lock in doing.worked or (self._holds(unit, lock) and pair not in self.over)
         if not under_way:  # an action cannot see whether the turn has come: it may ask for one after that
             more = 'maybe' if doing.aside and way == 'again' and owed.turn else ''

@@ -69,9 +69,10 @@ class Holding(Waking):
         if self.policy.slots == 1 or self.port.failing.has_begun() or not self.port.relation:
             return
         tokens = {turn.token for turn in self._usable()}
-        for token in (claim.token for _, claim in self.state.own if claim.roll and claim.token in tokens):
+        used = (claim.token for _, claim in self.state.own if claim.roll and claim.token in tokens)
+        token = next(used, 0)
+        if token:
             self.port.failing.begins(token, self.port.relation)
-            return
 
     def keep(self, lock: str, check_again_in: Optional[int] = None, reason: str = '') -> bool:
         """Keep a held lock over the end of this hook; return whether it is held.

@@ -187,6 +187,12 @@ def rolls(ledger: Optional[Ledger], lock: str = '') -> Tuple[Order, ...]:
     return tuple(order for order in orders if order.kind == ROLL and lock in ('', order.lock))
 
 
+def roll_of(ledger: Optional[Ledger], ticket: Ticket) -> Optional[Order]:
+    """Return the roll that a ticket is of, None if it is of none that stands."""
+    named = rolls(ledger, ticket.roll) if ticket.roll else ()
+    return next((roll for roll in named if roll.first <= ticket.token <= roll.last), None)
+
+
 def is_rolling(ledger: Optional[Ledger], unit: str, leads: bool, own: Mapping[str, Claim]) -> bool:
     """Return whether a unit has an unfinished ticket of a roll, or leads while there is one."""
     if leads and rolls(ledger):
@@ -226,12 +232,13 @@ def stopped_by(ledger: Ledger, ticket: Ticket, claims: Claims, failed: Mapping[s
         claims: what units say.
         failed: by unit, the token of the turn in which its hook failed.
     """
-    for roll in rolls(ledger, ticket.roll) if ticket.roll else ():
-        if roll.first <= ticket.token <= roll.last:
-            for other in rules.ahead(ledger, ticket, claims):
-                if other.token >= roll.first and failed.get(other.unit) == other.token:
-                    return other.unit
-    return ''
+    roll = roll_of(ledger, ticket)
+    stop = (
+        other.unit
+        for other in (rules.ahead(ledger, ticket, claims) if roll else ())
+        if roll and other.token >= roll.first and failed.get(other.unit) == other.token
+    )
+    return next(stop, '')
 
 
 def obeyed(ledger: Ledger, unit: str, nonce: str, own: Mapping[str, Claim]) -> Dict[str, Claim]:

@@ -304,7 +304,8 @@ def _ticket(seen: Seen, ticket: Ticket) -> Data:
     pause = _pause(seen, ticket) if come and not said.holds else None
     holds = said.holds or (come and not (pause and (pause.first or mine)))
     failed = _has_failed(seen, ticket)
-    begun = said.begun or failed if said.begun or failed or mine or not holds else None
+    known = said.begun or failed
+    begun = known if known or mine or not holds else None
     row = _row(seen, ticket.unit, ticket.queue, locks, begun, holds)
     return {
         **row,
@@ -338,8 +339,8 @@ def _has_failed(seen: Seen, ticket: Ticket) -> bool:
 
 
 def _rolled_since(seen: Seen, ticket: Ticket) -> str:
-    rolls = orders.rolls(seen.ledger, ticket.roll)
-    return next((roll.since for roll in rolls if roll.first <= ticket.token <= roll.last), '')
+    roll = orders.roll_of(seen.ledger, ticket)
+    return roll.since if roll else ''
 
 
 def _pause(seen: Seen, ticket: Ticket) -> Optional[Order]:

@@ -189,13 +189,13 @@ class View:
         own = (
             rules.after_ends(dict(self.state.own), dict(self.saved_ends)) if self.context.woken else self.own
         )
-        heard, term = self.state.heard, self.state.term
+        heard, term, failed = self.state.heard, self.state.term, 0
         if self.context.aside:
+            juju_has = self.about(self.context.unit)
             own = rules.beside_a_turn(dict(self.state.own), dict(self.state.committed))
             # What ends here are requests that it made itself, or whose turn had not come.
             own = rules.after_ends(own, dict(self.ends))
-            heard, term = self.about(self.context.unit).heard, self.about(self.context.unit).term
-        failed = self.about(self.context.unit).failed if self.context.aside else 0
+            heard, term, failed = juju_has.heard, juju_has.term, juju_has.failed
         about = About(min(term, MAX_TERM), heard, self.port.principal, zone=self.port.zone, failed=failed)
         return Said(self.state.nonce, about, rules.frozen(own))
 

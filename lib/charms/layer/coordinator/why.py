@@ -64,10 +64,8 @@ def _waits(ledger: Ledger, ticket: Ticket, claims: Claims) -> str:
 
 def _progress(ledger: Ledger, ticket: Ticket, claims: Claims) -> str:
     """Return how far the roll is that a ticket is of, to put behind a sentence; '' for any other ticket."""
-    for roll in orders.rolls(ledger, ticket.roll) if ticket.roll else ():
-        if roll.first <= ticket.token <= roll.last:
-            return '; {} of {} done'.format(*orders.done_of(ledger, roll, claims))
-    return ''
+    roll = orders.roll_of(ledger, ticket)
+    return '; {} of {} done'.format(*orders.done_of(ledger, roll, claims)) if roll else ''
 
 
 def progress(ledger: Ledger, roll: Order, claims: Claims) -> str:
@@ -76,11 +74,8 @@ def progress(ledger: Ledger, roll: Order, claims: Claims) -> str:
     if left:
         pause = orders.pause_of(ledger, left[0], NO_CLAIM.names)
         last = left[0]._replace(token=0, unit='', raw='not given')  # a stand-in, behind all others
-        now = (
-            paused(pause)
-            if pause
-            else who_holds(ledger._replace(tickets=(*ledger.tickets, last)), last, claims)
-        )
+        behind = ledger._replace(tickets=(*ledger.tickets, last))
+        now = paused(pause) if pause else who_holds(behind, last, claims)
     said = '{}: {} of {} done'.format(roll.lock, *orders.done_of(ledger, roll, claims))
     return said + (now and '; ' + now)
 
