@@ -177,10 +177,13 @@ class Queue:
     """Units that each ask for one lock, in this process; only those hooks run that a test runs."""
 
     def __init__(self, units, folder):
-        self.controller, self.leader = inprocess.application(3, units), units[0]
+        self.controller, self.leader = inprocess.application(3, units[:1]), units[0]
         self.folder, self.remembered, self.served = folder, {}, []
-        for unit in units:
+        self.home(self.leader).mkdir()
+        self.hook(self.leader)  # makes the first ledger, while it is alone
+        for unit in units[1:]:
             self.home(unit).mkdir()
+            inprocess.add(self.controller, unit)
 
     def home(self, unit):
         return self.folder / unit.replace('/', '-')
@@ -244,7 +247,6 @@ def terms_in(items):
 def queue_of(units, folder, name='kubernetes-control-plane'):
     """Return a queue where so many units asked, the first was served, and all others have tickets."""
     queue = Queue(['{}/{}'.format(name, number) for number in range(units + 1)], folder)
-    queue.hook(queue.leader)  # makes the first ledger, before anybody has asked
     for unit in sorted(queue.controller.units):
         if unit != queue.leader:
             queue.hook(unit, ask=True)

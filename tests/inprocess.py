@@ -32,10 +32,15 @@ def application(
     """Return the controller of an application whose units are all in the peer relation; the first leads."""
     controller = Controller(names[0].split('/')[0], juju, notify, relation='coordinator')
     for name in names:
-        controller.units[name] = Unit(name)
-        controller.enter_scope(name)
+        add(controller, name)
     controller.set_leader(names[0])
     return controller
+
+
+def add(controller: Controller, name: str) -> None:
+    """Add a unit that is in the peer relation."""
+    controller.units[name] = Unit(name)
+    controller.enter_scope(name)
 
 
 def agent_of(controller: Controller, name: str) -> Agent:
