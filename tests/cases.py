@@ -113,6 +113,12 @@ def until(juju: Juju, happened: Callable[[], bool], within_s: float = 900.0) -> 
     assert happened(), juju.story(40)
 
 
+def order(juju: Juju, words: str) -> None:
+    """Run a line of Python on the leader, as an action does; it must not be refused."""
+    script = 'from charms.layer import coordinator\nassert not coordinator.{}\n'.format(words)
+    juju.run_exec(juju.controller.leader, script, as_action=True)
+
+
 def failures(juju: Juju) -> List[Event]:
     return [event for event in juju.history if event.what == 'fails']
 

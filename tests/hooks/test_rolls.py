@@ -3,7 +3,7 @@
 import pytest
 from charms.layer.coordinator import why
 
-from tests.cases import ASK, RESTART, StrictWatch, both, in_error, until
+from tests.cases import ASK, RESTART, StrictWatch, both, in_error, order, until
 from tests.deploy import begun
 
 
@@ -302,12 +302,6 @@ def test_a_unit_whose_turn_in_a_roll_juju_refuses_says_that_it_failed(model, cha
 
 
 SOON_S = 20  # far less than update-status takes, and more than a hook
-
-
-def order(made, words):
-    """Run a line of Python on the leader, as an action does."""
-    script = 'from charms.layer import coordinator\nassert not coordinator.{}\n'.format(words)
-    made.run_exec(made.controller.leader, script, as_action=True)
 
 
 @both

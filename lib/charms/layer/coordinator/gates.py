@@ -48,5 +48,5 @@ def closed(locks: FrozenSet[str]) -> str:
     for lock in sorted(locks & frozenset(GATES)):
         reason = ' '.join(str(GATES[lock]() or '').split())
         if reason:
-            return ''.join(each if each.isprintable() else '?' for each in reason)[:LONGEST]
+            return ''.join(each if each.isprintable() else '?' for each in reason)[:LONGEST].rstrip()
     return ''

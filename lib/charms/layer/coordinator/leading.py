@@ -129,10 +129,10 @@ class Leading(OwnClaims):
 
     def _grown(self, ledger: Ledger, gone: Units) -> Ledger:
         """Return the ledger with the tickets that this leader would give, and without those it would drop."""
-        grown = self._with_wishes(self._with_tickets(ledger, gone))
-        if self.context.full_check or _text_of(grown) != _text_of(ledger):
+        grown = self._with_tickets(ledger, gone)
+        if self.context.full_check or self.state.wishes or _text_of(grown) != _text_of(ledger):
             grown = orders.tidied(grown, self.committed, gone, self.state.rolled)
-        return grown
+        return self._with_wishes(grown)  # at the end, so that this unit reads back what it was told
 
     def _with_wishes(self, ledger: Ledger) -> Ledger:
         for wish in self.state.wishes:

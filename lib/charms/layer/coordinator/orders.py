@@ -211,6 +211,27 @@ def waiting_in(ledger: Optional[Ledger], unit: str, queue: str, claim: Claim) ->
     )
 
 
+def is_cancelled(ledger: Optional[Ledger], ticket: Ticket, lock: str) -> bool:
+    """Return whether requests for a lock are cancelled that this ticket serves; a new one needs another."""
+    cancels = (order for order in (ledger.orders if ledger else ()) if order.kind == CANCEL)
+    return any(each.lock == lock and each.first <= ticket.token <= each.last for each in cancels)
+
+
+def may_end(ledger: Optional[Ledger], ticket: Ticket, claim: Claim) -> bool:
+    """Return whether a unit may give up its place in a roll: it is the first of those that are not over.
+
+    A claim says that all places up to a token are over. So a later place waits until the earlier
+    ones are over, and until the turn that has begun by one of them is.
+
+    Args:
+        ledger: the ledger that the unit goes by.
+        ticket: its place.
+        claim: what it says in that queue.
+    """
+    began_earlier = claim.holds and claim.roll and claim.ended < claim.token
+    return not began_earlier and waiting_in(ledger, ticket.unit, ticket.queue, claim)[:1] == (ticket,)
+
+
 # What units do
 
 
@@ -253,7 +274,7 @@ def obeyed(ledger: Ledger, unit: str, nonce: str, own: Mapping[str, Claim]) -> D
             for ticket in ledger.tickets:
                 if (ticket.unit, ticket.nonce) == (unit, nonce) and order.first <= ticket.token <= order.last:
                     claim = claims.get(ticket.queue, Claim(nonce=nonce))
-                    claims[ticket.queue] = _after_cancel(order, claim, ticket)
+                    claims[ticket.queue] = _after_cancel(order, claim, ticket, ledger)
     return claims
 
 
@@ -266,11 +287,10 @@ def _after_free(order: Order, claim: Claim, ask: int) -> Claim:
     return over
 
 
-def _after_cancel(order: Order, claim: Claim, ticket: Ticket) -> Claim:
+def _after_cancel(order: Order, claim: Claim, ticket: Ticket, ledger: Ledger) -> Claim:
     if ticket.roll:
-        begun = claim.holds and claim.token == ticket.token
-        mine = ticket.roll == order.lock and not begun and ticket.token > claim.ended
-        return claim._replace(ended=ticket.token) if mine else claim
+        over = ticket.roll == order.lock and may_end(ledger, ticket, claim)
+        return claim._replace(ended=ticket.token) if over else claim
     waits = claim.outstanding and claim.asked == ticket.ask and not claim.begun
     return rules.without(claim, {order.lock}) if waits and order.lock in claim.names else claim
 

@@ -400,10 +400,14 @@ def rebuilt(claims: Claims, slots: int) -> Ledger:
     """Return the ledger to begin with when there is none: tickets for the turns that have begun.
 
     They come before all others, whatever their queue. The token is above every token
-    that was ever given, so tokens grow even when a ledger is lost: each claim has the
-    last token that its unit held, and each ticket given since then was for one of the asks.
+    that was ever used, so tokens grow even when a ledger is lost: each claim has the
+    last token that its unit held, and the last that it gave up in a roll, and each other ticket
+    was for one of the asks.
     """
-    held = max((claim.token for claim in claims.values()), default=0)
+    ended = [
+        claim.ended for claim in claims.values() if claim.ended < MAX_TOKEN
+    ]  # a unit that left says MAX_TOKEN
+    held = max([0, *ended, *(claim.token for claim in claims.values())])
     token, tickets = min(MAX_TOKEN, held + sum(claim.asked for claim in claims.values())), []
     for unit, queue in sorted(place for place, claim in claims.items() if claim.outstanding and claim.begun):
         token = min(MAX_TOKEN, token + 1)

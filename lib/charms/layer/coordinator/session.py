@@ -233,7 +233,9 @@ class Session(Holding):
         claim, after = own.get(queue, self._no_claim), self.claim(lock)
         ended = claim.outstanding and (not after.outstanding or after.asked > claim.asked)
         held = any(turn.queue == queue for turn in self.turns)
-        if ended or (held and self.phase is Phase.CALLBACKS):
+        ticket = rules.ticket_of(self.ledger, self.context.unit, queue, claim)
+        cancelled = ticket is not None and orders.is_cancelled(self.ledger, ticket, lock)
+        if ended or (held and self.phase is Phase.CALLBACKS) or (cancelled and lock not in claim.names):
             asked = rules.asked_again(claim, lock, self.port.now())
         elif queue in ends and lock in claim.names:
             left = tuple(name for name in ends[queue].locks if name != lock)
@@ -270,7 +272,7 @@ class Session(Holding):
             self._give_up(queue, own[queue], {lock})
         for ticket in self._rolls():
             if ticket.roll == lock:
-                self._give_up(ticket.queue, own.get(ticket.queue, self._no_claim), NOBODY, ticket.token)
+                self._leave(ticket, own.get(ticket.queue, self._no_claim))
         if was_requested:
             self._end_turns(own)
             if self.phase is not Phase.HANDLERS and self._policy_must_decide():
@@ -278,6 +280,13 @@ class Session(Holding):
         self._show_locks()
         if was_requested:
             self.log('{}: released'.format(lock))
+
+    def _leave(self, ticket: Ticket, claim: Claim) -> None:
+        """Give up a place in a roll, if no earlier place of this unit is still needed."""
+        if orders.may_end(self.ledger, ticket, self.own.get(ticket.queue, self._no_claim)):
+            self._give_up(ticket.queue, claim, NOBODY, ticket.token)
+        else:
+            self.log('{}: not given up: this unit has an earlier turn in another roll'.format(ticket.roll))
 
     def _give_up(self, queue: str, claim: Claim, locks: Units, token: int = 0) -> None:
         """Let these locks of a claim, and tickets of rolls up to a token, be over if this hook succeeds."""
@@ -381,9 +390,14 @@ class Session(Holding):
         """Return own claims, in which a roll's ticket that nobody would bring a hook for is asked for anew.
 
         Its turn has come while another turn of this unit went on. When that one is over, no news comes
-        to this unit, and all others would wait for it.
+        to this unit, and all others would wait for it. If its roll was cancelled meanwhile, it is over, too.
         """
         for queue, end in self.ends:
+            if self.ledger and queue in self.own:
+                obeyed = orders.obeyed(self.ledger, self.context.unit, self.state.nonce, self.own)[queue]
+                if obeyed.ended > max(end.token, self.own[queue].ended):
+                    end = end._replace(token=obeyed.ended)
+                    self.ends = rules.frozen({**dict(self.ends), queue: end})
             ticket = rules.ticket_of(self.ledger, self.context.unit, queue, self.own[queue])
             own_turn_over = not self.own[queue].holds
             if own_turn_over and ticket and ticket.roll and self._has_come(ticket):

@@ -290,6 +290,7 @@ class View:
             self._remember(peers=tuple(peer for peer in self.state.peers if peer[0] not in leavers_ask))
             return
         matter = {(ticket.unit, ticket.queue) for ticket in self.ledger.tickets}
+        matter |= {(order.unit, queue) for order in self.ledger.orders for queue, _ in order.asks}
         matter |= {key for key, claim in self.state.peers if claim.outstanding and key[0] not in leavers}
         self._remember(peers=tuple(peer for peer in self.state.peers if peer[0] in matter))
 
