@@ -1,4 +1,4 @@
-"""Orders that meet other orders: two rolls in one queue, what a cancellation withdraws, what an order leaves."""
+"""Orders that meet other orders: two rolls in one queue, and what an order leaves behind."""
 
 from tests.cases import ASK, RESTART, StrictWatch, both, lose_ledger, order, until
 from tests.deploy import begun
@@ -109,8 +109,7 @@ def hold_b():
     made.run(seconds=1000)
 
     watch.check()
-    assert made.log_of('app/2', 'has b')
-    assert not made.log_of('app/1', 'has b')
+    assert len(made.log_of('app/2', 'has b')) == 1
 
 
 @both

@@ -233,9 +233,7 @@ class Session(Holding):
         claim, after = own.get(queue, self._no_claim), self.claim(lock)
         ended = claim.outstanding and (not after.outstanding or after.asked > claim.asked)
         held = any(turn.queue == queue for turn in self.turns)
-        ticket = rules.ticket_of(self.ledger, self.context.unit, queue, claim)
-        cancelled = ticket is not None and orders.is_cancelled(self.ledger, ticket, lock)
-        if ended or (held and self.phase is Phase.CALLBACKS) or (cancelled and lock not in claim.names):
+        if ended or (held and self.phase is Phase.CALLBACKS) or self._is_cancelled(queue, claim, lock):
             asked = rules.asked_again(claim, lock, self.port.now())
         elif queue in ends and lock in claim.names:
             left = tuple(name for name in ends[queue].locks if name != lock)
@@ -247,6 +245,15 @@ class Session(Holding):
         self._say({**own, queue: asked} if asked != claim else None)
         if asked.asked > claim.asked:
             self._serve_own()
+
+    def _is_cancelled(self, queue: str, claim: Claim, lock: str) -> bool:
+        """Return whether requests for this lock are cancelled up to the ticket of this claim."""
+        if not claim.outstanding or lock in claim.names:
+            return False
+        if not self.ledger_read:
+            self._read_ledger()
+        ticket = rules.ticket_of(self.ledger, self.context.unit, queue, claim)
+        return ticket is not None and orders.is_cancelled(self.ledger, ticket, lock)
 
     def request_again(self, lock: str) -> None:
         """Queue up again for a held lock when its turn is over; if it is not held, ask for it."""
