@@ -105,11 +105,12 @@ def hold_b():
     order(made, "cancel('b')")
     made.run(seconds=30)
 
-    asks(made, 'app/2', 'b')  # while its ticket still stands, with 'a'
+    (waiting,) = {'app/1', 'app/2'} - at_work(made)
+    asks(made, waiting, 'b')  # while its ticket still stands, with 'a'
     made.run(seconds=1000)
 
     watch.check()
-    assert len(made.log_of('app/2', 'has b')) == 1
+    assert len(made.log_of(waiting, 'has b')) == 1
 
 
 @both
