@@ -107,6 +107,8 @@ class Agent:
             at_once = [each for each in remote.asides if not each.action]  # actions wait until it has run
             return [*at_once, local.pending][0]
         if remote.rebooted and local.started:
+            if local.config == 0:
+                return Operation('config-changed', version=remote.config)  # upgrade-charm has queued it
             return Operation('start')  # before all else, and on a leaving unit too
         if not local.installed:
             return Operation('install')
@@ -306,6 +308,7 @@ class Context:
         self.cached: Dict[str, Dict[str, object]] = {}  # config-get and status-get: first read of the hook
         self.action_results: Dict[str, str] = {}
         self.action_failed: Optional[str] = None
+        self.reboots = ''  # what juju-reboot was asked for: 'later', when the hook has succeeded, or 'now'
 
     @property
     def knows_relation(self) -> bool:

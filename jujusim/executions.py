@@ -138,6 +138,17 @@ class Executing(Watched):
         """Kill a hook."""
         raise NotImplementedError
 
+    def _free(self, unit: str) -> Optional[Execution]:
+        """Let a unit run nothing more; return the hook that was under way, if any."""
+        return self.running.pop(unit, None)
+
+    def _machine_of(self, unit: str) -> int:
+        return int(unit.rpartition('/')[2])
+
+    def _restart_machine(self, unit: str) -> None:
+        """Do what juju-reboot asked for."""
+        raise NotImplementedError
+
     def _charm_dir(self, name: str) -> Path:
         return self.home / 'agents' / name.replace('/', '-') / 'charm'
 
@@ -342,6 +353,12 @@ class Executing(Watched):
             self._write_late(execution, argv, *self._late.pop(execution.unit))
             return
         found = tools.answer(execution.context, argv)
+        if execution.context.reboots == 'now':
+            if execution.left_with is not None:
+                raise tools.Unanswered('juju-reboot --now in a hook that is run by hand')
+            self._die(execution, 'by juju-reboot --now')
+            self._restart_machine(execution.unit)
+            return
         self._answer(execution, found is not None, *(found or tools.Answer()))
 
     def _write_late(self, execution: Execution, argv: List[str], seconds: float, blindly: bool) -> None:
@@ -383,7 +400,7 @@ class Executing(Watched):
                 return
             execution.program = False
             if execution.child_holds and self.running.get(execution.unit) is execution:
-                del self.running[execution.unit]
+                self._free(execution.unit)
                 self._wake(execution.unit)
             if not execution.killed or (execution.child_lives and execution.unit not in self._lost):
                 self._tell(execution.unit, 'worked' if code == 0 else 'failed at', ' '.join(argv))

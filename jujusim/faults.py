@@ -67,7 +67,7 @@ class Faulty(Hooked):
         """
         if unit in self._lost or self.controller.units[unit].life == 'dead':
             return
-        execution = self.running.pop(unit, None)
+        execution = self._free(unit)
         self._tell(unit, 'loses its agent', execution.title if execution else '')
         if execution:
             self._broken_off[unit] = execution
@@ -94,18 +94,13 @@ class Faulty(Hooked):
         All processes are gone, and what hooks had booked with systemd-run. A hook
         under way has failed; it runs again after its delay, one that was killed
         before runs again at once. Then start runs, and after that all else. Files
-        that a hook has written are there.
+        that a hook has written are there. All units of the machine are down (`jujusim.machines`).
         """
         if unit in self._lost or self.controller.units[unit].life == 'dead':
             return
-        execution = self.running.pop(unit, None)
-        self._tell(unit, 'loses power', execution.title if execution else '')
-        if execution:
-            self._broken_off[unit] = execution
-            execution.kill()
-        self._power_off(unit)
-        self._rebooting.add(unit)
-        self._away(unit, seconds)
+        self._lose_power(unit)
+        for each in self._on_machine_of(unit):
+            self._away(each, seconds)
 
     def lose_commit(self, unit: str) -> None:
         """Let this unit's next hook succeed, and lose what it wrote (R11, R12)."""

@@ -8,6 +8,7 @@ from jujusim.executions import Executing, Execution
 from jujusim.model import NoRelation, NotLeader
 
 RETRY_FIRST_S, RETRY_MOST_S = 5.0, 300.0  # R11
+REBOOT_AFTER_S = 15.0  # R32: from the hook that asked for it to `shutdown -r now`
 
 
 class Hooked(Executing):
@@ -22,6 +23,7 @@ class Hooked(Executing):
         self._broken_off: Dict[str, Execution] = {}
         self._stopping: Dict[str, float] = {}
         self._rebooting: Set[str] = set()
+        self.boot_s = 20.0
         self._forgetful: Set[str] = set()
 
     @property
@@ -82,7 +84,7 @@ class Hooked(Executing):
         self._tell(execution.unit, 'is killed', why)
         execution.kill()
         if not (execution.child_holds and execution.program):  # else when that is over
-            self.running.pop(execution.unit, None)
+            self._free(execution.unit)
             self._wake(execution.unit, 1.0)
 
     def _finish(self, execution: Execution, code: int, why: str) -> None:
@@ -99,7 +101,7 @@ class Hooked(Executing):
             self._soon(seconds, lambda: self._land(execution, why))
             return
         name, operation, agent = execution.unit, execution.operation, execution.context.agent
-        del self.running[name]
+        self._free(name)
         self.costs.append((name, execution.title, execution.tool_calls))
         if not operation.aside and (self._take('fail ' + operation.name, name) or self._take('fail ', name)):
             code, why = 1, 'made to fail'
@@ -124,6 +126,8 @@ class Hooked(Executing):
             if operation.with_relation and execution.context.relation_id != self.controller.relation_id:
                 agent.forget_relation()  # it was a hook of the one that is gone
                 self._deliver_relation(name)
+        if execution.context.reboots and flushes and not refused:
+            self._restart_machine(name)
         self._wake(name)
 
     def _is_late(self, execution: Execution) -> bool:
@@ -195,7 +199,7 @@ class Hooked(Executing):
     def _kill(self, name: str) -> None:
         for execution in self._hooks_of(name):
             execution.kill()
-        self.running.pop(name, None)
+        self._free(name)
         self.beside = [execution for execution in self.beside if execution.unit != name]
 
     def _hooks_of(self, name: str) -> List[Execution]:
@@ -252,6 +256,28 @@ class Hooked(Executing):
             self._forget_failure(name)
         elif agent.local.in_error or (broken_off and not broken_off.operation.aside):
             self._into_error(name)
+
+    def _restart_machine(self, unit: str) -> None:
+        """Do what juju-reboot asked for: agents stop now, then the machine loses power, and boots (R32)."""
+        for each in self._on_machine_of(unit):
+            self._tell(each, 'stops its agent', 'juju-reboot')
+            self._away(each, REBOOT_AFTER_S + self.boot_s)
+        self._soon(REBOOT_AFTER_S, lambda: self._lose_power(unit))
+
+    def _lose_power(self, unit: str) -> None:
+        """Cut the power of a unit's machine, and of all units there."""
+        for each in self._on_machine_of(unit):
+            execution = self._free(each)
+            self._tell(each, 'loses power', execution.title if execution else '')
+            if execution:
+                self._broken_off[each] = execution
+                execution.kill()
+            self._power_off(each)
+            self._rebooting.add(each)
+
+    def _on_machine_of(self, unit: str) -> List[str]:
+        place = self._machine_of(unit)
+        return [each for each in self.units if self._machine_of(each) == place and each not in self._lost]
 
     def _loses_an_action(self, name: str) -> None:
         """End an action whose end no controller hears: its agent restarts, as one that has died in it."""

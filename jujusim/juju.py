@@ -205,9 +205,6 @@ class Juju(Faulty):
     def _zone_of(self, name: str) -> str:
         return self.zones[self._machine_of(name) % len(self.zones)] if self.zones else ''
 
-    def _machine_of(self, unit: str) -> int:
-        return int(unit.rpartition('/')[2])
-
     def _other_peers(self, charm: Path) -> Tuple[str, ...]:
         """Return the charm's peer relations but the one whose hooks run."""
         names = _read(charm / 'metadata.yaml').get('peers') or {}

@@ -1,15 +1,16 @@
 """A local Juju whose units share machines, and whose machines share cores.
 
 On a real controller the units of one machine take turns: Juju's machine lock lets
-one hook run at a time (R1). `jujusim.juju` gives each unit a machine of its own; here it does
-not. A full hook takes the CPU that it took on a real controller, and longer
-where more full hooks than cores start at once.
+one hook run at a time (R1), and they lose power together. `jujusim.juju` gives each unit a
+machine of its own; here it does not. A full hook takes the CPU that it took on a real
+controller, and longer where more full hooks than cores start at once. Kinder: each unit has an
+agent of its own, which dies alone; on Juju one agent serves all units of a machine.
 """
 
 from collections import deque
-from typing import Any, Deque, Dict, List, Tuple
+from typing import Any, Deque, Dict, List, Optional, Tuple
 
-from jujusim.agent import Operation
+from jujusim.agent import Action, Operation
 from jujusim.executions import Execution
 from jujusim.juju import Juju
 
@@ -53,7 +54,7 @@ class Machines(Juju):
         """Ignore the seconds that jujusim takes where there are no cores to share."""
 
     def _machine_of(self, unit: str) -> int:
-        return int(unit.rpartition('/')[2]) % self.machines
+        return super()._machine_of(unit) % self.machines
 
     def _next(self, name: str) -> None:
         if any(name == unit for unit, _ in self._queued[self._machine_of(name)]):
@@ -64,20 +65,42 @@ class Machines(Juju):
 
     def _begin(self, name: str, operation: Operation) -> None:
         place = self._machine_of(name)
-        if place in self._at_work:
+        if place in self._at_work or self._queued[place]:
             self._queued[place].append((name, operation))
             return
-        self._at_work[place] = name
+        self._take_place(name, operation)
+
+    def _take_place(self, name: str, operation: Operation) -> None:
+        self._at_work[self._machine_of(name)] = name
         super()._begin(name, operation)
 
-    def _finish(self, execution: Execution, code: int, why: str) -> None:
-        super()._finish(execution, code, why)
-        name = execution.unit
-        place = self._machine_of(name)
-        if name in self.running or self._at_work.get(place) != name:
-            return
-        del self._at_work[place]
-        self._rests_until[name] = self.now + GAP_S
-        self._soon(GAP_S + 0.001, lambda: self._next(name))
-        if self._queued[place]:
-            self._begin(*self._queued[place].popleft())
+    def _free(self, unit: str) -> Optional[Execution]:
+        """Free the machine, too, whatever became of the hook: done, killed, or without its agent or power."""
+        execution, place = super()._free(unit), self._machine_of(unit)
+        if execution:
+            del self._at_work[place]
+            self._rests_until[unit] = self.now + GAP_S
+            self._soon(GAP_S + 0.001, lambda: self._next(unit))
+            self._soon(0.0, lambda: self._serve(place))
+        return execution
+
+    def _serve(self, place: int) -> None:
+        """Give a free machine to the hook that has been chosen first, if its unit's agent is there."""
+        queue = self._queued[place]
+        while queue and place not in self._at_work:
+            name, operation = queue.popleft()
+            unit = self.controller.units[name]
+            if unit.connected and unit.life != 'dead':
+                self._take_place(name, operation)
+            elif not unit.connected:
+                self._choose_anew(name, operation)
+
+    def _choose_anew(self, name: str, operation: Operation) -> None:
+        """Let an agent forget that it had chosen a hook that has not begun."""
+        agent = self.agents[name]
+        if operation.script or operation.restricted:
+            agent.remote.asides.insert(0, operation)
+        elif operation.action:
+            agent.remote.actions.insert(0, Action(operation.action, operation.parameters))
+        elif not agent.failures:
+            agent.local.pending = None

@@ -141,7 +141,7 @@ def _started(line: Line, unit: str) -> bool:
 def the_start_of_a_reboot_comes_first(history: History) -> Judgement:
     """A start that is not a new unit's comes when its agent is back, after what had failed or been killed.
 
-    Only actions and juju-exec run besides.
+    Only actions and juju-exec run besides, and the config-changed that upgrade-charm has queued.
     """
     for unit, runs in history.runs.items():
         new = any(run.name.hook == 'install' for run in runs)
@@ -152,6 +152,8 @@ def the_start_of_a_reboot_comes_first(history: History) -> Judgement:
             since = [place for place, line in enumerate(history.lines[: run.at[0]]) if _started(line, unit)]
             begun = [other for other in runs[:index] if since and other.at[0] > since[-1]]
             names = {other.name for other in begun if not other.asked} - {run.name}
+            if 'upgrade-charm' in {name.hook for name in names}:
+                names = {name for name in names if name.hook != 'config-changed'}
             yield unless(bool(since) and len(names) < 2, '{} after {}', run, begun or 'no start of its agent')
 
 

@@ -51,7 +51,7 @@ eval "$_jujusim_says"
 """.format(requests=REQUESTS, answers=ANSWERS)
 
 UNKNOWN_TOOLS = """
-    action-log add-metric credential-get juju-exec juju-reboot juju-run k8s-raw-get k8s-raw-set k8s-spec-get
+    action-log add-metric credential-get juju-exec juju-run k8s-raw-get k8s-raw-set k8s-spec-get
     k8s-spec-set network-get opened-ports payload-register payload-status-set payload-unregister pod-spec-get
     pod-spec-set relation-model-get resource-get secret-add secret-get secret-grant secret-ids
     secret-info-get secret-remove secret-revoke secret-set state-delete state-get state-set storage-add

@@ -329,6 +329,16 @@ def _accepted(context: Context, arguments: List[str]) -> str:
     return ''
 
 
+def _juju_reboot(context: Context, arguments: List[str]) -> str:
+    flags, rest = _options('juju-reboot', arguments, {'--now': False})
+    if rest:
+        raise Misuse('unrecognized args: {}'.format(json.dumps(rest)))
+    if context.operation.action:
+        raise Refused('juju-reboot is not supported when running an action.')
+    context.reboots = 'now' if '--now' in flags else 'later'
+    return ''
+
+
 def _in_action(context: Context) -> None:
     if not context.operation.action:
         raise Refused('not running an action')
@@ -374,4 +384,5 @@ _TOOLS: Dict[str, Tool] = {
     'action-get': _action_get,
     'action-set': _action_set,
     'action-fail': _action_fail,
+    'juju-reboot': _juju_reboot,
 }

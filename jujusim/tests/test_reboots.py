@@ -54,7 +54,9 @@ def test_start_runs_before_the_actions_and_the_configuration_that_came_meanwhile
 
 
 @both
-def test_a_hook_under_way_has_failed_and_runs_again_5_s_after_the_boot_before_start(working, juju):
+def test_a_hook_under_way_has_failed_and_runs_again_5_s_after_the_boot_before_start_with_what_it_queued(
+    working, juju
+):
     made = working(juju)
 
     made.upgrade('app/0')
@@ -62,7 +64,7 @@ def test_a_hook_under_way_has_failed_and_runs_again_5_s_after_the_boot_before_st
     made.reboot('app/0')
     made.run()
 
-    assert hooks(made, 'app/0') == ['upgrade-charm', 'upgrade-charm', 'start', 'config-changed']
+    assert hooks(made, 'app/0') == ['upgrade-charm', 'upgrade-charm', 'config-changed', 'start']
     back = times(made, 'app/0', 'is back')[0]
     assert times(made, 'app/0', 'begins', 'upgrade-charm')[1] - back == pytest.approx(5, rel=0.11)
 
@@ -109,7 +111,7 @@ def test_a_hook_that_was_killed_before_runs_again_at_once_then_start(working, ju
     made.reboot('app/0')
     made.run()
 
-    assert hooks(made, 'app/0')[:3] == ['upgrade-charm', 'upgrade-charm', 'start']
+    assert hooks(made, 'app/0')[:4] == ['upgrade-charm', 'upgrade-charm', 'config-changed', 'start']
     back, again = times(made, 'app/0', 'is back')[0], times(made, 'app/0', 'begins')[1]
     assert again - back < 1
 
