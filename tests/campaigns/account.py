@@ -291,7 +291,9 @@ class Account:
 
     def _fails(self, event: Event) -> None:
         doing = self.doing.pop(event.unit, NOTHING)
-        self.word.woken_in_vain |= doing.woken
+        # The word by which an order brings its own unit a hook is lost with its action.
+        ordered = event.text.startswith('action coordinator-') and 'flush refused' in event.text
+        self.word.woken_in_vain |= doing.woken or ordered
         if not doing.aside:
             self._comes_to_nothing(event.unit, doing)
         self._must_be_made_to(event.unit, event.text)

@@ -202,10 +202,10 @@ class Word:
             for unit in sorted(stay - (planned & given) - told):
                 self.account.broken('{} is left out of a roll'.format(unit))
         if said['order'] == PAUSE:
-            self.paused[said['name']] = said['lock'], event.unit
+            self.paused[said['name']] = said.get('lock', ''), event.unit
         elif said['order'] == RESUME:
             for name, (lock, by) in self.paused.items():
-                if by == event.unit and said['lock'] in ('', lock):
+                if by == event.unit and said.get('lock', '') in ('', lock):
                     self.resumed.add(name)
         # What a deposed leader wrote late stands under a term that is over.
         open_now = self.ledger and not self.ledger.contested and event.unit not in self.late
