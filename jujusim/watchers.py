@@ -102,7 +102,9 @@ class Watched(Timeline):
         elif channel == 'app':
             agent.remote.app_version = self.controller.app_version()
         elif channel == 'departed':
-            agent.remote.members.pop(unit, None)
+            known = self.controller.units[unit]
+            if known.life == 'dead' or not self.controller.in_scope(unit):  # else a new unit has the name
+                agent.remote.members.pop(unit, None)
         elif channel == 'leader-settings':
             agent.remote.leader_settings += 1
         elif channel == 'leadership':

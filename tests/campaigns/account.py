@@ -144,8 +144,11 @@ class Account:
         self._asks_anew(unit)
 
     def _goes_on_freed(self, unit: str) -> bool:
-        """Return whether a unit was freed whose charm may still believe that it keeps the lock."""
-        return 'kept' in self.kind.plan and unit in self.word.freed
+        """Return whether a unit's charm may believe that it keeps a lock, of which the layer knows nothing.
+
+        The unit was freed, or has lost store and databag together; the charm's flags are still there.
+        """
+        return 'kept' in self.kind.plan and (unit in self.word.freed or unit in self.emptied)
 
     def _asks_anew(self, unit: str) -> None:
         for pair in {pair for pair in self.kept if pair[0] == unit}:
@@ -288,6 +291,9 @@ class Account:
 
     def _fails(self, event: Event) -> None:
         doing = self.doing.pop(event.unit, NOTHING)
+        # The word by which an order brings its own unit a hook is lost with its action.
+        ordered = event.text.startswith('action coordinator-') and 'flush refused' in event.text
+        self.word.woken_in_vain |= doing.woken or ordered
         if not doing.aside:
             self._comes_to_nothing(event.unit, doing)
         self._must_be_made_to(event.unit, event.text)

@@ -205,6 +205,7 @@ def _calm(model: Juju, account: Account, bad: BadLuck) -> None:
             for unit in model.units:
                 model.update_status(unit)
             model.run()
+            bad.resumes()  # an order that had no ledger to stand in may stand in one only now
     lost = _left(account)
     for sentence in lost if bad.waits else stalled:
         account.broken(sentence + (' for ever' if sentence in lost else ' until an update-status'))

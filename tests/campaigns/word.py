@@ -11,7 +11,7 @@ import json
 from typing import Any, Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from charms.layer.coordinator import orders, terms, wire
-from charms.layer.coordinator.values import CANCEL, FREE, PAUSE, ROLL, Ledger, Order, UnitState
+from charms.layer.coordinator.values import CANCEL, FREE, PAUSE, RESUME, ROLL, Ledger, Order, UnitState
 
 from jujusim.juju import Event, Juju
 from tests.ledger import KEY, data_of, terms_in
@@ -84,6 +84,8 @@ class Word:
         self.due: Dict[Tuple[str, str, str], Due] = {}  # by unit, lock and name of the roll
         self.freed: Dict[str, Freed] = {}
         self.woken_in_vain = False  # a wake-up has failed, or its agent died
+        self.paused: Dict[str, Tuple[str, str]] = {}  # by name of a pause, its lock, and who gave the order
+        self.resumed: Set[str] = set()  # names of pauses that the same unit was told to end
         self.starts: Dict[str, Start] = {}
         self.shut: Dict[str, Set[str]] = {}  # by unit, what the hook under way has found shut
         self._judged: Set[Tuple[Any, str]] = set()
@@ -127,6 +129,8 @@ class Word:
         if name in self.given:
             return
         self.given |= {name, order.name}
+        if order.name in self.resumed:
+            self.account.broken('a pause of {} stands that was ended'.format(order.lock or 'everything'))
         if order.kind == ROLL:
             for ticket in self.ledger.tickets if self.ledger else ():
                 if ticket.roll == order.lock and order.first <= ticket.token <= order.last:
@@ -197,6 +201,12 @@ class Word:
             told = excused.intersection(said['left_out'])
             for unit in sorted(stay - (planned & given) - told):
                 self.account.broken('{} is left out of a roll'.format(unit))
+        if said['order'] == PAUSE:
+            self.paused[said['name']] = said.get('lock', ''), event.unit
+        elif said['order'] == RESUME:
+            for name, (lock, by) in self.paused.items():
+                if by == event.unit and said.get('lock', '') in ('', lock):
+                    self.resumed.add(name)
         # What a deposed leader wrote late stands under a term that is over.
         open_now = self.ledger and not self.ledger.contested and event.unit not in self.late
         if said['order'] in (ROLL, PAUSE) and said['written'] and open_now and said['name'] not in self.given:

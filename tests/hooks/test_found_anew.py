@@ -1,0 +1,70 @@
+"""Faults that random histories have shown, each as the shortest history that shows it."""
+
+import pytest
+
+from tests.cases import ASK, ASK_FIRST, WORK, StrictWatch, both, until
+from tests.deploy import begun, said
+
+KEPT_AND_ASKED_AGAIN = """
+@when('coordinator.granted.a')
+def work():
+    if reactive.is_flag_set('kept'):
+        reactive.clear_flag('kept')
+        hookenv.log('GOES ON')
+        return
+    check_call(['work', '60'])
+    if not reactive.is_flag_set('asked again'):
+        reactive.set_flag('asked again')
+        reactive.set_flag('kept')
+        coordinator.keep_lock('a')
+        coordinator.request_again('a')
+"""
+
+
+def worked(made, unit):
+    return [event for event in made.history if (event.unit, event.what) == (unit, 'worked')]
+
+
+@both
+def test_a_unit_that_is_freed_in_a_turn_that_it_keeps_has_the_turn_after_that_too(model, charm_with, juju):
+    """Both requests became one: the charm went on in its turn, and the other request was lost."""
+    made = begun(model, charm_with(ASK_FIRST + KEPT_AND_ASKED_AGAIN), units=2, juju=juju)
+    made.elect('app/0')
+    made.run()
+    made.configure(go=1)
+    until(made, lambda: bool(worked(made, 'app/1')))
+    made.run(seconds=1)
+
+    made.run_action('app/0', 'coordinator-free', unit='app/1', confirm='yes')
+    made.run(seconds=20)
+    for _ in range(3):
+        for unit in made.units:
+            made.update_status(unit)
+        made.run()
+
+    assert len(said(made, 'app/1', 'GOES ON')) == 1, made.story(60)
+    assert len(worked(made, 'app/1')) == 2, made.story(60)
+
+
+@both
+@pytest.mark.parametrize('keep_databags', [True, False], ids=['databags kept', 'databags empty'])
+def test_a_leader_that_never_read_a_subordinate_waits_for_it_when_the_relation_gets_another_id(
+    model, charm_with, juju, keep_databags
+):
+    """app/0 works when the relation goes. No list of units that app/2 can see then has it."""
+    made = begun(model, charm_with(ASK + WORK), units=3, juju=juju, subordinate=True)
+    made.elect('app/0')
+    made.run()
+    watch = StrictWatch(made)
+    made.configure(go=1)
+    until(made, lambda: 'app/0' in watch.at_work)
+    made.run(seconds=10)
+
+    if keep_databags:
+        made.lose_app_data('coordinator-ledger*')
+    made.change_relation_id(keep_databags)
+    made.elect('app/2')
+    made.run(seconds=1500)
+
+    watch.check()
+    assert all(watch.served(unit) for unit in made.units), made.story(60)
