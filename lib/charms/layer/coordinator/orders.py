@@ -279,11 +279,14 @@ def obeyed(ledger: Ledger, unit: str, nonce: str, own: Mapping[str, Claim]) -> D
 
 
 def _after_free(order: Order, claim: Claim, ask: int) -> Claim:
-    """Return a freed unit's claim: what it had asked for is over, and it asks for it once more."""
+    """Return a freed unit's claim: what it had asked for is over, and it asks for it once more.
+
+    What it had asked for besides, for after its turn, it still asks for after the new one.
+    """
     over = claim._replace(ended=max(claim.ended, order.last))
     if claim.outstanding and (claim.asked <= ask or (claim.holds and claim.token <= order.last)):
-        again = tuple(sorted({**dict(claim.again), **dict(claim.locks)}.items()))
-        return rules.released(over._replace(again=again))
+        anew = rules.released(over._replace(again=claim.locks or claim.again))
+        return anew._replace(again=claim.again) if claim.locks and anew.outstanding else anew
     return over
 
 
