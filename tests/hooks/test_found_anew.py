@@ -46,7 +46,7 @@ def test_a_unit_that_is_freed_in_a_turn_that_it_keeps_has_the_turn_after_that_to
     assert len(worked(made, 'app/1')) == 2, made.story(60)
 
 
-@pytest.mark.parametrize('juju, keep_databags', [(3, True), (3, False), (4, True)])
+@pytest.mark.parametrize('juju, keep_databags', [(3, True), (3, False), (4, True), (4, False)])
 def test_a_leader_that_never_read_a_subordinate_waits_for_it_when_the_relation_gets_another_id(
     model, charm_with, juju, keep_databags
 ):

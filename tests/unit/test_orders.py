@@ -325,3 +325,28 @@ def test_a_batch_may_be_a_number_of_units_or_a_percentage(size):
 @pytest.mark.parametrize('size', [0, -1, 10001, True, '0%', '101%', '5', '%', 2.0, None])
 def test_nothing_else_is_the_size_of_a_batch(size):
     assert not is_size(size)
+
+
+def test_an_order_takes_the_place_of_an_earlier_one_that_it_undoes():
+    """Both in one ledger, the pause would never be seen to stand, and would be given again later."""
+    pause, other = Wish(Order(PAUSE, 'p', 'restart')), Wish(Order(PAUSE, 'o', 'b'))
+    resume, cancel = Wish(Order(RESUME, 'r', 'restart')), Wish(Order(CANCEL, 'c', 'restart'))
+    roll = Wish(Order(ROLL, 'l', 'restart'))
+
+    assert orders.with_wish((pause, other), resume) == (other, resume)
+    assert orders.with_wish((pause, roll, other), cancel) == (pause, other, cancel)
+    assert orders.with_wish((other,), pause) == (other, pause)
+
+
+def test_a_later_place_in_rolls_is_given_up_only_when_the_earlier_ones_are_over():
+    """Found by a review: a claim says that all places up to a token are over, so a kept turn was over."""
+    nonce, locks = NONCES['app/1'], {1: 'restart', 2: 'b'}
+    places = tuple(Ticket(n, '', 'app/1', 0, 1, nonce=nonce, stage=n, roll=locks[n]) for n in locks)
+    later = Ledger(2, places, orders=(Order(CANCEL, 'c', 'b', first=1, last=2),))
+    waits = Claim(nonce=nonce)
+    keeps = Claim(1, 0, (('restart', '2026'),), begun=True, token=1, roll=True, nonce=nonce)
+
+    for claim in (waits, keeps):
+        assert orders.obeyed(later, 'app/1', nonce, {'': claim})[''] == claim
+    over = waits._replace(ended=1)
+    assert orders.obeyed(later, 'app/1', nonce, {'': over})[''] == over._replace(ended=2)

@@ -206,8 +206,7 @@ class Leading(OwnClaims):
         if base is None:
             if self.port.relation is None and not self.port.alone():
                 return  # it cannot read what others say yet, and they may be at work under a lost ledger
-            silent, members = self.silent, self.port.members()
-            self.silent = terms.silent(dict(self.state.about), self._everyone(), members, own.answer)
+            silent, self.silent = self.silent, self._must_answer(own.answer)
             if self.silent and self.silent != silent:
                 self.log('the ledger is lost; {}'.format(terms.awaiting(self.silent)))
             if self.silent:
@@ -262,6 +261,25 @@ class Leading(OwnClaims):
         living = self.port.living() or frozenset()
         mine = living if self.context.unit in living else frozenset()
         return frozenset((known | mine) - self._gone_among(frozenset(known)) - {self.context.unit, UNNAMED})
+
+    def _must_answer(self, answer: str) -> FrozenSet[str]:
+        """Return the units that must answer this claim before there is a ledger, or their principals."""
+        members = self.port.members()
+        silent = terms.silent(dict(self.state.about), self._everyone(), members, answer)
+        return frozenset(silent | self._unheard_principals())
+
+    def _unheard_principals(self) -> Units:
+        """Return the principals beside which a unit may work that has not joined the relation's new id.
+
+        Juju lists a subordinate's units nowhere. Only applications count of which a principal is known.
+        """
+        living = self.port.living() or frozenset()
+        if not self.port.principal or self.context.unit in living or not self.port.store.get('moved'):
+            return NOBODY
+        heard = {self.port.principal, *(about.principal for _, about in self.state.about)} - {''}
+        applications = {name.split('/')[0] for name in heard}
+        units = (name for name in living - heard if '/' in name)  # an application's name is among them
+        return frozenset(name for name in units if name.split('/')[0] in applications)
 
     def _unfinished_claims(self) -> Claims:
         """Return all claims, this unit's as the others must see them: with each turn whose end Juju lacks."""

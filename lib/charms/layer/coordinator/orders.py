@@ -47,6 +47,17 @@ def stands(ledger: Ledger, wish: Wish) -> bool:
     return any(other.name == order.name for other in ledger.orders)
 
 
+def with_wish(wishes: Tuple[Wish, ...], wish: Wish) -> Tuple[Wish, ...]:
+    """Return what a leader was told, and one order more: it takes the place of what it undoes.
+
+    Of two orders in one ledger that undo one another, the first would never stand there.
+    """
+    order = wish.order
+    undone = [each for each in wishes if _resumes(order, each.order) and order.kind == RESUME]
+    undone += [each for each in wishes if order.kind == CANCEL and _ends_with(order, each.order)]
+    return (*(each for each in wishes if each not in undone), wish)
+
+
 def _resumes(order: Order, pause: Order) -> bool:
     return pause.kind == PAUSE and order.lock in ('', pause.lock)
 

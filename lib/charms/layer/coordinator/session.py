@@ -327,7 +327,7 @@ class Session(Holding):
             self._read_ledger()
         refused = orders.refused(self._with_wishes(self.ledger or Ledger()), wish, self.claims)
         if not refused:
-            self._save(wishes=(*self.state.wishes, wish))
+            self._save(wishes=orders.with_wish(self.state.wishes, wish))
             self._append()
             if not self.leading and not self.port.is_leader():
                 self._save(wishes=tuple(each for each in self.state.wishes if each != wish))
