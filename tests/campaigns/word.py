@@ -96,6 +96,10 @@ class Word:
 
     # The ledger
 
+    def had_a_place(self, unit: str, lock: str) -> bool:
+        """Return whether a unit has had a place in a roll of a lock."""
+        return any(key[:2] == (unit, lock) for key in self.due)
+
     def look(self) -> None:
         """Note which orders stand now."""
         controller = self.model.controller

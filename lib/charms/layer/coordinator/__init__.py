@@ -24,7 +24,7 @@ a request is recorded and its turn comes in a later hook.
 
 The first call in a process reads the current state from Juju and from disk. So
 each function may raise, in addition to what its docstring lists: ValueError for a
-layer option that does not exist or has a value that is not allowed, RuntimeError
+layer option with a value that is not allowed, RuntimeError
 below Juju 2.9, CalledProcessError if a hook tool fails, and OSError if the disk
 is full.
 
@@ -108,7 +108,7 @@ def begin_hook() -> None:
     between a failed hook and its retry: the turn stays for the next hook.
 
     Raises:
-        ValueError: for a layer option that does not exist or is not allowed.
+        ValueError: for a layer option with a value that is not allowed.
         RuntimeError: below Juju 2.9.
         SystemExit: in a wake-up that does not count (wakeup.py): it ends here and saves nothing.
     """
@@ -366,7 +366,7 @@ def pause(name: str = '', reason: str = '') -> str:
     """On the leader, let no turn of a lock begin until `resume`. A turn that has begun goes on.
 
     Requests are recorded meanwhile, and the flags `coordinator.requested.NAME` stay set. A unit whose turn
-    has come, and that has not read of the pause, may begin it: it reads so in its next hook.
+    has come, and that has not read of the pause, may begin it: it reads of it in its next hook.
 
     Args:
         name: the lock: 1 to 200 printable characters, without braces and
@@ -428,7 +428,7 @@ def cancel(name: str, reason: str = '') -> str:
 def free(unit: str, confirm: bool = False, reason: str = '') -> str:
     """On the leader, say that another unit is down, and that all it holds or has asked for is over.
 
-    The other units go on. When the freed unit runs again it finds so, and asks anew for what it had asked
+    The other units go on. When the freed unit runs again it learns that, and asks anew for what it had asked
     for itself. This is the one order that can break exclusion: if that unit is alive and in its turn, two
     units work at once.
 

@@ -37,7 +37,7 @@ WHAT = {
     CANCEL: '{}: cancelled. Each unit that waits withdraws its request in its next hook; a turn that has '
     'begun goes on.',
     FREE: '{}: freed. By your word, what it held and had asked for is over, and the others go on. When it '
-    'runs again it finds so, and asks anew.',
+    'runs again it learns that, and asks anew.',
 }
 NOT_WRITTEN = 'It is not written yet: the leader writes it in its next hook in which it may. {}'
 WAITS = 'After {} it waits for you.'

@@ -11,7 +11,7 @@ never lost while the ledger is not, and every unit that reads a ticket reads the
     cancel  each unit withdraws its request for the lock, if its ticket is one from FIRST to LAST, and
             its turn has not begun
     free    all that one unit has asked for so far is over, begun or not, by the operator's word. The leader
-            drops its tickets; when that unit runs again it finds so, and asks anew
+            drops its tickets; when that unit runs again it learns that, and asks anew
 
 Safety. A roll adds tickets at the end, and a stage or a pause only delays a turn. A cancelled request has
 not begun. Only `free` can let two units work at once: if the freed unit is alive, and in its turn, when

@@ -1,4 +1,4 @@
-"""What a unit takes for its own claims at the start of a hook: of its store, of Juju, and of a predecessor.
+"""Finds a unit's own claims at the start of a hook: in its store, in Juju, and in a predecessor's data.
 
 What lives here: how these are merged. What must not: a hook tool, whose turn it is.
 """
