@@ -1164,8 +1164,34 @@ def never_paused(ledger, ticket, locks):
     'rule 22', 'a cancelled request stays', 'orders._after_cancel',
     'unit/test_orders.py::test_what_has_not_begun_is_withdrawn_when_it_is_cancelled',
 )  # fmt: skip
-def never_cancelled(order, claim, ticket):
+def never_cancelled(order, claim, ticket, ledger):
     return claim
+
+
+@broken(
+    'rule 22', 'a place in a roll is given up before an earlier one is over', 'orders.may_end',
+    'unit/test_orders.py::test_a_later_place_in_rolls_is_given_up_only_when_the_earlier_ones_are_over',
+    'hooks/test_cases_orders.py',
+)  # fmt: skip
+def given_up_at_once(ledger, ticket, claim):
+    begun = claim.holds and claim.token == ticket.token
+    return not begun and ticket.token > claim.ended
+
+
+@broken(
+    'rule 22', 'an order and what undoes it are both to be written', 'orders.with_wish',
+    'unit/test_orders.py::test_an_order_takes_the_place_of_an_earlier_one_that_it_undoes',
+)  # fmt: skip
+def both_written(wishes, wish):
+    return (*wishes, wish)
+
+
+@broken(
+    'rule 22', 'a new request has the ticket that is cancelled', 'orders.is_cancelled',
+    'hooks/test_cases_orders.py::test_a_lock_asked_for_anew_after_its_cancellation_has_its_turn',
+)  # fmt: skip
+def never_anew(ledger, ticket, lock):
+    return False
 
 
 @broken(
