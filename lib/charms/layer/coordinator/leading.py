@@ -11,6 +11,7 @@ from charms.layer.coordinator.context import LedgerClosed, Phase
 from charms.layer.coordinator.own import OwnClaims
 from charms.layer.coordinator.values import (
     CANCEL,
+    MAX_COUNT,
     NOBODY,
     UNNAMED,
     Claims,
@@ -93,7 +94,7 @@ class Leading(OwnClaims):
         """Log how far each roll is, if that is another number than this unit has logged last."""
         told, now = dict(self.state.progress), {}
         for roll in orders.rolls(ledger):
-            now[roll.name] = orders.done_of(ledger, roll, committed)[0]
+            now[roll.name] = min(MAX_COUNT, orders.done_of(ledger, roll, committed)[0])
             if now[roll.name] != told.get(roll.name, 0):
                 self.log(why.progress(ledger, roll, committed))
         self._remember(progress=tuple(sorted(now.items())))

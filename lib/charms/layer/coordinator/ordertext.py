@@ -7,6 +7,7 @@ from typing import Any, List, Optional, Tuple
 
 from charms.layer.coordinator.forms import (
     is_count,
+    is_lock,
     is_nonce,
     is_queue,
     is_reason,
@@ -38,8 +39,8 @@ def order_in(entry: Any) -> Optional[Order]:
     if not (isinstance(entry, list) and len(entry) == len(Order._fields)):
         return None
     kind, name, lock, since, reason, first, last, unit, nonce, asks = entry
-    named = kind in KINDS and is_unit(name) and is_queue(lock) and is_reason(reason)
-    whose = (unit == '' or is_unit(unit)) and is_nonce(nonce) and is_time(since)
+    named = kind in KINDS and is_lock(name) and is_queue(lock) and is_reason(reason)
+    whose = (unit == '' or is_unit(unit)) and is_nonce(nonce) and is_time(since) and since.isprintable()
     counted = isinstance(asks, dict) and all(is_queue(each) and is_count(asks[each]) for each in asks)
     if not (named and whose and counted and is_token(first) and is_token(last)):
         return None
