@@ -279,6 +279,7 @@ class SmallPort:
     def __init__(
         self, kind: Kind, unit: int, me: U, around: Around, answers: Tuple[Any, ...], picks: Picks
     ) -> None:
+        self.store = {}  # the relation has its first id
         self.kind, self.unit, self.me, self.around, self._picks = kind, unit, me, around, picks
         self.scene: Optional[Scene] = None  # after what was written here, None if nothing was
         self.landed: List[Tuple[Scene, Wrote]] = []  # each write that landed, with the scene before it

@@ -187,7 +187,7 @@ def record(name: str, text: str, where: str) -> Tuple[Optional[Record], Problems
         where: the name of the place in a problem.
     """
     named = _RECORD.match(name)
-    if not named or int(named.group(1)) > values.MAX_TERM:
+    if not named:
         return None, ()
     (term, version), nonce, found = map(int, named.group(1, 2)), named.group(3), parsed(text)
     entry: Dict[str, Any] = found if is_ours(found) else {}
