@@ -1,7 +1,7 @@
 """Rolls, pauses, cancellations and freed units, as values; and what a unit does about them in a hook."""
 
 import pytest
-from charms.layer.coordinator import orders, rules, why
+from charms.layer.coordinator import ordering, orders, rules, why
 from charms.layer.coordinator.context import HookContext
 from charms.layer.coordinator.plan import is_size, planned
 from charms.layer.coordinator.policy import Policy
@@ -350,3 +350,11 @@ def test_a_later_place_in_rolls_is_given_up_only_when_the_earlier_ones_are_over(
         assert orders.obeyed(later, 'app/1', nonce, {'': claim})[''] == claim
     over = waits._replace(ended=1)
     assert orders.obeyed(later, 'app/1', nonce, {'': over})[''] == over._replace(ended=2)
+
+
+@pytest.mark.parametrize('give', [ordering.pause, ordering.resume])
+@pytest.mark.parametrize('odd', [None, 0, False, '{x}'])
+def test_a_pause_of_what_is_no_lock_is_refused(give, odd):
+    """None was written into the ledger, which nobody could read from then on."""
+    with pytest.raises(ValueError, match='lock name'):
+        give(None, odd)

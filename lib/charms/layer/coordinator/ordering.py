@@ -69,12 +69,12 @@ def roll(
 
 def pause(session: 'Session', lock: Any = '', reason: Any = '') -> Given:
     """Order a pause of a lock, '' for all. Raises ValueError."""
-    return _give(session, Wish(_order(session, PAUSE, lock and forms.lock_name(lock), reason)))
+    return _give(session, Wish(_order(session, PAUSE, '' if lock == '' else forms.lock_name(lock), reason)))
 
 
 def resume(session: 'Session', lock: Any = '') -> Given:
     """Order the end of the pauses of a lock, '' for all. Raises ValueError."""
-    return _give(session, Wish(_order(session, RESUME, lock and forms.lock_name(lock))))
+    return _give(session, Wish(_order(session, RESUME, '' if lock == '' else forms.lock_name(lock))))
 
 
 def cancel(session: 'Session', lock: Any, reason: Any = '') -> Given:
