@@ -287,9 +287,8 @@ class Account:
         self.word.woken_in_vain |= doing.woken and failed
         if doing.woken and self._saved(event.unit).startswith(doing.context + '#'):
             self._succeeds(event.unit, doing, failed)  # it counted, and its flags are saved
-        if (
-            failed and self.model.logs and not (doing.woken and ': exit 75' in event.text)
-        ):  # it does not count
+        counted = not (doing.woken and ': exit 75' in event.text)
+        if failed and counted and self.model.logs:
             why = self.model.logs[-1]
             last = why[3].strip().splitlines()[-1:] if why[1] == event.unit else []
             self._must_be_made_to(event.unit, event.text + ' '.join(last))

@@ -96,10 +96,6 @@ class Word:
 
     # The ledger
 
-    def had_a_place(self, unit: str, lock: str) -> bool:
-        """Return whether a unit has had a place in a roll of a lock."""
-        return any(key[:2] == (unit, lock) for key in self.due)
-
     def look(self) -> None:
         """Note which orders stand now."""
         controller = self.model.controller
@@ -286,6 +282,10 @@ class Word:
         (found.add if how == 'shut' else found.discard)(lock)
 
     # What rolls owe
+
+    def had_a_place(self, unit: str, lock: str) -> bool:
+        """Return whether a unit has had a place in a roll of a lock."""
+        return any(key[:2] == (unit, lock) for key in self.due)
 
     def allows(self, unit: str, lock: str) -> bool:
         """Return whether a unit that did not ask may work all the same, in a turn of a roll."""

@@ -24,9 +24,8 @@ a request is recorded and its turn comes in a later hook.
 
 The first call in a process reads the current state from Juju and from disk. So
 each function may raise, in addition to what its docstring lists: ValueError for a
-layer option with a value that is not allowed, RuntimeError
-below Juju 2.9, CalledProcessError if a hook tool fails, and OSError if the disk
-is full.
+layer option with a value that is not allowed, RuntimeError below Juju 2.9,
+CalledProcessError if a hook tool fails, and OSError if the disk is full.
 
 Flags, which are up to date before the first handler runs:
     coordinator.requested.LOCK  from the request until the turn is used and released
@@ -366,7 +365,7 @@ def pause(name: str = '', reason: str = '') -> str:
     """On the leader, let no turn of a lock begin until `resume`. A turn that has begun goes on.
 
     Requests are recorded meanwhile, and the flags `coordinator.requested.NAME` stay set. A unit whose turn
-    has come, and that has not read of the pause, may begin it: it reads of it in its next hook.
+    has come, and that has not read of the pause, may begin it: it learns of it in its next hook.
 
     Args:
         name: the lock: 1 to 200 printable characters, without braces and

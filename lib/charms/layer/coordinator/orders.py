@@ -52,10 +52,13 @@ def with_wish(wishes: Tuple[Wish, ...], wish: Wish) -> Tuple[Wish, ...]:
 
     Of two orders in one ledger that undo one another, the first would never stand there.
     """
-    order = wish.order
-    undone = [each for each in wishes if _resumes(order, each.order) and order.kind == RESUME]
-    undone += [each for each in wishes if order.kind == CANCEL and _ends_with(order, each.order)]
-    return (*(each for each in wishes if each not in undone), wish)
+    return (*(each for each in wishes if not _undoes(wish.order, each.order)), wish)
+
+
+def _undoes(order: Order, earlier: Order) -> bool:
+    if order.kind == RESUME:
+        return _resumes(order, earlier)
+    return order.kind == CANCEL and _ends_with(order, earlier)
 
 
 def _resumes(order: Order, pause: Order) -> bool:
@@ -80,11 +83,11 @@ def applied(ledger: Ledger, wish: Wish, slots: int, queue: str, claims: Claims) 
         return ledger
     if order.kind == ROLL:
         return _rolled(ledger, wish, slots, queue)
+    ledger = ledger._replace(orders=tuple(each for each in ledger.orders if not _undoes(order, each)))
     if order.kind == RESUME:
-        return ledger._replace(orders=tuple(each for each in ledger.orders if not _resumes(order, each)))
+        return ledger
     if order.kind == CANCEL:
         order = order._replace(first=1, last=ledger.token)
-        ledger = ledger._replace(orders=tuple(each for each in ledger.orders if not _ends_with(order, each)))
     if order.kind == FREE:
         nonce, asks = _said_of(ledger, order.unit, claims)
         order = order._replace(last=ledger.token, nonce=nonce, asks=asks)
@@ -223,7 +226,7 @@ def waiting_in(ledger: Optional[Ledger], unit: str, queue: str, claim: Claim) ->
 
 
 def is_cancelled(ledger: Optional[Ledger], ticket: Ticket, lock: str) -> bool:
-    """Return whether requests for a lock are cancelled that this ticket serves; a new one needs another."""
+    """Return whether requests for a lock up to this ticket are cancelled: a new one needs another ticket."""
     cancels = (order for order in (ledger.orders if ledger else ()) if order.kind == CANCEL)
     return any(each.lock == lock and each.first <= ticket.token <= each.last for each in cancels)
 

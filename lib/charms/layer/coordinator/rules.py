@@ -404,9 +404,8 @@ def rebuilt(claims: Claims, slots: int) -> Ledger:
     last token that its unit held, and the last that it gave up in a roll, and each other ticket
     was for one of the asks.
     """
-    ended = [
-        claim.ended for claim in claims.values() if claim.ended < MAX_TOKEN
-    ]  # a unit that left says MAX_TOKEN
+    # A unit that leaves says MAX_TOKEN.
+    ended = [claim.ended for claim in claims.values() if claim.ended < MAX_TOKEN]
     held = max([0, *ended, *(claim.token for claim in claims.values())])
     token, tickets = min(MAX_TOKEN, held + sum(claim.asked for claim in claims.values())), []
     for unit, queue in sorted(place for place, claim in claims.items() if claim.outstanding and claim.begun):

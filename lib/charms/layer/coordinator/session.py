@@ -247,7 +247,7 @@ class Session(Holding):
             self._serve_own()
 
     def _is_cancelled(self, queue: str, claim: Claim, lock: str) -> bool:
-        """Return whether requests for this lock are cancelled up to the ticket of this claim."""
+        """Return whether the requests for this lock up to this claim's ticket are cancelled."""
         if not claim.outstanding or lock in claim.names:
             return False
         if not self.ledger_read:
@@ -400,11 +400,10 @@ class Session(Holding):
         to this unit, and all others would wait for it. If its roll was cancelled meanwhile, it is over, too.
         """
         for queue, end in self.ends:
-            if self.ledger and queue in self.own:
+            if self.ledger:
                 obeyed = orders.obeyed(self.ledger, self.context.unit, self.state.nonce, self.own)[queue]
-                if obeyed.ended > max(end.token, self.own[queue].ended):
-                    end = end._replace(token=obeyed.ended)
-                    self.ends = rules.frozen({**dict(self.ends), queue: end})
+                if obeyed.ended > self.own[queue].ended:
+                    self._give_up(queue, self.own[queue], NOBODY, obeyed.ended)
             ticket = rules.ticket_of(self.ledger, self.context.unit, queue, self.own[queue])
             own_turn_over = not self.own[queue].holds
             if own_turn_over and ticket and ticket.roll and self._has_come(ticket):
