@@ -43,6 +43,14 @@ def work():
     check_call(['work', '60'])
 """
 
+SKIPS = """
+@when('coordinator.granted.a')
+def work():
+    if hookenv.hook_name() != 'update-status':
+        check_call(['work', '60'])
+"""
+"""For a charm that skips its handlers in update-status."""
+
 KEEP = """
 from subprocess import call
 
@@ -168,6 +176,7 @@ def last_written(juju: Juju, key: str) -> int:
 __all__ = [
     'ASK',
     'KEEP',
+    'SKIPS',
     'WORK',
     'StrictWatch',
     'Turn',

@@ -222,9 +222,7 @@ def restart():
         keeping('restart', reason='look {}'.format(times), check_again_in=(7, 90, 2)[times])
 """,
 }
-MAY_WAIT_FOR_UPDATE_STATUS = (
-    'released and asked', 'asked again', 'kept', 'kept after work', 'kept and asked again'
-)  # fmt: skip
+MAY_WAIT_FOR_UPDATE_STATUS = 'kept', 'kept after work', 'kept and asked again'
 """Nothing wakes a unit for its own sake: docs/limits.md."""
 
 CALLS = {

@@ -290,10 +290,7 @@ class Strokes:
         calls = [
             call for call in plans.ACTIONS if self.kind.plan != 'guarded' or call not in ('ask', 'again')
         ]
-        call = self.dice.choice(calls)
-        if call in ('ask', 'again'):
-            self.waits.add('nothing wakes a unit for what an action asked')
-        return call
+        return self.dice.choice(calls)
 
     def do_action(self, unit: str) -> str:
         unit, call = self._failed_or(unit), self._call()

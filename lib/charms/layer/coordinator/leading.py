@@ -229,6 +229,18 @@ class Leading(OwnClaims):
         for ticket in dropped:
             self.log('{} is gone, its ticket is dropped, token {}'.format(ticket.unit, ticket.token))
 
+    def _bring_hook(self) -> None:
+        """As the leader, have Juju bring this unit a hook, where its own write does not.
+
+        On Juju 2.9 - 3.x a write to leader settings wakes every unit but the leader.
+        """
+        if self.port.durable_at_once and self.port.relation:
+            try:
+                self.port.bring_hook(self.context.id)
+            except LedgerClosed as closed:
+                self.leading = False
+                self.log(str(closed))
+
     def _must_lead(self) -> None:
         if not self.port.is_leader():
             raise LedgerClosed

@@ -11,7 +11,7 @@ flag, a rule about whose turn it is. tests/proofs runs this file, too.
 from typing import Callable, Dict, FrozenSet, Mapping, Optional, Tuple
 
 from charms.layer.coordinator import orders, rules, terms, why
-from charms.layer.coordinator.context import LedgerClosed, Phase
+from charms.layer.coordinator.context import Phase
 from charms.layer.coordinator.holding import Holding
 from charms.layer.coordinator.values import (
     NO_CLAIM,
@@ -131,6 +131,10 @@ class Session(Holding):
         # A unit that was freed finds it so; and what a unit says first tells the term that it knows.
         held = any(claim.holds for claim in self.own.values())
         self._take_turns(reread or held or news or not self.state.spoken)
+        if (self.context.aside or self.context.woken) and any(
+            each.unit == self.context.unit for each in self.given
+        ):
+            self._bring_own_turn()
         if self._has_more_to_say():
             self._say()
         self._save()
@@ -162,7 +166,10 @@ class Session(Holding):
         self._show_locks()
 
     def _take_turns(self, reread: bool = False) -> None:
+        before = self.state.put_off
         super()._take_turns(reread)
+        if self.leading and self.state.put_off != before:
+            self._bring_hook()
         if self.phase is Phase.HANDLERS:
             self._begin_turns()
 
@@ -210,12 +217,24 @@ class Session(Holding):
 
         On Juju 2.9 - 3.x it would, outside handlers: no handler could use the turn
         in this hook, and a write to leader settings wakes every unit but the
-        leader. The start of the leader's next hook gives the ticket anyway.
+        leader. The leader's next hook gives the ticket at its start. If nobody is ahead, no news
+        would bring that hook, so this unit has Juju bring it.
         """
         handlers = self.phase is Phase.HANDLERS and not (self.context.aside or self.context.woken)
         if self.leading and (handlers or not self.port.durable_at_once):
             self._append()
             self._take_turns()
+        elif self.leading and (self.phase is not Phase.BEFORE_HANDLERS or self.context.aside):
+            waits = (queue for queue, claim in self.own.items() if claim.outstanding)
+            if any(map(self._would_be_next, waits)):
+                self._bring_hook()
+
+    def _would_be_next(self, queue: str) -> bool:
+        """Return whether a request of this unit, with or without a ticket, waits for nobody else."""
+        ledger, ticket, claims = self._told(queue)
+        if not ledger or not ticket or orders.pause_of(ledger, ticket, self.own[queue].names):
+            return False
+        return rules.is_turn(ledger, ticket, claims)
 
     # What the charm says
 
@@ -335,22 +354,14 @@ class Session(Holding):
             self._take_turns()
             self._show_locks()
             self._save()
-            self._bring_own_turn(wish.order.name)
+            self._bring_own_turn()
         return refused
 
-    def _bring_own_turn(self, word: str) -> None:
-        """If a turn of this unit has come that cannot begin here, have Juju bring the hook in which it does.
-
-        On Juju 2.9 - 3.x its own write to leader settings wakes every unit but the leader.
-        """
+    def _bring_own_turn(self) -> None:
+        """If a turn of this unit has come that cannot begin here, have Juju bring a hook in which it can."""
         own, usable = dict(self.state.own), self._usable()
-        new = any(turn not in usable and not own.get(turn.queue, NO_CLAIM).holds for turn in self.turns)
-        if new and self.port.durable_at_once:
-            try:
-                self.port.bring_hook(word)
-            except LedgerClosed as closed:
-                self.leading = False
-                self.log(str(closed))
+        if any(turn not in usable and not own.get(turn.queue, NO_CLAIM).holds for turn in self.turns):
+            self._bring_hook()
 
     def has_written(self, wish: Wish) -> bool:
         """Return whether the ledger has what an order asks for, if this hook succeeds."""
@@ -385,7 +396,7 @@ class Session(Holding):
             self.ends = rules.frozen({**dict(self.ends), ROLLED: shown})
         if self.finished or (self.ends and self._policy_must_decide()):
             self._append(reported=self.finished)
-        elif self.ends != ends and again:
+        elif again:
             self._serve_own()
         if self._has_more_to_say() or self.ends != ends or self.port.failing.has_begun():
             self._end_turns(own)

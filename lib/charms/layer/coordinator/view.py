@@ -396,10 +396,9 @@ class View:
 
         Many charms run no handlers in update-status. On Juju 2.9 - 3.x it is the first hook in which
         a unit can see that a holder that leaves has released; the leader's own update-status then
-        writes the ledger, which brings every other unit a hook.
+        writes the ledger, which brings every other unit a hook, and has Juju bring itself one.
         """
-        place = ticket.place
-        better = self.context.full_check and self.port.durable_at_once and not self.leading
+        place, better = ticket.place, self.context.full_check and self.port.durable_at_once
         if not better or place in self.state.put_off:
             return False
         self._remember(put_off=(place,))
