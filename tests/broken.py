@@ -1094,8 +1094,8 @@ def bring_no_hook(self):
 @broken(
     'rule 4', 'no hook is brought to a leader that is next in a queue that is otherwise empty',
     'leading.Leading._bring_hook',
-    'hooks/test_cases_own_turn.py::test_a_leader_that_asks_in_an_action_needs_no_update_status[3]',
-    'hooks/test_cases_own_turn.py::'
+    'hooks/test_own_turn.py::test_a_leader_that_asks_in_an_action_needs_no_update_status[3]',
+    'hooks/test_own_turn.py::'
     'test_a_leader_whose_turn_comes_in_update_status_has_it_in_a_hook_in_which_handlers_run[3]',
 )  # fmt: skip
 def bring_none(self):
@@ -1105,7 +1105,7 @@ def bring_none(self):
 @broken(
     'rule 4', 'a leader that is not next writes a word that wakes everybody',
     'session.Session._would_be_next',
-    'hooks/test_cases_own_turn.py::test_a_leader_that_is_not_next_writes_no_word_that_wakes_everybody[3]',
+    'hooks/test_own_turn.py::test_a_leader_that_is_not_next_writes_no_word_that_wakes_everybody[3]',
 )  # fmt: skip
 def always_next(self, queue):
     return True

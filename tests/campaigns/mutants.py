@@ -26,7 +26,7 @@ LEFT_OUT = ('.git', '.venv', '.hypothesis', '.pytest_cache', '.ruff_cache', '.my
 FAILED, FAULT = 1, 3
 """What pytest exits with if a test failed, and what a search exits with if it found its fault."""
 
-PYTEST = ('-m', 'pytest', '-x', '-q', '-rf', '-p', 'no:cacheprovider')
+PYTEST = ('-m', 'pytest', '-x', '-q', '-rf', '-p', 'no:cacheprovider', '-m', '')
 SEARCH = ('-m', 'tests.campaigns.mutants', '--search')
 
 OUR_MISTAKES = ('NameError', 'SyntaxError', 'ImportError', 'UnboundLocalError')
