@@ -871,7 +871,7 @@ def withdraw(self):
     'rule 19',
     'nobody looks whether Juju has what this unit published',
     'store.WakeFile.write',
-    'hooks/test_wake.py::test_what_juju_has_lost_is_published_again_in_the_next_hook[4]',
+    'hooks/test_wake.py::test_what_juju_has_lost_is_published_again_in_the_next_hook[3]',
 )
 def write_without_what_was_said(self, needed, unheard):
     self._write(wake.text(needed, wake.Known(self._event), unheard))

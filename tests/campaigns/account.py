@@ -221,13 +221,11 @@ class Account:
 
     def _may_have(self, unit: str, lock: str) -> bool:
         asked = self.owed.get((unit, lock), Owed()).turn
-        # A refresh may have moved the request to another queue than its place in a roll: docs/limits.md.
-        twice = len(self.options) > 1 and self.word.had_a_place(unit, lock)
-        return bool(asked) or (unit, lock) in self.kept or self.word.allows(unit, lock) or twice
+        return bool(asked) or (unit, lock) in self.kept or self.word.allows(unit, lock)
 
     def _takes(self, unit: str, lock: str, how: str) -> None:
-        token = self._now(unit).tokens[lock] = self.word.takes(unit, lock)
-        if self.word.excepts(unit, token):
+        turn = self._now(unit).turns[lock] = self.word.takes(unit, lock)
+        if self.word.excepts(unit, turn[1] if turn else None):
             return
         for name in [lock, ''] if self.one_queue else [lock]:
             group = self.holders.setdefault(name, set())
@@ -273,9 +271,12 @@ class Account:
             self.owed[unit, lock] = Owed('', owed.more) if lock in doing.kept else Owed(owed.more)
             self.over.add((unit, lock))
             if lock not in doing.kept or lock in doing.worked:
-                rolled = self.word.used(unit, lock, doing.tokens.get(lock))
-                if rolled and owed.turn and len(self.options) > 1:  # the request may be in another queue now
-                    self.owed[unit, lock] = Owed('maybe', owed.more)
+                turn = doing.turns.get(lock)
+                self.word.used(unit, lock, turn)
+                if owed.turn and self.word.waits_elsewhere(unit, lock, turn):
+                    # A refresh has moved its requests to another queue. One turn serves all of them.
+                    one = Owed('yes' if 'yes' in owed else 'maybe', owed.more and 'maybe')
+                    self.owed[unit, lock] = owed if lock in doing.kept else one
         self.kept = {pair for pair in self.kept if pair[0] != unit} | {(unit, lock) for lock in doing.kept}
         self.over -= self.kept
         if self.word.is_freed_in(unit, doing.execution):

@@ -19,7 +19,7 @@ class Doing:
         operation = execution.operation if execution else None
         self.woken = bool(operation and _is_wake_up(operation.script))  # a hook of its own: rule 12
         self.aside = bool(operation and operation.aside) and not self.woken
-        self.tokens: Dict[str, Any] = {}
+        self.turns: Dict[str, Any] = {}  # by lock, queue and token
         self.worked: Set[str] = set()
         self.granted: Set[str] = set()
         self.kept: Set[str] = set()

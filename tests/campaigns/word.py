@@ -11,7 +11,17 @@ import json
 from typing import Any, Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from charms.layer.coordinator import orders, terms, wire
-from charms.layer.coordinator.values import CANCEL, FREE, PAUSE, RESUME, ROLL, Ledger, Order, UnitState
+from charms.layer.coordinator.values import (
+    CANCEL,
+    FREE,
+    NO_CLAIM,
+    PAUSE,
+    RESUME,
+    ROLL,
+    Ledger,
+    Order,
+    UnitState,
+)
 
 from jujusim.juju import Event, Juju
 from tests.ledger import KEY, data_of, terms_in
@@ -35,9 +45,11 @@ class Due(NamedTuple):
     """What one roll owes one unit: yes, maybe, or '' when the turn has been used.
 
     Args:
-        token: of the unit's ticket in it.
+        queue: in which the unit's ticket stands.
+        token: of that ticket.
     """
 
+    queue: str
     token: int
     sure: str
 
@@ -138,7 +150,7 @@ class Word:
                     nonce = self._state(ticket.unit).nonce
                     anew = nonce not in ('', ticket.nonce) or ticket.unit in self.account.emptied
                     sure = 'maybe' if anew else 'yes'
-                    self.due[ticket.unit, order.lock, order.name] = Due(ticket.token, sure)
+                    self.due[ticket.unit, order.lock, order.name] = Due(ticket.queue, ticket.token, sure)
         elif order.kind == CANCEL:
             self._doubt(*(k for k, due in self.due.items() if k[1] == order.lock and due.token <= order.last))
             self.account.is_cancelled(order.lock)
@@ -231,10 +243,16 @@ class Word:
 
     def turn_of(self, unit: str, lock: str) -> Optional[Tuple[str, int]]:
         """Return queue and token of the turn in which a unit has a lock, None if that is not known."""
-        found = ((queue, claim.token) for queue, claim in self._state(unit).own if claim.holds)
-        by_queue = dict(found)
-        queue = lock if lock in by_queue else ''
-        return (queue, by_queue[queue]) if queue in by_queue else None
+        own = [(queue, claim) for queue, claim in self._state(unit).own if claim.holds]
+        found = [(queue, claim.token) for queue, claim in own if lock in claim.names or queue in ('', lock)]
+        return max(found, key=lambda turn: lock in dict(own)[turn[0]].names, default=None)
+
+    def waits_elsewhere(self, unit: str, lock: str, turn: Optional[Tuple[str, int]]) -> bool:
+        """Return whether a unit waits for a lock in another queue than that of its turn (docs/limits.md)."""
+        return bool(turn) and any(
+            claim.outstanding and not claim.holds and lock in claim.names and queue != turn[0]
+            for queue, claim in self._state(unit).own
+        )
 
     # Turns
 
@@ -249,8 +267,8 @@ class Word:
         forgotten = freed and freed.forgotten and token is not None and token <= freed.last
         return bool(forgotten) or self.is_freed_in(unit, self.model.running.get(unit))
 
-    def takes(self, unit: str, lock: str) -> Optional[int]:
-        """Judge a turn that begins or goes on; return its token, None if that is not known."""
+    def takes(self, unit: str, lock: str) -> Optional[Tuple[str, int]]:
+        """Judge a turn that begins or goes on; return its queue and token, None if that is not known."""
         turn, start = self.turn_of(unit, lock), self._start(unit)
         if turn is None:
             return None
@@ -260,7 +278,7 @@ class Word:
         if turn not in start.going and (start.execution, lock) not in self._judged:
             self._judged.add((start.execution, lock))
             self._begins_turn(unit, lock, token)
-        return token
+        return turn
 
     def _begins_turn(self, unit: str, lock: str, token: int) -> None:
         stood = self._start(unit).stood
@@ -283,26 +301,25 @@ class Word:
 
     # What rolls owe
 
-    def had_a_place(self, unit: str, lock: str) -> bool:
-        """Return whether a unit has had a place in a roll of a lock."""
-        return any(key[:2] == (unit, lock) for key in self.due)
-
     def allows(self, unit: str, lock: str) -> bool:
         """Return whether a unit that did not ask may work all the same, in a turn of a roll."""
         turn = self.turn_of(unit, lock)
         dues = [due for (who, what, _), due in self.due.items() if (who, what) == (unit, lock) and due.sure]
-        return any(turn is None or due.token <= turn[1] for due in dues)
+        return any(turn is None or self._serves(unit, turn, due) for due in dues)
 
-    def used(self, unit: str, lock: str, token: Optional[int]) -> bool:
-        """Note that a turn was used; return whether a roll is served: each whose ticket is not behind it."""
-        serves = False
+    def _serves(self, unit: str, turn: Tuple[str, int], due: Due) -> bool:
+        """Return whether a turn serves a roll: it is in its queue, or was asked for in place of that."""
+        ended = dict(self._state(unit).own).get(due.queue, NO_CLAIM).ended
+        return due.token <= turn[1] and (due.queue == turn[0] or ended >= due.token)
+
+    def used(self, unit: str, lock: str, turn: Optional[Tuple[str, int]]) -> None:
+        """Note that a turn was used; it serves each roll whose ticket is not behind it."""
         for key, due in self.due.items():
             if key[:2] == (unit, lock) and due.sure:
-                if token is None:
+                if turn is None:
                     self._doubt(key)
-                elif due.token <= token:
-                    serves, self.due[key] = True, due._replace(sure='')
-        return serves
+                elif self._serves(unit, turn, due):
+                    self.due[key] = due._replace(sure='')
 
     def releases(self, unit: str, lock: str) -> None:
         """Note that a unit withdraws: its place in a roll, too."""
