@@ -369,7 +369,7 @@ def context_of_one_who_stays(peers='coordinator'):
 
 
 @broken(
-    'rule 11', 'it is not written down that a turn has begun', 'session.Session._begin_turns',
+    'rule 11', 'it is not written down that a turn has begun', 'holding.Holding._begin_turns',
     history(TOO_EARLY, world='refreshed-3', terms=1),
 )  # fmt: skip
 def begin_turns_without_a_note(self):
@@ -1231,7 +1231,7 @@ def forgotten_at_once(order, ledger, claims, gone, rolled):
 
 
 @broken(
-    'rule 24', 'a gate is asked again in a turn that has begun', 'session.Session._ask_gates',
+    'rule 24', 'a gate is asked again in a turn that has begun', 'holding.Holding._ask_gates',
     'hooks/test_gates.py::test_a_gate_is_asked_before_a_turn_begins_and_never_again_in_it',
 )  # fmt: skip
 def gates_asked_always(self):

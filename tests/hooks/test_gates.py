@@ -60,3 +60,111 @@ def test_a_gate_is_asked_before_a_turn_begins_and_never_again_in_it(model, charm
     watch.check()
     assert len(said(made, 'app/0', 'asked')) == 1  # the retry of the failed hook does not ask
     assert watch.served('app/0') == 1
+
+
+ASKING_GATE = """
+@coordinator.gate('a')
+def not_now():
+    hookenv.log('asked')
+    {}
+    return '' if hookenv.config('memory') > 1 else 'a replica still syncs'
+
+@when('coordinator.granted.a')
+def work():
+    check_call(['work', '60'])
+
+@when('coordinator.granted.b')
+def work_b():
+    hookenv.log('has b')
+"""
+
+
+@both
+@pytest.mark.parametrize('queues', ['one', 'per-lock'])
+@pytest.mark.parametrize('memory', [1, 2], ids=['shut', 'open'])
+def test_what_a_gate_asks_for_itself_is_served(model, charm_with, juju, queues, memory):
+    gate = ASKING_GATE.format("coordinator.request_lock('b')")
+    made = begun(model, charm_with(ASK + gate, queues=queues), units=3, juju=juju)
+    watch = Watch(made, slots=1)
+    made.configure(memory=memory)
+    made.run()
+
+    made.configure(go=1)
+    made.run(seconds=1000)
+    if queues == 'per-lock':
+        assert any(said(made, unit, 'has b') for unit in made.units), made.story(40)
+    made.configure(memory=2)
+    made.run(seconds=1000)
+
+    watch.check()
+    assert all(said(made, unit, 'has b') for unit in made.units), made.story(40)
+    assert [watch.served(unit) for unit in made.units] == [1, 1, 1]
+
+
+@both
+def test_a_gate_that_gives_up_the_lock_that_it_guards_lets_the_next_unit_go_on(model, charm_with, juju):
+    gate = ASKING_GATE.format("hookenv.local_unit() == 'app/1' and coordinator.release_lock('a')")
+    made = begun(model, charm_with(ASK + gate), units=3, juju=juju)
+    watch = Watch(made)
+    made.configure(memory=2)
+    made.run()
+
+    made.configure(go=1)
+    made.run(seconds=1000)
+
+    watch.check()
+    assert [watch.served(unit) for unit in made.units] == [1, 0, 1], made.story(40)
+
+
+@both
+def test_inside_a_gate_the_lock_is_not_granted_yet(model, charm_with, juju):
+    gate = ASKING_GATE.format("hookenv.log('granted {}'.format(coordinator.is_granted('a')))")
+    made = begun(model, charm_with(ASK + gate), units=2, juju=juju)
+    made.configure(memory=2)
+    made.run()
+
+    made.configure(go=1)
+    made.run(seconds=1000)
+
+    assert said(made, 'app/0', 'granted ') == ['False']
+
+
+IN_AN_ACTION = """
+from charms.layer import coordinator
+from charmhelpers.core import hookenv
+hookenv.log('why ' + coordinator.explain('a'))
+coordinator.{}
+"""
+
+
+@both
+@pytest.mark.parametrize('asked', ["explain('a')", "request_again('a')"])
+def test_in_an_action_a_turn_behind_a_shut_gate_has_not_begun(model, charm_with, juju, asked):
+    """explain said that it goes on, and request_again queued up for a second turn."""
+    made = begun(model, charm_with(ASK + GATE), units=3, juju=juju)
+    watch = Watch(made)
+    made.configure(go=1)
+    made.run(seconds=1000)
+
+    made.run_exec('app/1', IN_AN_ACTION.format(asked), as_action=True)
+    made.run(seconds=10)
+    assert said(made, 'app/1', 'why ')[-1] == 'a: a replica still syncs'
+
+    made.configure(memory=2)
+    made.run(seconds=2000)
+    watch.check()
+    assert [watch.served(unit) for unit in made.units] == [1, 1, 1]
+
+
+@both
+def test_an_action_may_withdraw_a_request_that_a_shut_gate_holds_back(model, charm_with, juju):
+    made = begun(model, charm_with(ASK + GATE), units=3, juju=juju)
+    watch = Watch(made)
+    made.configure(go=1)
+    made.run(seconds=1000)
+
+    made.run_exec('app/1', IN_AN_ACTION.format("release_lock('a')"), as_action=True)
+    made.run(seconds=1000)
+
+    watch.check()
+    assert [watch.served(unit) for unit in made.units] == [1, 0, 1], made.story(40)

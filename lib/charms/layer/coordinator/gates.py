@@ -25,7 +25,8 @@ def gate(name: str) -> Callable[[Gate], Gate]:
     While it returns a sentence, the turn does not begin: the unit keeps its place, the others wait behind
     it, and `explain` says the sentence on this unit. It is asked in each hook in which the turn could begin,
     update-status at the latest, and never again in a turn that has begun. If it raises, the hook fails. Of
-    two functions for one lock the later one counts.
+    two functions for one lock the later one counts. It may ask for locks and give them up itself; in it, the
+    lock that it guards is not granted yet.
 
     Args:
         name: the lock: 1 to 200 printable characters, without braces and

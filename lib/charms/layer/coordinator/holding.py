@@ -4,19 +4,26 @@ What lives here: the turns that may be used, and what a wake-up owes (wakeup.py)
 What must not: a hook tool, a clock, a rule about whose turn it is.
 """
 
-from typing import FrozenSet, Optional, Tuple
+from typing import Callable, Dict, FrozenSet, Optional, Tuple
 
 from charms.layer.coordinator import orders, rules
 from charms.layer.coordinator.context import Phase
-from charms.layer.coordinator.values import Ticket
+from charms.layer.coordinator.values import NO_CLAIM, Ticket
 from charms.layer.coordinator.waking import Waking
 
 SOON_S = 1
 
 
 class Holding(Waking):
-    """What this unit holds in a hook; arguments as for View."""
+    """What this unit holds in a hook; arguments as for View.
 
+    Attributes:
+        gate: called with the locks of a turn that would begin; returns why it may not begin now.
+        asks_gate: whether that is just being called: until it has returned, no new turn is usable.
+    """
+
+    gate: Callable[[FrozenSet[str]], str] = staticmethod(lambda locks: '')
+    asks_gate = False
     _kept: FrozenSet[str] = frozenset()
     _check_in: Tuple[Tuple[str, int], ...] = ()
 
@@ -58,8 +65,60 @@ class Holding(Waking):
         if self.context.aside:
             return ()
         begun = {queue for queue, claim in self.state.own if claim.holds}
-        late = self.context.woken or self.phase > Phase.HANDLERS
+        late = self.context.woken or self.phase > Phase.HANDLERS or self.asks_gate
         return tuple(turn for turn in self.turns if turn.queue in begun or not late)
+
+    def _is_under_way(self, queue: str) -> bool:
+        """Return whether a turn of this unit in a queue has begun, or begins in this hook."""
+        begun = dict(self.state.own).get(queue, NO_CLAIM).holds
+        return begun and any(turn.queue == queue for turn in self.turns)
+
+    def _begin_turns(self) -> None:
+        """Note, before any handler runs in them, that these turns have begun (rule 11)."""
+        self._ask_gates()
+        own = dict(self.state.own)
+        for turn in self._usable():
+            claim = own.get(turn.queue, self._no_claim)
+            if turn.roll and not claim.holds:
+                claim = rules.asked_for(claim, turn.roll, self.port.now())._replace(roll=True)
+            if not claim.holds and (turn.roll or claim.asked == turn.ask):
+                own[turn.queue] = claim._replace(begun=True, token=turn.token, reason='')
+        if own != dict(self.state.own):
+            self._save(own=rules.frozen(own))
+            # A turn of a roll is from now on that of the ask which it began.
+            self.turns = tuple(
+                turn._replace(ask=own[turn.queue].asked, roll='') if turn.roll else turn
+                for turn in self.turns
+            )
+        self._leave_word()
+
+    def _ask_gates(self) -> None:
+        """Take back the turns that the charm does not want to begin now, and say why.
+
+        A gate is asked before a turn begins, and never again in that turn. What it asks for or gives up
+        itself may change which turns there are.
+        """
+        asked: Dict[str, str] = {}
+        while True:
+            new = [turn for turn in self._usable() if turn.queue not in asked]
+            if not new:
+                break
+            turn = new[0]
+            claim = dict(self.state.own).get(turn.queue, self._no_claim)
+            asked[turn.queue] = '' if claim.holds else self._asked_gate(claim.names | ({turn.roll} - {''}))
+        own, shut = dict(self.state.own), {queue: why for queue, why in asked.items() if why}
+        for queue, why_not in shut.items():
+            own[queue] = own.get(queue, self._no_claim)._replace(reason=why_not)
+        self.turns = tuple(turn for turn in self.turns if turn.queue not in shut)
+        if own != dict(self.state.own):
+            self._say(own)
+
+    def _asked_gate(self, locks: FrozenSet[str]) -> str:
+        self.asks_gate = True
+        try:
+            return self.gate(locks)
+        finally:
+            self.asks_gate = False
 
     def _leave_word(self) -> None:
         """Let the others know if this hook fails in a turn of a roll, which then stops.

@@ -8,7 +8,7 @@ flag, a rule about whose turn it is. tests/proofs runs this file, too.
       │ own claim, a peer's news, what the leader owes the others, whose turn it is
 """
 
-from typing import Callable, Dict, FrozenSet, Mapping, Optional, Tuple
+from typing import Callable, Dict, Mapping, Optional, Tuple
 
 from charms.layer.coordinator import orders, rules, terms, why
 from charms.layer.coordinator.context import Phase
@@ -32,12 +32,10 @@ class Session(Holding):
     """One coordinator in the hook or action that runs; arguments as for View.
 
     Attributes:
-        gate: called with the locks of a turn that would begin; returns why it may not begin now.
         show: called with the locks requested, granted and rolled each time they may have changed.
     """
 
     show: Optional[Callable[[Units, Units, Units], None]] = None
-    gate: Callable[[FrozenSet[str]], str] = staticmethod(lambda locks: '')
     _own_at_look: Tuple[Tuple[str, Claim], ...] = ()
 
     def explain(self, lock: str, look: bool = True) -> str:
@@ -54,7 +52,7 @@ class Session(Holding):
             return '{}: this unit leaves and takes no new turn'.format(lock)
         if self.context.restricted:
             return '{}: not held in a hook of this kind, in which Juju answers nothing'.format(lock)
-        if any(turn.queue == queue for turn in self.turns) and lock in self.claim(lock).names:
+        if self._is_under_way(queue) and lock in self.claim(lock).names:
             return '{}: its turn goes on in the next hook of this unit; nothing else may use it'.format(lock)
         asked = lock in self.requested
         if asked and self.awaited:
@@ -170,42 +168,8 @@ class Session(Holding):
         super()._take_turns(reread)
         if self.leading and self.state.put_off != before:
             self._bring_hook()
-        if self.phase is Phase.HANDLERS:
+        if self.phase is Phase.HANDLERS and not self.asks_gate:
             self._begin_turns()
-
-    def _begin_turns(self) -> None:
-        """Note, before any handler runs in them, that these turns have begun (rule 11)."""
-        self._ask_gates()
-        own = dict(self.state.own)
-        for turn in self._usable():
-            claim = own.get(turn.queue, self._no_claim)
-            if turn.roll and not claim.holds:
-                claim = rules.asked_for(claim, turn.roll, self.port.now())._replace(roll=True)
-            if not claim.holds and (turn.roll or claim.asked == turn.ask):
-                own[turn.queue] = claim._replace(begun=True, token=turn.token, reason='')
-        if own != dict(self.state.own):
-            self._save(own=rules.frozen(own))
-            # A turn of a roll is from now on that of the ask which it began.
-            self.turns = tuple(
-                turn._replace(ask=own[turn.queue].asked, roll='') if turn.roll else turn
-                for turn in self.turns
-            )
-        self._leave_word()
-
-    def _ask_gates(self) -> None:
-        """Take back the turns that the charm does not want to begin now, and say why.
-
-        A gate is asked before a turn begins, and never again in that turn.
-        """
-        own = dict(self.state.own)
-        for turn in self._usable():
-            claim = own.get(turn.queue, self._no_claim)
-            why_not = '' if claim.holds else self.gate(claim.names | ({turn.roll} - {''}))
-            if why_not:
-                own[turn.queue] = claim._replace(reason=why_not)
-                self.turns = tuple(other for other in self.turns if other.queue != turn.queue)
-        if own != dict(self.state.own):
-            self._say(own)
 
     def handlers_succeeded(self) -> None:
         """Note that only callbacks run from now on: no handler can use a turn that comes now."""
@@ -251,7 +215,7 @@ class Session(Holding):
         queue, own, ends = self.queue_of(lock), dict(self.state.own), dict(self.ends)
         claim, after = own.get(queue, self._no_claim), self.claim(lock)
         ended = claim.outstanding and (not after.outstanding or after.asked > claim.asked)
-        held = any(turn.queue == queue for turn in self.turns)
+        held = self._is_under_way(queue)
         if ended or (held and self.phase is Phase.CALLBACKS) or self._is_cancelled(queue, claim, lock):
             asked = rules.asked_again(claim, lock, self.port.now())
         elif queue in ends and lock in claim.names:
@@ -277,7 +241,7 @@ class Session(Holding):
     def request_again(self, lock: str) -> None:
         """Queue up again for a held lock when its turn is over; if it is not held, ask for it."""
         queue, claim = self.queue_of(lock), dict(self.state.own).get(self.queue_of(lock), NO_CLAIM)
-        if lock in claim.names and any(turn.queue == queue for turn in self.turns):
+        if lock in claim.names and self._is_under_way(queue):
             self._say({**dict(self.state.own), queue: rules.asked_again(claim, lock, self.port.now())})
             self._show_locks()
             return
@@ -287,8 +251,8 @@ class Session(Holding):
         """Give up a lock, or a request for it. It is true when the hook has succeeded, for this unit too."""
         was_requested, queue = lock in self.requested, self.queue_of(lock)
         own = dict(self.state.own)
-        claim, held = own.get(queue, self._no_claim), any(turn.queue == queue for turn in self.turns)
-        if held and not any(turn.queue == queue for turn in self._usable()):
+        claim = own.get(queue, self._no_claim)
+        if self._is_under_way(queue) and not any(turn.queue == queue for turn in self._usable()):
             self.log('{}: not released: its turn goes on in the next hook of this unit'.format(lock))
             return
         self._kept -= {lock}
