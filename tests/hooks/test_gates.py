@@ -140,7 +140,7 @@ coordinator.{}
 @both
 @pytest.mark.parametrize('asked', ["explain('a')", "request_again('a')"])
 def test_in_an_action_a_turn_behind_a_shut_gate_has_not_begun(model, charm_with, juju, asked):
-    """explain said that it goes on, and request_again queued up for a second turn."""
+    """Explain said that it goes on, and request_again queued up for a second turn."""
     made = begun(model, charm_with(ASK + GATE), units=3, juju=juju)
     watch = Watch(made)
     made.configure(go=1)
