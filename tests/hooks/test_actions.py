@@ -286,6 +286,38 @@ def test_where_a_class_of_the_charms_own_gives_the_tickets_a_roll_is_refused(mod
     )
 
 
+@both
+def test_where_a_class_of_the_charms_own_gives_the_tickets_what_has_none_cannot_be_cancelled(
+    model, charm_with, juju
+):
+    """It was answered as given, and withdrew nothing."""
+    charm = charm_with(ASK + WORK, **{'class': 'charms.mine.Mine'})
+    (charm / 'lib' / 'charms' / 'mine.py').write_text(MINE_PY)
+    made = begun(model, charm, units=3, juju=juju)
+    watch = StrictWatch(made)
+    made.configure(go=1)
+    until(made, lambda: len(watch.turns) == 1 and bool(watch.at_work))  # one more waits, and the leader knows
+    made.run(seconds=5)
+
+    assert refused(made, 'cancel', lock='a') == (
+        "a: a class of the charm's own gives the tickets, and no unit that waits has one; release it there"
+    )
+
+
+@both
+def test_a_roll_that_would_never_wait_for_the_operator_is_refused(model, charm_with, juju):
+    made = begun(model, charm_with(RESTART), units=2, juju=juju)
+
+    few = {'lock': 'restart', 'batches': '1'}
+    assert refused(made, 'roll', **few, **{'pause-after': 2}) == (
+        'restart: the roll has 2 stages, so it would not wait after stage 2'
+    )
+    assert refused(made, 'roll', lock='restart', batches='5', **{'pause-after': 1}) == (
+        'restart: the roll has 1 stage, so it would not wait after stage 1'
+    )
+    order(made, 'roll', **few, **{'pause-after': 1})
+
+
 # What is shown, and the same as data
 
 

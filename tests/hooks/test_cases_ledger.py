@@ -5,7 +5,19 @@ import json
 import pytest
 from charms.layer.coordinator.values import MAX_TERM
 
-from tests.cases import ASK, ASK_FIRST, KEEP, WORK, StrictWatch, both, health, in_error, lose_ledger, until
+from tests.cases import (
+    ASK,
+    ASK_FIRST,
+    KEEP,
+    WORK,
+    StrictWatch,
+    both,
+    health,
+    in_error,
+    lose_ledger,
+    until,
+    write_shared,
+)
 from tests.deploy import begun
 
 losses = pytest.mark.parametrize('how', ['removed', 'marked'])
@@ -173,6 +185,28 @@ def test_a_ledger_lost_while_a_unit_leaves_at_work_lets_nobody_in_beside_it(mode
 
     watch.check()
     assert all(watch.served(unit) == 1 for unit in ('app/0', 'app/2')), made.story(60)
+
+
+@both
+@pytest.mark.parametrize('term', [2**53 + 1, 10**16 - 1, 10**15 + 7])
+def test_a_key_of_the_ledger_with_a_term_that_nobody_can_have_claimed_costs_no_unit_what_it_holds(
+    model, charm_with, juju, term
+):
+    """A local store could not hold such a term, so units that had read it forgot what they held."""
+    made = settled(model, charm_with(ASK + WORK), juju, 'app/0')
+    watch = StrictWatch(made)
+    made.configure(go=1)
+    until(made, lambda: bool(watch.at_work))
+    made.run(seconds=5)
+
+    write_shared(made, {'coordinator-ledger-{}-0-0badcafe'.format(term): '{"v": 2, "anew": false}'})
+    made.run(seconds=20)
+    made.configure(go=2)
+    made.run(seconds=3000)
+
+    watch.check()
+    assert all(watch.served(unit) for unit in made.units), made.story(60)
+    assert not any('.coordinator.json' in log and 'expected' in log for _, _, _, log in made.logs)
 
 
 @both

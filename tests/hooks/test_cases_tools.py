@@ -2,6 +2,7 @@
 
 import pytest
 
+from jujusim import tools
 from tests.cases import ASK, WORK, StrictWatch, both, failures, in_error, until
 from tests.deploy import begun
 
@@ -32,6 +33,28 @@ def test_a_goal_state_that_fails_tells_nothing_and_fails_no_hook(model, charm_wi
     made.run(seconds=900)
 
     assert not [event for event in failures(made) if 'goal-state' in event.text]
+    served(made, watch)
+
+
+@both
+@pytest.mark.parametrize(
+    'text',
+    ['ERROR', '[]', '{"units": null}', '{"units": ["app/0"]}', '{"units": {"app/1": null}, "relations": 3}'],
+)
+def test_a_goal_state_that_prints_something_else_counts_as_one_that_fails(
+    model, charm_with, juju, text, monkeypatch
+):
+    monkeypatch.setitem(tools._TOOLS, 'goal-state', lambda context, arguments: text)
+    made = begun(model, charm_with(ASK + WORK), units=3, juju=juju)
+    made.run(seconds=700)
+    made.elect('app/2')
+    made.run()
+    watch = StrictWatch(made)
+
+    made.configure(go=1)
+    made.run(seconds=900)
+
+    assert not failures(made)
     served(made, watch)
 
 

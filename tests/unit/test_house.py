@@ -42,6 +42,7 @@ MAY_IMPORT = {
         'context',
         'environment',
         'failing',
+        'forms',
         'rules',
         'store',
         'values',

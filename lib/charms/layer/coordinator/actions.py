@@ -136,12 +136,11 @@ def _confirmed(session: 'Session', action: str, given: ordering.Given, asked: Pa
 
 def _told(asked: Parameters) -> Dict[str, str]:
     """Return the parameters that differ from the action's own, as one types them."""
-    texts = {
-        name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in asked.items()
+    usual = {'format': 'text', 'order': 'leader-last', 'confirm': 'no'}
+    told = {name: value for name, value in asked.items() if value not in ('', False, usual.get(name))}
+    return {
+        name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in told.items()
     }
-    plain = ('', 'false', '0', 'no')
-    usual = {'format': 'text', 'order': 'leader-last'}
-    return {name: text for name, text in texts.items() if text not in plain and text != usual.get(name)}
 
 
 def _juju() -> int:

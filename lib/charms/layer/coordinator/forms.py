@@ -117,6 +117,14 @@ def is_token(found: Any) -> bool:
     return is_count(found, values.MAX_TOKEN)
 
 
+def is_goal_state(found: Any) -> bool:
+    """Return whether this may be what Juju's goal-state prints: goals by unit, and by endpoint."""
+    parts = [found.get(name) or {} for name in ('units', 'relations')] if isinstance(found, dict) else [None]
+    return all(
+        isinstance(part, dict) and all(isinstance(goal, dict) for goal in part.values()) for part in parts
+    )
+
+
 def is_time(found: Any) -> bool:
     """Return whether this may be a time."""
     return isinstance(found, str) and len(found) <= 40

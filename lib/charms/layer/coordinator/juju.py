@@ -12,7 +12,7 @@ from subprocess import CalledProcessError
 from typing import Any, Callable, Dict, FrozenSet, Iterable, Mapping, Optional, Tuple, TypeVar
 
 from charmhelpers.core import hookenv
-from charms.layer.coordinator import callbacks, environment, rules, wake, wire
+from charms.layer.coordinator import callbacks, environment, forms, rules, wake, wire
 from charms.layer.coordinator.context import LedgerClosed
 from charms.layer.coordinator.environment import KEY, PEERS, major_version, restricted
 from charms.layer.coordinator.failing import Failing
@@ -257,14 +257,12 @@ class Juju:
         return self.related_units() | frozenset(self.goal_units() if self.store.get('moved') else ())
 
     def goal_state(self) -> Dict[str, Any]:
-        """Return Juju's goal-state (R23), {} if there is no such tool or it fails.
-
-        It fails for some applications with cross-model relations (juju/juju#8909, #21152).
-        """
+        """Return Juju's goal-state (R23), {} if there is none, or if it fails or prints anything else."""
         try:
-            return hookenv.goal_state() or {}
-        except (NotImplementedError, CalledProcessError):
+            found = hookenv.goal_state()
+        except (NotImplementedError, CalledProcessError, ValueError):  # juju/juju#8909, #21152; no JSON
             return {}
+        return found if forms.is_goal_state(found) else {}
 
     def goal_units(self) -> Dict[str, Dict[str, Any]]:
         """Return the application's units in goal-state, {} if Juju lists none."""

@@ -21,6 +21,7 @@ OWN_CLASS = "a class of the charm's own gives the tickets, and no roll can pass 
 NOT_DOWN = 'this unit itself gives the order, so it is not down'
 RISK = 'if it is alive and in its turn, two units will work at once; make sure that it is down, and confirm'
 NO_BATCHES = 'batches beside it, since without them all units are in one stage'
+TOO_FEW_STAGES = 'the roll has {}, so it would not wait after stage {}'
 
 
 class Given(NamedTuple):
@@ -62,7 +63,9 @@ def roll(
     zones = {unit: zone for unit, (_, zone) in members.items()}
     stages = plan.planned(zones, session.context.unit, sizes, order, by_zone)
     named = tuple(tuple((unit, members[unit][0]) for unit in stage) for stage in stages)
-    given = _give(session, wish._replace(stages=named))
+    number = '1 stage' if len(stages) == 1 else '{} stages'.format(len(stages))
+    vain = TOO_FEW_STAGES.format(number, pause_after) if pause_after >= len(stages) > 0 else ''
+    given = _give(session, wish._replace(stages=named), vain)
     silent = session.port.everybody() - {*members}
     return given._replace(left_out=tuple(sorted(silent, key=plan.number)))
 

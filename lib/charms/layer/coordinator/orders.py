@@ -315,6 +315,7 @@ def _after_cancel(order: Order, claim: Claim, ticket: Ticket, ledger: Ledger) ->
 # Why an order is refused
 
 NOT_LEADING = 'this unit does not lead'
+NO_TICKET = "a class of the charm's own gives the tickets, and no unit that waits has one; release it there"
 
 
 def refused(ledger: Optional[Ledger], wish: Wish, claims: Claims) -> str:
@@ -358,6 +359,15 @@ def _cancel_refused(ledger: Ledger, wish: Wish, claims: Claims) -> str:
     if asked or any(left_in(ledger, roll, claims) for roll in rolls(ledger, lock)):
         return ''
     return 'no unit has asked for it, and no roll of it is under way'
+
+
+def no_ticket(ledger: Optional[Ledger], lock: str, claims: Claims) -> str:
+    """Return why nothing can be cancelled that has no ticket; '' if something that waits has one."""
+    for ticket in _unfinished(ledger, claims) if ledger else ():
+        names = claims.get((ticket.unit, ticket.queue), NO_CLAIM).names | {ticket.roll}
+        if lock in names and ledger and not rules.is_turn(ledger, ticket, claims):
+            return ''
+    return NO_TICKET
 
 
 def _free_refused(ledger: Ledger, wish: Wish, claims: Claims) -> str:

@@ -14,6 +14,7 @@ from charms.layer.coordinator import orders, rules, terms, why
 from charms.layer.coordinator.context import Phase
 from charms.layer.coordinator.holding import Holding
 from charms.layer.coordinator.values import (
+    CANCEL,
     NO_CLAIM,
     NOBODY,
     ROLLED,
@@ -309,6 +310,8 @@ class Session(Holding):
         if not self.ledger_read:
             self._read_ledger()
         refused = orders.refused(self._with_wishes(self.ledger or Ledger()), wish, self.claims)
+        if not refused and wish.order.kind == CANCEL and self.policy.grow:
+            refused = orders.no_ticket(self.ledger, wish.order.lock, self.claims)
         if not refused:
             self._save(wishes=orders.with_wish(self.state.wishes, wish))
             self._append()

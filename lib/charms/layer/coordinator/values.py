@@ -17,7 +17,7 @@ MAX_COUNT = 10**9
 # No token goes above this: not every JSON reader can represent a greater whole number.
 MAX_TOKEN = 2**53
 
-# No unit says a higher term, and no higher one is believed. Only a databag that somebody spoilt comes near.
+# No unit says a higher term, and none above twice this is believed. Only spoilt data come near.
 MAX_TERM = 10**15
 
 # The longest ledger a leader writes. A ledger is one argument of a command line, which Linux limits to

@@ -215,7 +215,8 @@ def record(name: str, text: str, where: str) -> Tuple[Optional[Record], Problems
 
 
 _NONCE = '[0-9a-f]{8}'
-_RECORD = re.compile(r'([1-9][0-9]{{0,15}})-(0|[1-9][0-9]{{0,14}})-({})\Z'.format(_NONCE))
+# Terms up to 2 * MAX_TERM, so that every term that is believed fits into a local store.
+_RECORD = re.compile(r'([1-9][0-9]{{0,14}}|1[0-9]{{15}})-(0|[1-9][0-9]{{0,14}})-({})\Z'.format(_NONCE))
 
 
 def _ticket(entry: Any) -> Ticket:
