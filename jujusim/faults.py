@@ -193,13 +193,26 @@ class Faulty(Hooked):
 
         Args:
             keep_databags: whether the units' databags and the application's come with it, or are empty.
+
+        Raises:
+            ValueError: a hook of the relation has failed, and nobody has seen what Juju does with one whose
+                relation is gone.
         """
+        failed = [name for name in self.agents if self.fails_in_the_relation(name)]
+        if failed:
+            form = 'change_relation_id: expected no failed hook of the relation, found one of {}'
+            raise ValueError(form.format(', '.join(failed)))
         self.controller.renew_relation(keep_databags)
         self.note('changes', 'relation id: ' + self.controller.relation_id)
         for name, agent in self.agents.items():
             agent.forget_relation()
             self._deliver(name, 'app', name)
             self._wake(name)
+
+    def fails_in_the_relation(self, unit: str) -> bool:
+        """Return whether a hook of the peer relation has failed on this unit, and its retry is to come."""
+        local = self.agents[unit].local
+        return bool(local.in_error and local.pending and local.pending.with_relation)
 
     def poison(self, unit: str, key: str, text: str) -> None:
         """Put a text into a unit's databag, as a broken peer would."""

@@ -42,6 +42,20 @@ def test_after_the_relation_has_another_id_tools_with_the_old_one_exit_2(deploye
 
 
 @both
+def test_the_relation_gets_no_other_id_while_a_hook_of_it_has_failed(deployed, juju):
+    """Nobody has seen what Juju does then, so nothing is made up."""
+    made = deployed(juju, {CHANGED: 'note("changed")'})
+    made.fail_hook('app/1', CHANGED.split('/')[-1], times=3)
+    made.run_action('app/0', 'say-a')
+    made.run(until=lambda: made.fails_in_the_relation('app/1'))
+
+    with pytest.raises(ValueError, match='expected no failed hook of the relation, found one of app/1'):
+        made.change_relation_id()
+    made.run()
+    made.change_relation_id()
+
+
+@both
 def test_units_enter_the_new_relation_and_run_its_hooks_from_the_first_on(deployed, juju):
     made = deployed(juju, {CREATED: 'note("id", os.environ["JUJU_RELATION_ID"])'})
 

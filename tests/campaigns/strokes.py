@@ -306,7 +306,9 @@ class Strokes:
 
     # Data
 
-    def do_relation_id(self, unit: str) -> str:
+    def do_relation_id(self, unit: str) -> Optional[str]:
+        if any(map(self.model.fails_in_the_relation, self.model.units)):
+            return None
         keep = self.dice.random() < 0.5
         self.waits.add('a peer relation that went and came again')
         self.account.excused.update(self.model.running)  # a hook under way keeps the id that is gone
