@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.cases import ASK, ASK_FIRST, WORK, StrictWatch, both, until
+from tests.cases import ASK, ASK_FIRST, WORK, StrictWatch, both, lose_ledger, until
 from tests.deploy import begun, said
 
 KEPT_AND_ASKED_AGAIN = """
@@ -44,6 +44,28 @@ def test_a_unit_that_is_freed_in_a_turn_that_it_keeps_has_the_turn_after_that_to
 
     assert len(said(made, 'app/1', 'GOES ON')) == 1, made.story(60)
     assert len(worked(made, 'app/1')) == 2, made.story(60)
+
+
+@both
+@pytest.mark.parametrize('how', ['marked', 'removed'])
+def test_a_new_subordinate_that_leads_waits_for_a_unit_beside_each_principal_before_it_replaces_a_lost_ledger(
+    model, charm_with, juju, how
+):
+    """It had joined one other unit when it made a new ledger; another one was at work (campaign, 960804)."""
+    made = begun(model, charm_with(ASK + WORK), units=3, juju=juju, subordinate=True)
+    watch = StrictWatch(made)
+    made.configure(go=1)
+    until(made, lambda: 'app/1' in watch.at_work)
+    made.run(seconds=5)
+
+    lose_ledger(made, how)
+    new = made.add_unit()
+    until(made, lambda: any(event.unit == new and 'joined (app/0)' in event.text for event in made.history))
+    made.elect(new)
+    made.run(seconds=1500)
+
+    watch.check()
+    assert all(watch.served(unit) for unit in made.units if unit != new), made.story(60)
 
 
 @pytest.mark.parametrize('juju, keep_databags', [(3, True), (3, False), (4, True), (4, False)])

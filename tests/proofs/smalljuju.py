@@ -74,7 +74,8 @@ class Kind(NamedTuple):
     symmetric: bool = False  # units are interchangeable: see search.py
     whole: bool = False  # records that are superseded are kept
     blank: bool = False  # it begins before any unit has ever run a hook; otherwise there is a ledger
-    words: Tuple[str, ...] = ()  # what a leader may be told to do for all units: kinds of orders
+    # What a leader may be told to do for all units: kinds of orders, of the first lock or of the one named.
+    words: Tuple[str, ...] = ()
     told: int = 1  # how often each unit may be told so
     batches: Tuple[int, ...] = ()  # the stages of a roll
     pause_after: int = 0  # after how many of them it waits

@@ -257,13 +257,14 @@ def _order(port: SmallPort, kind: Kind, me: U, unit: int, word: str) -> U:
 
 
 def _tell(session: Session, kind: Kind, me: U, unit: int, word: str) -> None:
-    """Tell a leader to do something for all units; FREE is about the unit after it."""
-    order = Order(word, '{}/{}'.format(name(unit), me.words))
-    if word == FREE:
+    """Tell a leader to do something for all units; FREE is about the unit after it, others about a lock."""
+    what, _, lock = word.partition(' ')
+    order = Order(what, '{}/{}'.format(name(unit), me.words))
+    if what == FREE:
         session.order(Wish(order._replace(unit=name((unit + 1) % kind.units))))
         return
-    order = order._replace(lock=kind.locks[0])
-    members = session.members() if word == ROLL and session.leading else {}
+    order = order._replace(lock=lock or kind.locks[0])
+    members = session.members() if what == ROLL and session.leading else {}
     zones = {each: zone for each, (_, zone) in members.items()}
     stages = planned(zones, name(unit), kind.batches)
     named = tuple(tuple((each, members[each][0]) for each in stage) for stage in stages)
@@ -656,7 +657,7 @@ def _handlers(kind: Kind, unit: int, me: U, around: Around, hook: Snapshot) -> I
     held = [lock for lock in kind.locks if session.turn(lock)]
     if kind.releases:
         for lock in kind.locks:
-            if lock in session.claim(lock).names:
+            if lock in session.requested:
                 verb = 'release' if lock in held else 'withdraw'
                 yield from call('{} {} {}'.format(verb, who, lock), 'release', lock)
     for word in kind.words if me.words and hook.leading else ():

@@ -154,6 +154,21 @@ _told('free', '2 units × 1, one may be freed', 'free')
 _told('free-kept', '2 units × 1, the same, kept', 'free', keeps=True)
 _told('free-roll', '2 units, a roll, and one may be freed', 'roll', 'free', asks=0, told=2)
 
+# Two rolls of different locks stand in one queue, where each unit has two places.
+ROLLS: Dict[str, Any] = {'asks': 0, 'told': 2, 'locks': TWO_LOCKS}
+_told('rolls', '2 units, a roll of each of two locks', 'roll', 'roll b', **ROLLS)
+_told('rolls-early', '2 units, the same, released early', 'roll', 'roll b', releases=True, **ROLLS)
+_told('rolls-kept', '2 units, the same, kept', 'roll', 'roll b', releases=True, keeps=True, **ROLLS)
+_told(
+    'rolls-cancel',
+    '2 units, the same, kept, and one cancelled',
+    'roll',
+    'roll b',
+    'cancel b',
+    keeps=True,
+    **{**ROLLS, 'told': 3},
+)
+
 _on('gates', '2 units × 1, each with a gate that changes its mind', gates=True, terms=1)
 _on('gates-wakes', '2 units × 1, the same, only hooks that must', gates=True, **WAKES)
 _told('gates-roll', '2 units, the same, and a roll', 'roll', gates=True, asks=0)

@@ -17,6 +17,7 @@ from charms.layer.coordinator.values import (
     Claims,
     Ledger,
     Order,
+    Record,
     Terms,
     Ticket,
     Units,
@@ -207,7 +208,7 @@ class Leading(OwnClaims):
         if base is None:
             if self.port.relation is None and not self.port.alone():
                 return  # it cannot read what others say yet, and they may be at work under a lost ledger
-            silent, self.silent = self.silent, self._must_answer(own.answer)
+            silent, self.silent = self.silent, self._must_answer(own)
             if self.silent and self.silent != silent:
                 self.log('the ledger is lost; {}'.format(terms.awaiting(self.silent)))
             if self.silent:
@@ -275,19 +276,21 @@ class Leading(OwnClaims):
         mine = living if self.context.unit in living else frozenset()
         return frozenset((known | mine) - self._gone_among(frozenset(known)) - {self.context.unit, UNNAMED})
 
-    def _must_answer(self, answer: str) -> FrozenSet[str]:
+    def _must_answer(self, own: Record) -> FrozenSet[str]:
         """Return the units that must answer this claim before there is a ledger, or their principals."""
         members = self.port.members()
-        silent = terms.silent(dict(self.state.about), self._everyone(), members, answer)
-        return frozenset(silent | self._unheard_principals())
+        silent = terms.silent(dict(self.state.about), self._everyone(), members, own.answer)
+        first = own.term == 1 and not self.port.store.get('moved')  # no leader has claimed a term before
+        return frozenset(silent if first else silent | self._unheard_principals())
 
     def _unheard_principals(self) -> Units:
-        """Return the principals beside which a unit may work that has not joined the relation's new id.
+        """Return the principals beside which a unit may work of which this one has never heard.
 
-        Juju lists a subordinate's units nowhere. Only applications count of which a principal is known.
+        It may be new, or the relation have another id. Juju lists a subordinate's units nowhere. Only
+        applications count of which a principal is known.
         """
         living = self.port.living() or frozenset()
-        if not self.port.principal or self.context.unit in living or not self.port.store.get('moved'):
+        if not self.port.principal or self.context.unit in living:
             return NOBODY
         heard = {self.port.principal, *(about.principal for _, about in self.state.about)} - {''}
         applications = {name.split('/')[0] for name in heard}

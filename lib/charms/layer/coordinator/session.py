@@ -385,7 +385,8 @@ class Session(Holding):
             ticket = rules.ticket_of(self.ledger, self.context.unit, queue, self.own[queue])
             own_turn_over = not self.own[queue].holds
             if own_turn_over and ticket and ticket.roll and self._has_come(ticket):
-                own = {**own, queue: rules.asked_again(own[queue], ticket.roll, self.port.now())}
+                claim = own.get(queue, self._no_claim)
+                own = {**own, queue: rules.asked_again(claim, ticket.roll, self.port.now())}
                 self.ends = rules.frozen({**dict(self.ends), queue: end._replace(token=ticket.token)})
         return own
 
