@@ -249,13 +249,13 @@ class Account:
         if event.what == 'ends':
             self.excused.discard(event.unit)
 
-    def _succeeds(self, unit: str, doing: Doing, failed: bool = False) -> None:
+    def _succeeds(self, unit: str, doing: Doing) -> None:
         if doing.context and doing.execution.left_with is None:  # else each run has decided by itself
             self._decides(unit, doing)
         self._frees(unit, {lock for holder, lock in self.kept if holder == unit})
         self.over = {pair for pair in self.over if pair[0] != unit}
         self.unsaid = {pair for pair in self.unsaid if pair[0] != unit}
-        if self.kind.lock == OURS and not failed:  # else the next hook clears them before any handler
+        if self.kind.lock == OURS:
             left = [flag for flag in self.model.flags_of(unit) if flag.startswith('coordinator.granted.')]
             if left:
                 self.broken('{} ends a hook with {}'.format(unit, ' and '.join(left)))
@@ -287,7 +287,7 @@ class Account:
         failed = ': exit ' in event.text
         self.word.woken_in_vain |= doing.woken and failed
         if doing.woken and self._saved(event.unit).startswith(doing.context + '#'):
-            self._succeeds(event.unit, doing, failed)  # it counted, and its flags are saved
+            self._succeeds(event.unit, doing)  # it counted, and its flags are saved, even if it failed then
         counted = not (doing.woken and ': exit 75' in event.text)
         if failed and counted and self.model.logs:
             why = self.model.logs[-1]

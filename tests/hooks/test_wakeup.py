@@ -244,6 +244,16 @@ def test_what_a_wake_up_tells_the_others_is_true_for_the_unit_though_a_callback_
 
 
 @both
+def test_a_wake_up_that_fails_as_it_publishes_its_end_has_saved_no_granted_flag(waking, juju):
+    made = waking(ASK + HOLD, juju)
+    watch, unit = holding(made)
+    until(made, lambda: unit in watch.healthy)
+    made.fail_tool(unit, 'relation-set')
+    until(made, lambda: watch.wake_ups[-1].end == ': exit 1')
+    assert [flag for flag in made.flags_of(unit) if flag.startswith('coordinator.granted.')] == []
+
+
+@both
 def test_a_wake_up_leaves_if_juju_lacks_what_the_hook_before_it_said(waking, juju):
     made = waking(ASK + HOLD.replace('in=5', 'in=2'), juju)
     watch = WakeWatch(made)

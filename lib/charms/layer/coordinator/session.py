@@ -356,6 +356,7 @@ class Session(Holding):
                 self._give_up(ticket.queue, claim, left)
         own = self._queued_again(own)
         if self.ends and self.context.woken:
+            self._show_locks()  # what is saved with the end stays, even if the wake-up fails after this
             self._save_ends()
         again = frozenset(lock for queue, _ in self.ends for lock in dict(own.get(queue, NO_CLAIM).again))
         if self.rolled:
