@@ -384,8 +384,10 @@ class Session(Holding):
                 if obeyed.ended > self.own[queue].ended:
                     self._give_up(queue, self.own[queue], NOBODY, obeyed.ended)
             ticket = rules.ticket_of(self.ledger, self.context.unit, queue, self.own[queue])
-            own_turn_over = not self.own[queue].holds
-            if own_turn_over and ticket and ticket.roll and self._has_come(ticket):
+            if not (self.ledger and ticket and ticket.roll) or self.own[queue].holds:
+                continue
+            self._look_ahead(self.ledger, ticket)  # those ahead may have withdrawn long ago
+            if self._has_come(ticket):
                 claim = own.get(queue, self._no_claim)
                 own = {**own, queue: rules.asked_again(claim, ticket.roll, self.port.now())}
                 self.ends = rules.frozen({**dict(self.ends), queue: end._replace(token=ticket.token)})
