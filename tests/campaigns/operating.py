@@ -6,6 +6,7 @@ Like the strokes of strokes.py: each `do_NAME` returns what it has done, None if
 import random
 from typing import Any, Optional, Set
 
+from charms.layer.coordinator.plan import ORDERS
 from charms.layer.coordinator.values import PAUSE
 
 from jujusim.juju import Juju
@@ -54,7 +55,11 @@ class Operating:
         if batches and dice.random() < 0.4:
             given['pause-after'] = 1
         given['replace'] = dice.random() < 0.4
-        return self._orders(unit, 'roll', **given)
+        said = self._orders(unit, 'roll', **given)
+        if self.kind.plan == 'two locks' and dice.random() < 0.5:  # two rolls in one queue
+            other = {'restart': 'reindex', 'reindex': 'restart'}[given['lock']]
+            said += ', and ' + self._orders(unit, 'roll', lock=other, order=dice.choice(ORDERS))
+        return said
 
     def do_pause(self, unit: str) -> str:
         lock = self.dice.choice(['', self._lock()])

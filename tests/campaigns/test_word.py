@@ -153,6 +153,15 @@ def test_no_turn_begins_by_a_ticket_that_was_cancelled_before_the_hook(ruled):
     assert account.faults == ['at 0.00: app/0 begins a turn of restart, which was cancelled']
 
 
+def test_a_place_in_a_roll_of_another_lock_may_serve_what_is_asked_for_after_a_cancellation(ruled):
+    model, account = ruled
+    others = [ticket._replace(roll='reindex') for ticket in TICKETS]
+    model.tell('app/1', 'ends')
+    model.writes(Order(CANCEL, 'c1', 'restart', first=1, last=8), tickets=others)
+    model.works_in('app/0', 7)
+    assert not [fault for fault in account.faults if 'cancelled' in fault]
+
+
 def test_a_pause_after_a_stage_is_about_the_next_stage_only(ruled):
     model, account = ruled
     model.writes(PAUSED._replace(first=8), ROLL_OF_TWO, tickets=TICKETS)

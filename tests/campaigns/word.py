@@ -100,6 +100,8 @@ class Word:
         self.resumed: Set[str] = set()  # names of pauses that the same unit was told to end
         self.starts: Dict[str, Start] = {}
         self.shut: Dict[str, Set[str]] = {}  # by unit, what the hook under way has found shut
+        # By name of a cancellation, the places in rolls of other locks: these serve a later request, too.
+        self.serving: Dict[str, Set[int]] = {}
         self._judged: Set[Tuple[Any, str]] = set()
         self._looked: Any = None
         self._names = {*model.units}
@@ -154,6 +156,9 @@ class Word:
         elif order.kind == CANCEL:
             self._doubt(*(k for k, due in self.due.items() if k[1] == order.lock and due.token <= order.last))
             self.account.is_cancelled(order.lock)
+            tickets = self.ledger.tickets if self.ledger else ()
+            rolls = [each for each in tickets if each.roll not in ('', order.lock)]
+            self.serving[order.name] = {each.token for each in rolls}
         elif order.kind == FREE:
             self._frees(order)
 
@@ -287,7 +292,7 @@ class Word:
                 continue
             if order.kind == PAUSE:
                 self.account.broken('{} begins a turn of {}, which is paused'.format(unit, lock))
-            elif token <= order.last and self.account.kind.plan != 'two locks':  # else another lock's ticket
+            elif token <= order.last and token not in self.serving.get(order.name, ()):
                 self.account.broken('{} begins a turn of {}, which was cancelled'.format(unit, lock))
         if lock in self.shut.get(unit, ()):
             self.account.broken('{} begins a turn of {} behind a shut gate'.format(unit, lock))
