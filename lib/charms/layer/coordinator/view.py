@@ -398,7 +398,8 @@ class View:
         a unit can see that a holder that leaves has released; the leader's own update-status then
         writes the ledger, which brings every other unit a hook, and has Juju bring itself one.
         """
-        place, better = ticket.place, self.context.full_check and self.port.durable_at_once
+        place, early = ticket.place, self.phase is Phase.BEFORE_HANDLERS  # later, it is a handler that asks
+        better = early and self.context.full_check and self.port.durable_at_once
         if not better or place in self.state.put_off:
             return False
         self._remember(put_off=(place,))
