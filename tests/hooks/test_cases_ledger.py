@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from charms.layer.coordinator.values import MAX_TERM
+from charms.layer.coordinator.values import LAST_TERM, MAX_TERM
 
 from tests.cases import (
     ASK,
@@ -14,6 +14,7 @@ from tests.cases import (
     both,
     health,
     in_error,
+    ledger_keys,
     lose_ledger,
     until,
     write_shared,
@@ -207,6 +208,40 @@ def test_a_key_of_the_ledger_with_a_term_that_nobody_can_have_claimed_costs_no_u
     watch.check()
     assert all(watch.served(unit) for unit in made.units), made.story(60)
     assert not any('.coordinator.json' in log and 'expected' in log for _, _, _, log in made.logs)
+
+
+@both
+def test_after_the_last_term_no_key_is_written_any_more_and_a_turn_that_has_begun_goes_on(
+    model, charm_with, juju
+):
+    """Each hook of the leader claimed one more, which nobody believed; on Juju 4 that brought it a hook."""
+    made = settled(model, charm_with(ASK + WORK), juju, 'app/0')
+    watch = StrictWatch(made)
+    made.configure(go=1)
+    until(made, lambda: bool(watch.at_work))
+    made.run(seconds=5)
+    write_shared(made, {'coordinator-ledger-{}-0-0badcafe'.format(LAST_TERM): '{"v": 2, "anew": false}'})
+    made.run(seconds=30)
+    keys, hooks = ledger_keys(made), len(made.history)
+
+    made.elect('app/2')
+    made.configure(go=2)
+    made.run(seconds=3000)
+
+    watch.check()
+    assert (ledger_keys(made), sum(map(watch.served, made.units))) == (keys, 1)
+    assert len(made.history) - hooks < 200
+    assert any('no ticket can be given' in log for _, _, _, log in made.logs)
+
+    write_shared(made, dict.fromkeys(keys))  # what docs/limits.md says helps
+    for unit in made.units:
+        made.lose_store(unit, '.coordinator.json')
+        made.lose_databag(unit, 'coordinator-claims')
+    made.configure(go=3)
+    made.run(seconds=3000)
+
+    watch.check()
+    assert all(map(watch.served, made.units)), made.story(60)
 
 
 @both

@@ -55,6 +55,8 @@ def test_a_goal_state_that_prints_something_else_counts_as_one_that_fails(
     made.run(seconds=900)
 
     assert not failures(made)
+    said = any('goal-state: expected' in log for _, _, _, log in made.logs)
+    assert said is (text != '{"units": null}')  # a subordinate's lists no units either
     served(made, watch)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.cases import ASK
+from tests.cases import ASK, order
 from tests.deploy import begun, said
 from tests.watch import Watch
 
@@ -165,6 +165,26 @@ def test_an_action_may_withdraw_a_request_that_a_shut_gate_holds_back(model, cha
 
     made.run_exec('app/1', IN_AN_ACTION.format("release_lock('a')"), as_action=True)
     made.run(seconds=1000)
+
+    watch.check()
+    assert [watch.served(unit) for unit in made.units] == [1, 0, 1], made.story(40)
+
+
+@both
+@pytest.mark.parametrize('why_not', ['', 'not this unit'])
+def test_a_gate_that_gives_up_a_place_in_a_roll_gives_its_unit_no_turn(model, charm_with, juju, why_not):
+    """The unit said that its place was over, and began all the same: the next unit worked beside it."""
+    gate = ASKING_GATE.format(
+        "if hookenv.local_unit() == 'app/1':\n        coordinator.release_lock('a')\n"
+        '        return {!r}'.format(why_not)
+    )
+    made = begun(model, charm_with(gate), units=3, juju=juju)
+    made.configure(memory=2)
+    made.run()
+    watch = Watch(made)
+
+    order(made, "request_roll('a')")
+    made.run(seconds=2000)
 
     watch.check()
     assert [watch.served(unit) for unit in made.units] == [1, 0, 1], made.story(40)

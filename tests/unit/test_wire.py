@@ -5,6 +5,7 @@ import json
 import pytest
 from charms.layer.coordinator import rules, wire
 from charms.layer.coordinator.values import (
+    LAST_TERM,
     UNREADABLE,
     About,
     Claim,
@@ -157,6 +158,17 @@ def test_what_a_leader_wrote_is_read_back_as_it_was_written(record):
     name, text = wire.record_name(record), wire.record_text(record)
 
     assert wire.record(name, text, 'here') == (record, ())
+
+
+def test_a_local_store_holds_each_term_that_is_believed_and_a_higher_one_is_ignored():
+    for term in (LAST_TERM - 1, LAST_TERM):
+        record = Record('0badcafe', term)
+        state = UnitState(term=term, claimed=term, opened=term, told=term)
+        assert wire.record(wire.record_name(record), wire.record_text(record), 'here') == (record, ())
+        assert wire.state(json.loads(json.dumps(wire.state_value(state))), 'here') == (state, ())
+
+    for term in (LAST_TERM + 1, 2**53, 10**16):
+        assert wire.record('{}-0-0badcafe'.format(term), '{"v": 2, "anew": false}', 'here') == (None, ())
 
 
 @given(opened | claiming, opened | claiming)

@@ -16,6 +16,7 @@ VERSION = 2
 # This layer writes no number with more digits. Python 3.11 refuses one; older versions may take minutes.
 LONGEST_NUMBER = 4300
 
+GOALS_FORM = 'units and relations by name'
 REASON_FORM = 'one line of at most 200 printable characters, without blanks at either end'
 NAME_FORM = '1 to 200 printable characters without braces and without blanks at either end'
 
@@ -117,12 +118,13 @@ def is_token(found: Any) -> bool:
     return is_count(found, values.MAX_TOKEN)
 
 
-def is_goal_state(found: Any) -> bool:
-    """Return whether this may be what Juju's goal-state prints: goals by unit, and by endpoint."""
+def goal_state(found: Any) -> Tuple[Dict[str, Any], Tuple[str, ...]]:
+    """Return what goal-state prints: goals by unit, and by endpoint; {} and a problem for anything else."""
     parts = [found.get(name) or {} for name in ('units', 'relations')] if isinstance(found, dict) else [None]
-    return all(
+    formed = all(
         isinstance(part, dict) and all(isinstance(goal, dict) for goal in part.values()) for part in parts
     )
+    return (found, ()) if formed else ({}, (problem('goal-state', GOALS_FORM, found, 'it tells nothing'),))
 
 
 def is_time(found: Any) -> bool:

@@ -259,10 +259,12 @@ class Juju:
     def goal_state(self) -> Dict[str, Any]:
         """Return Juju's goal-state (R23), {} if there is none, or if it fails or prints anything else."""
         try:
-            found = hookenv.goal_state()
-        except (NotImplementedError, CalledProcessError, ValueError):  # juju/juju#8909, #21152; no JSON
+            found: Any = hookenv.goal_state()
+        except (NotImplementedError, CalledProcessError):  # juju/juju#8909, #21152
             return {}
-        return found if forms.is_goal_state(found) else {}
+        except ValueError as no_json:
+            found = str(no_json)
+        return self.believed(forms.goal_state(found))
 
     def goal_units(self) -> Dict[str, Dict[str, Any]]:
         """Return the application's units in goal-state, {} if Juju lists none."""

@@ -11,6 +11,7 @@ from charms.layer.coordinator.context import LedgerClosed, Phase
 from charms.layer.coordinator.own import OwnClaims
 from charms.layer.coordinator.values import (
     CANCEL,
+    LAST_TERM,
     MAX_COUNT,
     NOBODY,
     UNNAMED,
@@ -26,6 +27,7 @@ from charms.layer.coordinator.values import (
 NOT_READ_BACK = (
     'the term that this unit claimed is not the highest: another unit leads, or Juju stored nothing'
 )
+NO_TERM_LEFT = 'somebody wrote the last term that there is into the ledger, so no ticket can be given'
 
 
 def _text_of(ledger: Ledger) -> Tuple[int, Tuple[Ticket, ...], Tuple[Order, ...]]:
@@ -190,11 +192,7 @@ class Leading(OwnClaims):
             return
         if not terms.may_write(found, me, known):
             self._must_lead()
-            claim = terms.claiming(found, me, known, self.state.claimed)
-            self._save(claimed=claim.term)
-            self.port.write(claim, (), unmark=found.reset)
-            self.claimed = not self.port.durable_at_once
-            if self.claimed:
+            if not self._claims_at_once(found, known):
                 return
             self._must_lead()
             found = self.port.fresh_terms()
@@ -221,6 +219,17 @@ class Leading(OwnClaims):
             self._remember(told=base.token if base.term else 0)  # what it copies, another leader gave
         self.port.write(record, terms.superseded(found, record), unmark=False)
         self._note_written(base, grown, gone)
+
+    def _claims_at_once(self, found: Terms, known: int) -> bool:
+        """Claim a term; return whether Juju has the claim already."""
+        claim = terms.claiming(found, self.state.nonce, known, self.state.claimed)
+        if claim.term > LAST_TERM:
+            self.log(NO_TERM_LEFT)  # nobody would believe it, so each hook would claim one more
+            return False
+        self._save(claimed=claim.term)
+        self.port.write(claim, (), unmark=found.reset)
+        self.claimed = not self.port.durable_at_once
+        return not self.claimed
 
     def _note_written(self, base: Ledger, grown: Ledger, gone: Units) -> None:
         before = set(base.tickets) if base.term else set()

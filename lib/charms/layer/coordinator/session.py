@@ -286,8 +286,12 @@ class Session(Holding):
         names, token = tuple(sorted({*before.locks, *locks})), max(before.token, token)
         ends[queue] = before._replace(locks=names, token=token)
         self.ends = rules.frozen(ends)
-        if locks and rules.after_ends({queue: claim}, ends)[queue].done >= claim.asked:
-            self.turns = tuple(turn for turn in self.turns if turn.queue != queue)
+        over = bool(locks) and rules.after_ends({queue: claim}, ends)[queue].done >= claim.asked
+        self.turns = tuple(
+            turn
+            for turn in self.turns
+            if turn.queue != queue or not (over or (turn.roll and turn.token <= token))
+        )
 
     def _end_turns(self, own: Optional[Mapping[str, Claim]] = None) -> None:
         """Publish what is over; it becomes true with the charm's own key-value store, which has its flags.

@@ -17,8 +17,12 @@ MAX_COUNT = 10**9
 # No token goes above this: not every JSON reader can represent a greater whole number.
 MAX_TOKEN = 2**53
 
-# No unit says a higher term, and none above twice this is believed. Only spoilt data come near.
+# No unit says a higher term. Only spoilt data come near.
 MAX_TERM = 10**15
+
+# No leader claims a higher term, and none is believed; so every local store can hold what is believed. It is
+# far above MAX_TERM: a leader must be able to claim terms above whatever a unit says.
+LAST_TERM = 2 * MAX_TERM - 1
 
 # The longest ledger a leader writes. A ledger is one argument of a command line, which Linux limits to
 # 128 KiB; a request for which there is no room waits in its claim.

@@ -187,7 +187,7 @@ def record(name: str, text: str, where: str) -> Tuple[Optional[Record], Problems
         where: the name of the place in a problem.
     """
     named = _RECORD.match(name)
-    if not named:
+    if not named or int(named.group(1)) > values.LAST_TERM:
         return None, ()
     (term, version), nonce, found = map(int, named.group(1, 2)), named.group(3), parsed(text)
     entry: Dict[str, Any] = found if is_ours(found) else {}
@@ -215,8 +215,7 @@ def record(name: str, text: str, where: str) -> Tuple[Optional[Record], Problems
 
 
 _NONCE = '[0-9a-f]{8}'
-# Terms up to 2 * MAX_TERM, so that every term that is believed fits into a local store.
-_RECORD = re.compile(r'([1-9][0-9]{{0,14}}|1[0-9]{{15}})-(0|[1-9][0-9]{{0,14}})-({})\Z'.format(_NONCE))
+_RECORD = re.compile(r'([1-9][0-9]{{0,15}})-(0|[1-9][0-9]{{0,14}})-({})\Z'.format(_NONCE))
 
 
 def _ticket(entry: Any) -> Ticket:
