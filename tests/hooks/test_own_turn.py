@@ -1,6 +1,6 @@
 """The leader's own turn, which on Juju 2.9 - 3.x no write of its own brings it (R18)."""
 
-from tests.cases import ASK, SKIPS, WORK, StrictWatch, both, until
+from tests.cases import ASK, MINE_PY, SKIPS, WORK, StrictWatch, both, until
 from tests.deploy import begun
 
 NEVER_S = 1e6
@@ -52,6 +52,21 @@ def test_a_leader_that_queues_up_again_alone_in_the_queue_needs_no_update_status
     made.run()
 
     watch.check()
+    assert len(worked(made)) == 2, made.story(40)
+
+
+@both
+def test_so_does_one_with_a_class_that_decides_when_a_turn_ends(model, charm_with, juju):
+    """The class gave the leader a ticket at the end of the hook, and no hook came (campaign, 980176)."""
+    charm = charm_with(OWN.format("coordinator.request_lock('a')") + AGAIN, **{'class': 'charms.mine.Mine'})
+    (charm / 'lib' / 'charms' / 'mine.py').write_text(MINE_PY)
+    made = begun(model, charm, units=3, juju=juju, update_status_s=NEVER_S)
+    made.elect('app/0')
+    made.run()
+
+    made.configure(go=1)
+    made.run()
+
     assert len(worked(made)) == 2, made.story(40)
 
 

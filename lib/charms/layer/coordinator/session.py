@@ -366,9 +366,10 @@ class Session(Holding):
         if self.rolled:
             shown = End(0, tuple(roll.name for roll in self.rolled))
             self.ends = rules.frozen({**dict(self.ends), ROLLED: shown})
-        if self.finished or (self.ends and self._policy_must_decide()):
+        decides = bool(self.finished or (self.ends and self._policy_must_decide()))
+        if decides:
             self._append(reported=self.finished)
-        elif again:
+        if again and (self.port.durable_at_once or not decides):
             self._serve_own()
         if self._has_more_to_say() or self.ends != ends or self.port.failing.has_begun():
             self._end_turns(own)
