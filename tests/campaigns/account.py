@@ -159,6 +159,7 @@ class Account:
     def loses_everything(self, unit: str) -> None:
         """Excuse: store and databag were lost together."""
         self._forgets(unit)
+        self._asks_anew(unit)  # its charm may believe that it keeps a lock, and ask in the same hook
         self.emptied.add(unit)
         for group in self.holders.values():
             group.discard(unit)
