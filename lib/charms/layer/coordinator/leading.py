@@ -287,9 +287,10 @@ class Leading(OwnClaims):
 
     def _must_answer(self, own: Record) -> FrozenSet[str]:
         """Return the units that must answer this claim before there is a ledger, or their principals."""
-        members = self.port.members()
-        silent = terms.silent(dict(self.state.about), self._everyone(), members, own.answer)
         first = own.term == 1 and not self.port.store.get('moved')  # no leader has claimed a term before
+        everyone = self._everyone()
+        members = self.port.members() if first else everyone
+        silent = terms.silent(dict(self.state.about), everyone, members, own.answer)
         return frozenset(silent if first else silent | self._unheard_principals())
 
     def _unheard_principals(self) -> Units:
