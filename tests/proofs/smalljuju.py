@@ -467,9 +467,6 @@ class SmallPort:
             frozenset(map(name, set(self._peers()) - self.me.strangers)) if self.me.related else frozenset()
         )
 
-    def members(self) -> FrozenSet[str]:
-        return self.related_units()
-
     @property
     def relation(self) -> Optional[str]:
         return 'the relation' if self.me.related else None

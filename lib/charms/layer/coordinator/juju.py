@@ -252,10 +252,6 @@ class Juju:
         """Return the peers that this unit's agent has seen join, and not depart."""
         return frozenset(self._about_relation(hookenv.related_units, []))
 
-    def members(self) -> FrozenSet[str]:
-        """Return the peers that may be in a turn: those that joined; if the relation had another id, all."""
-        return self.related_units() | frozenset(self.goal_units() if self.store.get('moved') else ())
-
     def goal_state(self) -> Dict[str, Any]:
         """Return Juju's goal-state (R23), {} if there is none, or if it fails or prints anything else."""
         try:

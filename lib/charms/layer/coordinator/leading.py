@@ -18,7 +18,6 @@ from charms.layer.coordinator.values import (
     Claims,
     Ledger,
     Order,
-    Record,
     Terms,
     Ticket,
     Units,
@@ -206,7 +205,7 @@ class Leading(OwnClaims):
         if base is None:
             if self.port.relation is None and not self.port.alone():
                 return  # it cannot read what others say yet, and they may be at work under a lost ledger
-            silent, self.silent = self.silent, self._must_answer(own)
+            silent, self.silent = self.silent, self._must_answer(own.answer)
             if self.silent and self.silent != silent:
                 self.log('the ledger is lost; {}'.format(terms.awaiting(self.silent)))
             if self.silent:
@@ -285,13 +284,16 @@ class Leading(OwnClaims):
         mine = living if self.context.unit in living else frozenset()
         return frozenset((known | mine) - self._gone_among(frozenset(known)) - {self.context.unit, UNNAMED})
 
-    def _must_answer(self, own: Record) -> FrozenSet[str]:
-        """Return the units that must answer this claim before there is a ledger, or their principals."""
-        first = own.term == 1 and not self.port.store.get('moved')  # no leader has claimed a term before
+    def _must_answer(self, answer: str) -> FrozenSet[str]:
+        """Return the units, or their principals, that must still answer a claim before there is a ledger.
+
+        All that live must. Before the first ledger, those that have neither joined nor spoken hold nothing.
+        """
         everyone = self._everyone()
-        members = self.port.members() if first else everyone
-        silent = terms.silent(dict(self.state.about), everyone, members, own.answer)
-        return frozenset(silent if first else silent | self._unheard_principals())
+        first = terms.is_first(answer) and not self.port.store.get('moved')
+        members = self.port.related_units() if first else everyone
+        silent = terms.silent(dict(self.state.about), everyone, members, answer)
+        return silent if first else silent | self._unheard_principals()
 
     def _unheard_principals(self) -> Units:
         """Return the principals beside which a unit may work of which this one has never heard.

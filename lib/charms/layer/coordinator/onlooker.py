@@ -128,10 +128,8 @@ class Onlooker(Session):
         """Return the units that have not answered the leader's claim of a term, made for a lost ledger."""
         if not answer:
             return frozenset()
-        everyone = self._everyone()
-        self._read_claims(sorted(everyone))
-        about, me = dict(self.state.about), self.context.unit
-        units = terms.silent(about, everyone, self.port.members(), answer)
+        self._read_claims(sorted(self._everyone()))
+        units, me = self._must_answer(answer), self.context.unit
         return units if self.about(me).heard == answer else units | {me}
 
     def _failed(self) -> FrozenSet[str]:

@@ -99,6 +99,11 @@ def claim_to_answer(terms: Terms) -> str:
     return claim.answer if claim else ''
 
 
+def is_first(answer: str) -> bool:
+    """Return whether no leader had claimed a term before the claim that has this answer."""
+    return answer.startswith('1-')
+
+
 def silent(about: Mapping[str, About], units: Units, members: Units, answer: str) -> FrozenSet[str]:
     """Return those of the units that must still answer this claim.
 
