@@ -121,6 +121,15 @@ def until(juju: Juju, happened: Callable[[], bool], within_s: float = 900.0) -> 
     assert happened(), juju.story(40)
 
 
+def remove_at_work(juju: Juju, watch: StrictWatch) -> None:
+    """Let app/1 work, the others ask, and app/1 be removed meanwhile; for a charm with ASK_FIRST."""
+    juju.configure(go=1)
+    until(juju, lambda: 'app/1' in watch.at_work)
+    juju.configure(go=2)
+    juju.run(seconds=5)
+    juju.remove_unit('app/1')
+
+
 def order(juju: Juju, words: str) -> None:
     """Run a line of Python on the leader, as an action does; it must not be refused."""
     script = 'from charms.layer import coordinator\nassert not coordinator.{}\n'.format(words)

@@ -314,8 +314,9 @@ class Word:
 
     def _serves(self, unit: str, turn: Tuple[str, int], due: Due) -> bool:
         """Return whether a turn serves a roll: it is in its queue, or was asked for in place of that."""
-        ended = dict(self._state(unit).own).get(due.queue, NO_CLAIM).ended
-        return due.token <= turn[1] and (due.queue == turn[0] or ended >= due.token)
+        if due.token > turn[1] or due.queue == turn[0]:
+            return due.token <= turn[1]
+        return dict(self._state(unit).own).get(due.queue, NO_CLAIM).ended >= due.token
 
     def used(self, unit: str, lock: str, turn: Optional[Tuple[str, int]]) -> None:
         """Note that a turn was used; it serves each roll whose ticket is not behind it."""

@@ -2,7 +2,18 @@
 
 import pytest
 
-from tests.cases import ASK, MINE_PY, SKIPS, WORK, StrictWatch, both, in_error, until
+from tests.cases import (
+    ASK,
+    ASK_FIRST,
+    MINE_PY,
+    SKIPS,
+    WORK,
+    StrictWatch,
+    both,
+    in_error,
+    remove_at_work,
+    until,
+)
 from tests.deploy import begun
 
 spoilt = pytest.mark.parametrize('text', ['', '{"v": 2}', 'null'], ids=['emptied', 'spoilt', 'null'])
@@ -105,8 +116,7 @@ def test_a_request_lost_from_the_databag_of_a_unit_that_waits_is_heard_at_update
 def test_a_hook_of_the_leader_that_was_resolved_without_retry_delays_a_turn_to_its_next_hook(
     model, charm_with, juju, heard
 ):
-    first = ASK.replace("hookenv.config('go'):", "hookenv.config('go') > (hookenv.local_unit() != 'app/1'):")
-    made = begun(model, charm_with(first + WORK), units=3, juju=juju, retry_automatically=False)
+    made = begun(model, charm_with(ASK_FIRST + WORK), units=3, juju=juju, retry_automatically=False)
     watch = StrictWatch(made)
     made.configure(go=1)
     made.run(
@@ -135,17 +145,11 @@ def test_a_unit_that_follows_one_removed_at_work_gets_its_turn_in_a_hook_in_whic
     model, charm_with, juju, leader
 ):
     """It found its turn in update-status only, and charms that skip their handlers there lost it."""
-    first = ASK.replace("hookenv.config('go'):", "hookenv.config('go') > (hookenv.local_unit() != 'app/1'):")
-    made = begun(model, charm_with(first + SKIPS), units=3, juju=juju)
+    made = begun(model, charm_with(ASK_FIRST + SKIPS), units=3, juju=juju)
     made.elect(leader)
     made.run()
     watch = StrictWatch(made)
-    made.configure(go=1)
-    until(made, lambda: 'app/1' in watch.at_work)
-    made.configure(go=2)
-    made.run(seconds=5)
-
-    made.remove_unit('app/1')
+    remove_at_work(made, watch)
     made.run(seconds=3600)
 
     watch.check()
@@ -157,17 +161,11 @@ def test_a_unit_that_follows_one_removed_at_work_gets_its_turn_in_a_hook_in_whic
 def test_those_that_follow_a_unit_removed_at_work_are_served_by_update_status_at_the_latest(
     model, charm_with, juju, leader
 ):
-    first = ASK.replace("hookenv.config('go'):", "hookenv.config('go') > (hookenv.local_unit() != 'app/1'):")
-    made = begun(model, charm_with(first + WORK), units=3, juju=juju)
+    made = begun(model, charm_with(ASK_FIRST + WORK), units=3, juju=juju)
     made.elect(leader)
     made.run()
     watch = StrictWatch(made)
-    made.configure(go=1)
-    until(made, lambda: 'app/1' in watch.at_work)
-    made.configure(go=2)
-    made.run(seconds=5)
-
-    made.remove_unit('app/1')
+    remove_at_work(made, watch)
     made.run(seconds=900)
 
     watch.check()

@@ -3,11 +3,10 @@
 import pytest
 
 from jujusim import tools
-from tests.cases import ASK, WORK, StrictWatch, both, failures, in_error, until
+from tests.cases import ASK, ASK_FIRST, WORK, StrictWatch, both, failures, in_error, until
 from tests.deploy import begun
 
 times = pytest.mark.parametrize('times', [1, None], ids=['once', 'for ever'])
-FIRST = ASK.replace("hookenv.config('go'):", "hookenv.config('go') > (hookenv.local_unit() != 'app/1'):")
 
 
 def served(made, watch, times=1):
@@ -113,7 +112,7 @@ def test_a_leader_set_that_fails_once_costs_one_retry(model, charm_with, only):
 
 
 def test_a_leader_set_that_fails_for_ever_fails_the_leaders_hook_and_says_why(model, charm_with):
-    made = begun(model, charm_with(FIRST + WORK), units=3)
+    made = begun(model, charm_with(ASK_FIRST + WORK), units=3)
     made.fail_tool('app/0', 'leader-set', None)
     watch = StrictWatch(made)
 
@@ -170,7 +169,7 @@ def test_any_tool_that_fails_once_costs_a_retry_and_no_promise(model, charm_with
 
 def test_a_leader_set_that_stores_nothing_is_not_logged_as_a_ticket(model, charm_with):
     """Agents of 3.6 on a controller of 4.0: leader-set succeeds, and nothing is there."""
-    made = begun(model, charm_with(FIRST + WORK), units=2)
+    made = begun(model, charm_with(ASK_FIRST + WORK), units=2)
     made.run()
     told = len(made.logs)
     made.controller.write_leader_settings = lambda *_, **__: None

@@ -1,6 +1,6 @@
 """The leader's own turn, which on Juju 2.9 - 3.x no write of its own brings it (R18)."""
 
-from tests.cases import ASK, MINE_PY, SKIPS, WORK, StrictWatch, both, until
+from tests.cases import ASK, ASK_FIRST, MINE_PY, SKIPS, WORK, StrictWatch, both, remove_at_work, until
 from tests.deploy import begun
 
 NEVER_S = 1e6
@@ -100,17 +100,11 @@ def test_a_leader_that_asks_in_a_callback_for_the_end_of_a_hook_needs_no_update_
 def test_a_leader_whose_turn_comes_in_update_status_has_it_in_a_hook_in_which_handlers_run(
     model, charm_with, juju
 ):
-    first = ASK.replace("hookenv.config('go'):", "hookenv.config('go') > (hookenv.local_unit() != 'app/1'):")
-    made = begun(model, charm_with(first + SKIPS), units=2, juju=juju)
+    made = begun(model, charm_with(ASK_FIRST + SKIPS), units=2, juju=juju)
     made.elect('app/0')
     made.run()
     watch = StrictWatch(made)
-    made.configure(go=1)
-    until(made, lambda: 'app/1' in watch.at_work)
-    made.configure(go=2)
-    made.run(seconds=5)
-
-    made.remove_unit('app/1')
+    remove_at_work(made, watch)
     made.run(seconds=900)
 
     watch.check()
