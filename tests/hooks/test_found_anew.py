@@ -61,8 +61,14 @@ def test_a_new_unit_that_leads_hears_all_before_it_replaces_a_lost_ledger_where_
     made.run(seconds=20)
     new = made.add_unit()
     made.elect(new)
+    made.run(seconds=10)
+    worker = next(iter(watch.at_work))
+    made.run_action(new, 'coordinator-show')
+    made.run(seconds=10)
+    shown = next(each.text for each in reversed(made.history) if 'coordinator-show' in each.text)
     made.run(seconds=3000)
 
+    assert 'new ledger when {} '.format(worker) in shown, shown
     watch.check()
     assert all(watch.served(unit) for unit in made.units if unit != new), made.story(60)
 
