@@ -19,7 +19,7 @@ was read after the claim, has those.
 
 from typing import FrozenSet, Mapping, Optional, Tuple
 
-from charms.layer.coordinator.values import About, Ledger, Record, Terms, Units
+from charms.layer.coordinator.values import LAST_TERM, About, Ledger, Record, Terms, Units
 
 
 def highest(terms: Terms) -> int:
@@ -97,6 +97,23 @@ def claim_to_answer(terms: Terms) -> str:
     """Return the answer to the highest claim that was made because the ledger is lost, '' for none."""
     claim = max(_made_anew(terms), key=lambda record: record.term, default=None)
     return claim.answer if claim else ''
+
+
+def known_once_read(terms: Terms, known: int, heard: str) -> int:
+    """Return the highest term that a unit knows of when it has read what leaders keep.
+
+    A leader that knows of no earlier ledger may claim a term that this unit knows from one. The
+    unit answers, and says that it knows a higher term. So the leader must claim anew, and takes what it
+    makes for no first ledger.
+
+    Args:
+        terms: what leaders keep.
+        known: the highest term that the unit knew before.
+        heard: the last claim that it has answered.
+    """
+    found = highest(terms)
+    of_another = known == found < LAST_TERM and claim_to_answer(terms) not in ('', heard)
+    return found + 1 if of_another else max(known, found)
 
 
 def is_first(answer: str) -> bool:

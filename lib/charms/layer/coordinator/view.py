@@ -329,8 +329,8 @@ class View:
             seen = tuple(sorted(ticket.place for ticket in mine))
         self._forget_wishes()
         self._remember(
-            term=max(self.state.term, terms.highest(found)), heard=heard, seen=seen,
-            opened=self.ledger.term if self.ledger else 0,
+            term=terms.known_once_read(found, self.state.term, self.state.heard), heard=heard,
+            seen=seen, opened=self.ledger.term if self.ledger else 0,
             rolling=orders.is_rolling(self.ledger, self.context.unit, self.leading, self.places),
         )  # fmt: skip
         self._tell(terms.newest_record(found))
