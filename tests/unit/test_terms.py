@@ -158,6 +158,19 @@ def test_units_answer_the_highest_claim_that_was_made_for_a_lost_ledger():
     assert terms.claim_to_answer(Terms((new, Record('b', 5, 1, Ledger())))) == ''
 
 
+@given(several, known, st.integers(1, 9))
+def test_a_unit_that_knew_the_term_of_a_claim_from_another_ledger_says_a_higher_one_only_once(
+    records, term, claimed
+):
+    found = Terms((*records, Record('new', claimed, anew=True)))
+    answer, highest = terms.claim_to_answer(found), terms.highest(found)
+
+    first = terms.known_once_read(found, term, '')
+    assert first == (highest + 1 if answer and term == highest else max(term, highest))
+    assert terms.known_once_read(found, first, answer) == first
+    assert not (answer and term >= highest and terms.may_write(found, 'new', first))
+
+
 def test_a_unit_is_silent_until_it_gives_exactly_the_answer_to_this_claim():
     about = {
         'app/0': About(5, '5-b', '', True),
