@@ -97,6 +97,27 @@ def test_a_leader_that_asks_in_a_callback_for_the_end_of_a_hook_needs_no_update_
 
 
 @both
+def test_a_leader_whose_order_is_written_only_by_its_next_action_needs_no_update_status(
+    model, charm_with, juju
+):
+    """The second action wrote what the first had saved, and refused its own order (campaign, 963190)."""
+    made = begun(model, charm_with(ASK + WORK), units=2, juju=juju, update_status_s=NEVER_S)
+    made.elect('app/0')
+    made.run()
+    made.run_action('app/0', 'coordinator-pause')
+    made.run()
+    made.configure(go=1)
+    made.run()
+    made.fail_tool('app/0', 'leader-set' if juju == 3 else 'relation-set', times=1)
+
+    for _ in range(2):
+        made.run_action('app/0', 'coordinator-resume')
+        made.run()
+
+    assert [len(worked(made, unit)) for unit in made.units] == [1, 1], made.story(40)
+
+
+@both
 def test_a_leader_whose_turn_comes_in_update_status_has_it_in_a_hook_in_which_handlers_run(
     model, charm_with, juju
 ):

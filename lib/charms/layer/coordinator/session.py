@@ -130,9 +130,7 @@ class Session(Holding):
         # A unit that was freed finds it so; and what a unit says first tells the term that it knows.
         held = any(claim.holds for claim in self.own.values())
         self._take_turns(reread or held or news or not self.state.spoken)
-        if (self.context.aside or self.context.woken) and any(
-            each.unit == self.context.unit for each in self.given
-        ):
+        if self.written and (self.context.aside or self.context.woken):
             self._bring_own_turn()
         if self._has_more_to_say():
             self._say()
@@ -250,17 +248,18 @@ class Session(Holding):
 
     def release(self, lock: str) -> None:
         """Give up a lock, or a request for it. It is true when the hook has succeeded, for this unit too."""
-        was_requested, queue = lock in self.requested, self.queue_of(lock)
-        own = dict(self.state.own)
-        claim = own.get(queue, self._no_claim)
-        if self._is_under_way(queue) and not any(turn.queue == queue for turn in self._usable()):
+        was_requested, own = lock in self.requested, dict(self.state.own)
+        # More than one, if a refresh moves the lock to another queue while this unit has a place in a roll.
+        queues = [queue for queue, claim in own.items() if lock in claim.names | {*dict(claim.again)}]
+        if any(self._is_under_way(each) and not self._is_usable(each) for each in queues):
             self.log('{}: not released: its turn goes on in the next hook of this unit'.format(lock))
             return
         self._kept -= {lock}
-        if lock in dict(claim.again):
-            own[queue] = claim._replace(again=tuple(pair for pair in claim.again if pair[0] != lock))
-        if lock in self.claim(lock).names:
-            self._give_up(queue, own[queue], {lock})
+        for queue in queues:
+            again = tuple(pair for pair in own[queue].again if pair[0] != lock)
+            own[queue] = own[queue]._replace(again=again)
+            if lock in self.own[queue].names:
+                self._give_up(queue, own[queue], {lock})
         for ticket in self._rolls():
             if ticket.roll == lock:
                 self._leave(ticket, own.get(ticket.queue, self._no_claim))
@@ -271,6 +270,9 @@ class Session(Holding):
         self._show_locks()
         if was_requested:
             self.log('{}: released'.format(lock))
+
+    def _is_usable(self, queue: str) -> bool:
+        return any(turn.queue == queue for turn in self._usable())
 
     def _leave(self, ticket: Ticket, claim: Claim) -> None:
         """Give up a place in a roll, if no earlier place of this unit is still needed."""
