@@ -1088,9 +1088,19 @@ def queued_never(self, own):
     'rule 20', 'no hook is brought to a leader whose turn comes with its own order',
     'session.Session._bring_own_turn',
     'hooks/test_rolls.py::test_a_leader_whose_turn_comes_as_it_resumes_a_roll_begins_at_once[3]',
+    'hooks/test_own_turn.py::'
+    'test_a_leader_whose_order_is_written_only_by_its_next_action_needs_no_update_status[3]',
 )  # fmt: skip
 def bring_no_hook(self):
     pass
+
+
+@broken(
+    'rule 11', 'a lock is released in one queue only', 'session.Session._queues_with',
+    'hooks/test_found_anew.py::test_a_unit_that_releases_a_lock_has_released_it_in_every_queue[3]',
+)  # fmt: skip
+def the_queue_of_its_turn(self, lock):
+    return frozenset(queue for queue, _ in self.state.own if queue == self.queue_of(lock))
 
 
 @broken(

@@ -121,3 +121,35 @@ def test_a_leader_that_never_read_a_subordinate_waits_for_it_when_the_relation_g
 
     watch.check()
     assert all(watch.served(unit) for unit in made.units), made.story(60)
+
+
+RELEASED_AND_ASKED_AGAIN = """
+@when('coordinator.granted.a')
+def work():
+    check_call(['work', '60'])
+    if not reactive.is_flag_set('asked again'):
+        reactive.set_flag('asked again')
+        coordinator.release_lock('a')
+        coordinator.request_lock('a')
+"""
+
+
+@both
+def test_a_unit_that_releases_a_lock_has_released_it_in_every_queue(model, charm_with, juju):
+    """A refresh had moved its request out of its roll's queue; what it asked for again was lost (983043)."""
+    plan = ASK + RELEASED_AND_ASKED_AGAIN
+    made = begun(model, charm_with(plan), units=3, juju=juju, update_status_s=1e6)
+    made.elect('app/0')
+    made.run()
+    watch = StrictWatch(made)
+    made.configure(go=1)
+    until(made, lambda: 'app/0' in watch.at_work)
+    made.run_action('app/0', 'coordinator-roll', lock='a')
+    until(made, lambda: 'app/1' in watch.at_work)  # app/2 is next in the roll, and has asked itself, too
+
+    after = charm_with(plan, queues='per-lock', slots=2)
+    for unit in made.units:
+        made.upgrade(unit, after)
+    made.run()
+
+    assert len(worked(made, 'app/2')) == 2, made.story(60)

@@ -8,7 +8,7 @@ flag, a rule about whose turn it is. tests/proofs runs this file, too.
       │ own claim, a peer's news, what the leader owes the others, whose turn it is
 """
 
-from typing import Callable, Dict, Mapping, Optional, Tuple
+from typing import Callable, Dict, FrozenSet, Mapping, Optional, Tuple
 
 from charms.layer.coordinator import orders, rules, terms, why
 from charms.layer.coordinator.context import Phase
@@ -249,8 +249,7 @@ class Session(Holding):
     def release(self, lock: str) -> None:
         """Give up a lock, or a request for it. It is true when the hook has succeeded, for this unit too."""
         was_requested, own = lock in self.requested, dict(self.state.own)
-        # More than one, if a refresh moves the lock to another queue while this unit has a place in a roll.
-        queues = [queue for queue, claim in own.items() if lock in claim.names | {*dict(claim.again)}]
+        queues = self._queues_with(lock)
         if any(self._is_under_way(each) and not self._is_usable(each) for each in queues):
             self.log('{}: not released: its turn goes on in the next hook of this unit'.format(lock))
             return
@@ -270,6 +269,14 @@ class Session(Holding):
         self._show_locks()
         if was_requested:
             self.log('{}: released'.format(lock))
+
+    def _queues_with(self, lock: str) -> FrozenSet[str]:
+        """Return the queues in which this unit has asked for a lock.
+
+        They are several if a refresh moves the lock to another queue while this unit has a place in a roll.
+        """
+        own = self.state.own
+        return frozenset(queue for queue, claim in own if lock in claim.names | {*dict(claim.again)})
 
     def _is_usable(self, queue: str) -> bool:
         return any(turn.queue == queue for turn in self._usable())
