@@ -6,6 +6,7 @@ Like the strokes of strokes.py: each `do_NAME` returns what it has done, None if
 import random
 from typing import Any, Optional, Set
 
+from charms.layer.coordinator.actions import NO_ANSWER
 from charms.layer.coordinator.plan import ORDERS
 from charms.layer.coordinator.values import PAUSE
 
@@ -111,6 +112,7 @@ class Operating:
                 path.unlink()
 
     gates = True
+    _known = 0  # how many events the operator has seen
 
     # When all is calm
 
@@ -120,12 +122,15 @@ class Operating:
             self._shuts(unit, False)
 
     def resumes(self) -> None:
-        """Let an operator end each pause that stands, until none does."""
+        """Let an operator end each pause that stands, until none does, and repeat an order that failed."""
         for _ in range(4):
-            pauses = list(self.account.word.standing(PAUSE))
-            if not pauses:
+            locks = {pause.lock for pause in self.account.word.standing(PAUSE)}
+            if any(NO_ANSWER.format('') in event.text for event in self.model.history[self._known :]):
+                locks.add('')
+            if not locks:
                 return
+            self._known = len(self.model.history)
             self.model.note('calm:', 'an operator resumes')
-            for lock in {pause.lock for pause in pauses}:
+            for lock in locks:
                 self._resumes(lock)
             self.model.run()

@@ -1,5 +1,7 @@
 """The leader's own turn, which on Juju 2.9 - 3.x no write of its own brings it (R18)."""
 
+import pytest
+
 from tests.cases import ASK, ASK_FIRST, MINE_PY, SKIPS, WORK, StrictWatch, both, remove_at_work, until
 from tests.deploy import begun
 
@@ -97,10 +99,9 @@ def test_a_leader_that_asks_in_a_callback_for_the_end_of_a_hook_needs_no_update_
 
 
 @both
-def test_a_leader_whose_order_is_written_only_by_its_next_action_needs_no_update_status(
-    model, charm_with, juju
-):
-    """The second action wrote what the first had saved, and refused its own order (campaign, 963190)."""
+@pytest.mark.parametrize('tool', ['leader-set', 'relation-set'])
+def test_a_leader_whose_order_fails_and_is_given_again_needs_no_update_status(model, charm_with, juju, tool):
+    """The second action refuses its order, which the first had saved (963190) or written (963454)."""
     made = begun(model, charm_with(ASK + WORK), units=2, juju=juju, update_status_s=NEVER_S)
     made.elect('app/0')
     made.run()
@@ -108,7 +109,7 @@ def test_a_leader_whose_order_is_written_only_by_its_next_action_needs_no_update
     made.run()
     made.configure(go=1)
     made.run()
-    made.fail_tool('app/0', 'leader-set' if juju == 3 else 'relation-set', times=1)
+    made.fail_tool('app/0', tool, times=1)
 
     for _ in range(2):
         made.run_action('app/0', 'coordinator-resume')

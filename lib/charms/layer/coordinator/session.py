@@ -130,7 +130,7 @@ class Session(Holding):
         # A unit that was freed finds it so; and what a unit says first tells the term that it knows.
         held = any(claim.holds for claim in self.own.values())
         self._take_turns(reread or held or news or not self.state.spoken)
-        if self.written and (self.context.aside or self.context.woken):
+        if self.leading and (self.context.aside or self.context.woken):
             self._bring_own_turn()
         if self._has_more_to_say():
             self._say()
