@@ -160,7 +160,7 @@ def _matters(order: Order, ledger: Ledger, claims: Claims, gone: Units, rolled: 
     if order.kind == ROLL:
         return order.name not in rolled or not is_over(ledger, order, claims)
     if order.kind == CANCEL:
-        return any(order.first <= ticket.token <= order.last for ticket in _unfinished(ledger, claims))
+        return any(order.first <= ticket.token <= order.last for ticket in rules.unfinished(ledger, claims))
     if order.kind == FREE:
         said = [claims.get((order.unit, queue), NO_CLAIM) for queue, _ in order.asks]
         anew = any(claim.nonce not in ('', order.nonce) for claim in said)
@@ -169,10 +169,6 @@ def _matters(order: Order, ledger: Ledger, claims: Claims, gone: Units, rolled: 
     if order.first:  # a pause between two stages
         return any(each.token >= order.first and each.roll == order.lock for each in ledger.tickets)
     return True
-
-
-def _unfinished(ledger: Ledger, claims: Claims) -> Tuple[Ticket, ...]:
-    return tuple(ticket for ticket in ledger.tickets if not rules.finished(ticket, claims))
 
 
 # Rolls
@@ -185,7 +181,7 @@ def is_over(ledger: Ledger, roll: Order, claims: Claims) -> bool:
 
 def left_in(ledger: Ledger, roll: Order, claims: Claims) -> Tuple[Ticket, ...]:
     """Return the tickets of a roll that are not finished."""
-    tickets = (each for each in _unfinished(ledger, claims) if each.roll == roll.lock)
+    tickets = (each for each in rules.unfinished(ledger, claims) if each.roll == roll.lock)
     return tuple(ticket for ticket in tickets if roll.first <= ticket.token <= roll.last)
 
 
@@ -363,7 +359,7 @@ def _cancel_refused(ledger: Ledger, wish: Wish, claims: Claims) -> str:
 
 def no_ticket(ledger: Optional[Ledger], lock: str, claims: Claims) -> str:
     """Return why nothing can be cancelled that has no ticket; '' if something that waits has one."""
-    for ticket in _unfinished(ledger, claims) if ledger else ():
+    for ticket in rules.unfinished(ledger, claims):
         names = claims.get((ticket.unit, ticket.queue), NO_CLAIM).names | {ticket.roll}
         if lock in names and ledger and not rules.is_turn(ledger, ticket, claims):
             return ''
@@ -373,6 +369,6 @@ def no_ticket(ledger: Optional[Ledger], lock: str, claims: Claims) -> str:
 def _free_refused(ledger: Ledger, wish: Wish, claims: Claims) -> str:
     unit = wish.order.unit
     asks = any(claim.outstanding for (who, _), claim in claims.items() if who == unit)
-    if asks or any(ticket.unit == unit for ticket in _unfinished(ledger, claims)):
+    if asks or any(ticket.unit == unit for ticket in rules.unfinished(ledger, claims)):
         return ''
     return 'it holds no lock and waits for none'

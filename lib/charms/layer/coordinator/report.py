@@ -231,7 +231,7 @@ def _about_this_unit(seen: Seen) -> Dict[str, str]:
         ticket = rules.ticket_of(seen.ledger, seen.unit, queue, claim)
         ledger = seen.ledger
         if ledger and ledger.readable and ticket is None:
-            ticket = _last(queue, seen.unit)
+            ticket = rules.behind_all(queue, seen.unit)
             ledger = ledger._replace(tickets=(*ledger.tickets, ticket))
         rolls = {each.roll for each in orders.waiting_in(ledger, seen.unit, queue, claim)}
         for lock in sorted(rolls | (claim.names if not claim.holds else NOBODY)):
@@ -247,14 +247,8 @@ def _own(seen: Seen) -> List[Tuple[str, Claim]]:
     return sorted(places.items())
 
 
-def _last(queue: str, unit: str) -> Ticket:
-    """Return a stand-in for a ticket that was not given: it waits for all others of the queue."""
-    return Ticket(0, queue, unit, 0, 1, raw='not given')
-
-
 def _unfinished(seen: Seen) -> Tuple[Ticket, ...]:
-    tickets = seen.ledger.tickets if seen.ledger else ()
-    return tuple(ticket for ticket in tickets if not rules.finished(ticket, seen.claims))
+    return rules.unfinished(seen.ledger, seen.claims)
 
 
 def _queues(seen: Seen) -> List[str]:
@@ -288,7 +282,7 @@ def _who_holds(seen: Seen, queue: str, tickets: Iterable[Ticket], rows: Iterable
         if pause:
             return 'nobody holds it; it is ' + why.paused(pause) if not pause.first else why.paused(pause)
     if ledger and ledger.readable and not any(ticket.queue == queue for ticket in _unfinished(seen)):
-        ticket = _last(queue, seen.unit)
+        ticket = rules.behind_all(queue, seen.unit)
         return why.refusal(ledger._replace(tickets=(*ledger.tickets, ticket)), ticket, seen.claims)
     return 'nobody is known to hold it'
 

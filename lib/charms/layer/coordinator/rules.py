@@ -377,10 +377,19 @@ def finished_tickets(ledger: Optional[Ledger], claims: Claims) -> Tuple[Ticket, 
     return tuple(ticket for ticket in (ledger.tickets if ledger else ()) if finished(ticket, claims))
 
 
+def unfinished(ledger: Optional[Ledger], claims: Claims) -> Tuple[Ticket, ...]:
+    """Return the tickets of the ledger that are not finished."""
+    return tuple(ticket for ticket in (ledger.tickets if ledger else ()) if not finished(ticket, claims))
+
+
 def unfinished_units(ledger: Optional[Ledger], claims: Claims) -> Tuple[str, ...]:
     """Return the units of the unfinished tickets; a unit is repeated for each of its tickets."""
-    tickets = ledger.tickets if ledger else ()
-    return tuple(ticket.unit for ticket in tickets if not finished(ticket, claims))
+    return tuple(ticket.unit for ticket in unfinished(ledger, claims))
+
+
+def behind_all(queue: str, unit: str) -> Ticket:
+    """Return a stand-in for a ticket that is not given: it waits for all others, and is never finished."""
+    return Ticket(0, queue, unit, 0, 1, raw='not given')
 
 
 def blocking_units(ledger: Optional[Ledger], claims: Claims) -> Tuple[str, ...]:

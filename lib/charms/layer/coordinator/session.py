@@ -83,7 +83,7 @@ class Session(Holding):
         ledger = self.ledger
         if ledger and ledger.readable:
             if not ticket:
-                ticket = Ticket(0, queue, self.context.unit, 0, 1, raw='not given')
+                ticket = rules.behind_all(queue, self.context.unit)
                 ledger = ledger._replace(tickets=(*ledger.tickets, ticket))
             remembered = self.state, self.unheard
             self._look_ahead(ledger, ticket)

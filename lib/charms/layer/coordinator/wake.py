@@ -90,7 +90,7 @@ def leading(ledger: Ledger, unit: str, slots: int, claims: Claims) -> Optional[W
         slots: how many units may hold a lock at once; 0 if that grows with the units.
         claims: what all units say.
     """
-    unfinished = [each for each in ledger.tickets if not rules.finished(each, claims)]
+    unfinished = rules.unfinished(ledger, claims)
     most = max([slots, *(each.slots for each in unfinished)])
     others = [each.unit for each in unfinished if each.unit != unit]
     plain = slots > 0 and ledger.readable and not ledger.contested and UNNAMED not in others
