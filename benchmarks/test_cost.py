@@ -229,7 +229,7 @@ class Queue:
         holder = self.unfinished()[0]
         # Each release woke the holder, which need not happen a million times here.
         lives = ((unit, self.remembered[unit].nonce) for unit in self.served)
-        heard = tuple(((unit, ''), rules.Claim(1, 1, nonce=nonce)) for unit, nonce in lives)
+        heard = tuple(((unit, ''), Claim(1, 1, nonce=nonce)) for unit, nonce in lives)
         self.remembered[holder] = self.remembered[holder]._replace(peers=heard)
         self.hook(holder)
         said = self.controller.units[holder].settings['coordinator-claims']

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 from charms.layer.coordinator.compat.deciding import growing
-from charms.layer.coordinator.rules import Claim, Ledger
+from charms.layer.coordinator.values import Claim, Ledger
 
 from tests.compat.seedcharms import OURS, SEED, classic
 from tests.deploy import ROOT, said

@@ -13,6 +13,7 @@ from datetime import datetime
 import pytest
 from charms.layer.coordinator import environment, rules
 from charms.layer.coordinator.compat import predecessor as old
+from charms.layer.coordinator.values import NO_CLAIM, Claim
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -411,7 +412,7 @@ def test_any_text_under_the_old_keys_is_read_or_reported(text):
 
     assert all(told.startswith('here: expected') and told.isprintable() for told in problems + more)
     for lock, since in asked.items():
-        assert rules.asked_for(rules.NO_CLAIM, lock, since).names == (lock,)
+        assert rules.asked_for(NO_CLAIM, lock, since).names == (lock,)
     assert all(isinstance(locks, dict) for locks in held.values())
 
 
@@ -419,9 +420,7 @@ def test_any_text_under_the_old_keys_is_read_or_reported(text):
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 1)), max_size=3))
 def test_old_code_can_read_whatever_it_is_told(claims):
     own = {
-        str(number): rules.Claim(
-            1, 0, (('lock', environment.utc().strftime(environment.TIME_FORM)),), kept, token
-        )
+        str(number): Claim(1, 0, (('lock', environment.utc().strftime(environment.TIME_FORM)),), kept, token)
         for number, (kept, token) in enumerate(claims)
     }
 

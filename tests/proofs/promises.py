@@ -19,7 +19,7 @@ from typing import Any, Iterable, Mapping, Optional, Set, Tuple
 
 from charms.layer.coordinator import rules
 from charms.layer.coordinator.session import Session
-from charms.layer.coordinator.values import FREE, PAUSE, ROLL, Claim, Order, Said
+from charms.layer.coordinator.values import FREE, NO_CLAIM, PAUSE, ROLL, Claim, Order, Said, Ticket
 
 from tests.proofs.smalljuju import (
     GONE,
@@ -39,10 +39,10 @@ from tests.proofs.smalljuju import (
 
 
 def claim_in(bag: Optional[Said], queue: str) -> Claim:
-    return dict(bag.queues).get(queue, rules.NO_CLAIM) if bag else rules.NO_CLAIM
+    return dict(bag.queues).get(queue, NO_CLAIM) if bag else NO_CLAIM
 
 
-def standing(scene: Scene) -> Tuple[rules.Ticket, ...]:
+def standing(scene: Scene) -> Tuple[Ticket, ...]:
     """Return the tickets of the open ledger of the highest term, none where it is marked as lost."""
     record = None if scene.terms.reset else newest(scene.terms)
     return record.ledger.tickets if record and record.ledger else ()
@@ -71,7 +71,7 @@ def lost_ticket(around: Around, before: Scene, wrote: Wrote, after: Scene) -> st
     return ''
 
 
-def _place(ticket: rules.Ticket) -> Tuple[Any, ...]:
+def _place(ticket: Ticket) -> Tuple[Any, ...]:
     return (*ticket.place, ticket.unit, ticket.nonce)
 
 
@@ -89,22 +89,22 @@ def is_paused(scene: Scene) -> bool:
     return any(order.kind == PAUSE for order in orders_in(scene))
 
 
-def begins_though_paused(unit: int, turns: Iterable[rules.Ticket], before: U, scene: Scene) -> str:
+def begins_though_paused(unit: int, turns: Iterable[Ticket], before: U, scene: Scene) -> str:
     """Return whether a hook begins with a new turn though its lock was paused before, '' otherwise."""
     own = dict(before.store.own) if before.store else {}
     for turn in turns:
-        begun = own.get(turn.queue, rules.NO_CLAIM).holds or (turn.queue, turn.ask) in before.works
+        begun = own.get(turn.queue, NO_CLAIM).holds or (turn.queue, turn.ask) in before.works
         if not begun and any(order.kind == PAUSE and turn.token >= order.first for order in orders_in(scene)):
             return '{} begins a turn though its lock is paused'.format(name(unit))
     return ''
 
 
 def begins_though_stopped(
-    unit: int, turns: Iterable[rules.Ticket], before: U, after: U, around: Around, scene: Scene
+    unit: int, turns: Iterable[Ticket], before: U, after: U, around: Around, scene: Scene
 ) -> str:
     """Return whether a hook begins with a new turn of a roll though it could know that one ahead failed."""
     own = dict(before.store.own) if before.store else {}
-    new = {turn.token for turn in turns if not own.get(turn.queue, rules.NO_CLAIM).holds}
+    new = {turn.token for turn in turns if not own.get(turn.queue, NO_CLAIM).holds}
     for roll in (order for order in orders_in(scene) if order.kind == ROLL):
         mine = [token for token in new if roll.first <= token <= roll.last]
         for ticket in standing(scene) if mine else ():
@@ -118,7 +118,7 @@ def begins_though_stopped(
     return ''
 
 
-def works_though_freed(unit: int, turns: Iterable[rules.Ticket], scene: Scene) -> str:
+def works_though_freed(unit: int, turns: Iterable[Ticket], scene: Scene) -> str:
     """Return whether a hook of a freed unit begins with a turn that is over by an operator's word."""
     over = freed(unit, scene)
     if any(turn.token <= last for turn in turns for last in over):
@@ -135,7 +135,7 @@ def has_no_ticket(unit: int, me: U, scene: Scene) -> str:
     for turn in () if freed(unit, scene) else me.works:
         queue, ask = turn
         said = claim_in(me.bag, queue)
-        own = dict(me.store.own).get(queue, rules.NO_CLAIM) if me.store else said
+        own = dict(me.store.own).get(queue, NO_CLAIM) if me.store else said
         seated = _is_seated(name(unit), turn, scene)
         begun = any(claim.begun and claim.outstanding and claim.asked == ask for claim in (own, said))
         # What the charm's flags know to be over is only said once more.
@@ -169,8 +169,8 @@ def begins_without(who: str, new: Set[Tuple[str, int]], before: U, after: U, sce
     # A hook that began before its unit was freed may not know it yet: see works_though_freed.
     for queue, ask in () if freed(number(who), scene) else new:
         seated = _is_seated(who, (queue, ask), scene)
-        claims = own.get(queue, rules.NO_CLAIM), claim_in(before.bag, queue)
-        now = dict(after.store.own).get(queue, rules.NO_CLAIM) if after.store else rules.NO_CLAIM
+        claims = own.get(queue, NO_CLAIM), claim_in(before.bag, queue)
+        now = dict(after.store.own).get(queue, NO_CLAIM) if after.store else NO_CLAIM
         begun = any(claim.begun and claim.asked == ask for claim in claims)
         if not (seated or begun or _of_lost_roll(now, scene)):
             return '{} works without an unfinished ticket'.format(who)
@@ -209,7 +209,7 @@ def does_something(who: str, session: Session, before: U) -> str:
     return '{} has something to do in a hook that is left alone'.format(who)
 
 
-def used(scene: Scene, turn: rules.Ticket, forgets: int) -> Tuple[Scene, str]:
+def used(scene: Scene, turn: Ticket, forgets: int) -> Tuple[Scene, str]:
     """Return the scene after a turn was used, and what its token breaks.
 
     With one slot tokens rise in the order of turns. With more, turns overlap,
@@ -238,6 +238,6 @@ def waits(unit: int, me: U) -> str:
         if claim.asked > max(claim.done, done):
             return '{} waits for ever: {}'.format(name(unit), claim)
     for queue, place in me.store.seen if me.store and me.life == THERE else ():
-        if -place > max(claim_in(me.bag, queue).ended, dict(me.store.own).get(queue, rules.NO_CLAIM).ended):
+        if -place > max(claim_in(me.bag, queue).ended, dict(me.store.own).get(queue, NO_CLAIM).ended):
             return '{} waits for ever for its turn in a roll'.format(name(unit))
     return ''

@@ -17,7 +17,7 @@ from typing import Any, Callable, Dict, FrozenSet, Iterator, List, NamedTuple, O
 from charms.layer.coordinator import rules
 from charms.layer.coordinator.context import LedgerClosed
 from charms.layer.coordinator.policy import Policy
-from charms.layer.coordinator.values import ROLL, End, Ledger, Record, Said, Terms, UnitState
+from charms.layer.coordinator.values import ROLL, End, Ledger, Record, Said, Terms, Ticket, UnitState
 from charms.layer.coordinator.view import Snapshot
 from charms.layer.coordinator.wake import Wake
 
@@ -159,7 +159,7 @@ class Scene(NamedTuple):
     firm: Tuple[Any, ...] = ()  # while a higher term is claimed: the tickets that there were before
     moved: bool = False
     lost: int = 0
-    used: Tuple[rules.Ticket, ...] = ()
+    used: Tuple[Ticket, ...] = ()
 
 
 class Around:

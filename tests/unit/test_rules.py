@@ -4,7 +4,16 @@ import pytest
 from charms.layer.coordinator import rules, why, wire
 from charms.layer.coordinator.compat import deciding
 from charms.layer.coordinator.policy import from_options
-from charms.layer.coordinator.values import MAX_COUNT, UNREADABLE, Claim, End, Ledger, Record, Ticket
+from charms.layer.coordinator.values import (
+    MAX_BYTES,
+    MAX_COUNT,
+    UNREADABLE,
+    Claim,
+    End,
+    Ledger,
+    Record,
+    Ticket,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -541,7 +550,7 @@ def test_a_ticket_given_without_a_policy_waits_for_those_of_a_policy():
 
 def test_a_policy_gives_nothing_where_the_ledger_cannot_be_read_or_is_full():
     said = per_lock(('app/0', 'a', 1, 0))
-    full = Ledger(1, (Ticket(1, 'x', 'y' * rules.MAX_BYTES, 1),))
+    full = Ledger(1, (Ticket(1, 'x', 'y' * MAX_BYTES, 1),))
 
     for ledger in (UNREADABLE, full):
         assert decided(ledger, said, said, lambda question: True) == ledger

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from charms.layer.coordinator import environment, juju, rules, wire
 from charms.layer.coordinator.policy import Policy
-from charms.layer.coordinator.rules import Claim, UnitState
 from charms.layer.coordinator.session import Session
 from charms.layer.coordinator.store import Store
+from charms.layer.coordinator.values import NO_CLAIM, Claim, UnitState
 from charms.layer.coordinator.view import Snapshot
 
 from tests.threeunits import MEMORY, first_world
@@ -190,4 +190,4 @@ def session_of(port):
 
 def asking(state, lock):
     own = dict(state.own)
-    return state._replace(own=(('', rules.asked_for(own.get('', rules.NO_CLAIM), lock, '2026-01-01')),))
+    return state._replace(own=(('', rules.asked_for(own.get('', NO_CLAIM), lock, '2026-01-01')),))

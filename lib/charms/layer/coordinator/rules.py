@@ -73,14 +73,11 @@ import json
 from typing import AbstractSet, Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from charms.layer.coordinator.values import (
-    ALL_LOCKS,
     MAX_BYTES,
     MAX_COUNT,
     MAX_TOKEN,
     NO_CLAIM,
     NOBODY,
-    UNNAMED,
-    UNREADABLE,
     Claim,
     Claims,
     End,
@@ -89,9 +86,6 @@ from charms.layer.coordinator.values import (
     Units,
     UnitState,
 )
-
-__all__ = ['ALL_LOCKS', 'MAX_BYTES', 'MAX_COUNT', 'MAX_TOKEN', 'NOBODY', 'NO_CLAIM', 'UNNAMED', 'UNREADABLE']
-__all__ += ['Claim', 'Claims', 'End', 'Ledger', 'Ticket', 'UnitState', 'Units']
 
 # What a unit claims
 

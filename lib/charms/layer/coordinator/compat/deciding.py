@@ -9,8 +9,8 @@ from typing import AbstractSet, Any, Callable, Dict, FrozenSet, NamedTuple, Opti
 
 from charms.layer.coordinator import rules
 from charms.layer.coordinator.policy import Grow
-from charms.layer.coordinator.rules import ALL_LOCKS, MAX_TOKEN, NO_CLAIM, Claims, Ledger, Ticket
 from charms.layer.coordinator.session import Session
+from charms.layer.coordinator.values import ALL_LOCKS, MAX_TOKEN, NO_CLAIM, Claims, Ledger, Ticket
 
 # For each unit, the locks that it holds or has asked for, each with the time of the request.
 Locks = Dict[str, Dict[str, str]]
