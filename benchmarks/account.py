@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-from charms.layer.coordinator import wire
+from charms.layer.coordinator import forms, wire
 from charms.layer.coordinator.values import NO_CLAIM
 
 from benchmarks.script import LINES, SETTINGS_CHANGED
@@ -99,7 +99,7 @@ class Account:
     def _about(self, unit: str, remote: str) -> str:
         """Return what a peer's news says beyond what the unit remembers of it."""
         store = self._folder(unit) / '.coordinator.json'
-        state = wire.state(wire.parsed(store.read_text()), 'store')[0] if store.exists() else None
+        state = wire.state(forms.parsed(store.read_text()), 'store')[0] if store.exists() else None
         knows = dict(state.peers).get((remote, ''), NO_CLAIM) if state else NO_CLAIM
         text = self.model.controller.units[remote].settings.get('coordinator-claims')
         said = wire.said(text, 'databag')[0]

@@ -36,7 +36,6 @@ REFUSALS = (
     'it holds no lock and waits for none',
     'this unit itself gives the order',
     "a class of the charm's own",
-    'no unit has spoken to the others yet',
 )
 """Sentences with which an order is refused: docs/operating.md."""
 

@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from charms.layer.coordinator import forms, rules, wire
 from charms.layer.coordinator import juju as layer_juju
-from charms.layer.coordinator import rules, wire
 from charms.layer.coordinator.compat import choice
 from charms.layer.coordinator.values import MAX_COUNT, MAX_TOKEN, UNREADABLE, Claim, Ledger, Record, UnitState
 
@@ -253,7 +253,7 @@ def test_an_option_that_json_cannot_show_is_refused_in_a_sentence_all_the_same(f
         with pytest.raises(ValueError, match='{}: expected'.format(name)):
             choice.understood({name: found})
     with pytest.raises(ValueError, match='lock name: expected'):
-        wire.lock_name(found)
+        forms.lock_name(found)
 
 
 @pytest.fixture

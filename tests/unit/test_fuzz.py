@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from charms.layer.coordinator import rules, wire
+from charms.layer.coordinator import forms, rules, wire
 from charms.layer.coordinator.compat import choice
 from charms.layer.coordinator.store import Store
 from charms.layer.coordinator.values import MAX_COUNT, MAX_TOKEN, Claim, Ledger, Record, Said, Ticket
@@ -94,7 +94,7 @@ def test_any_text_under_any_key_of_a_record_is_read_as_one_or_reported_or_the_ke
 @cases(2)
 @given(claims_or_worse)
 def test_any_value_as_the_end_of_a_turn_is_read_as_one_or_ends_nothing(text):
-    ends = wire.ends(wire.parsed(text))
+    ends = wire.ends(forms.parsed(text))
 
     assert wire.ends(json.loads(json.dumps(wire.ends_value(ends)))) == ends
 
@@ -121,7 +121,7 @@ def test_a_leader_writes_no_ledger_that_cannot_be_read(text, lost):
 @cases(4)
 @given(states_or_worse)
 def test_anything_as_what_a_unit_remembers_is_read_or_reported_and_never_raises(text):
-    found = wire.parsed(text)
+    found = forms.parsed(text)
     state, problems = wire.state(found, 'here')
 
     assert all(told.isprintable() and told.startswith('here') for told in problems)
@@ -179,7 +179,7 @@ def test_any_options_are_understood_or_refused_in_a_sentence(options):
 @cases(0.5)
 @given(odd)
 def test_anything_as_a_lock_name_is_taken_or_refused_in_a_sentence(name):
-    taken, refusal = result_of(wire.lock_name, name)
+    taken, refusal = result_of(forms.lock_name, name)
     assert taken == name if not refusal else refusal.startswith('lock name: expected')
 
 
@@ -437,7 +437,7 @@ def spoil(path, rng, text):
 def test_anything_that_the_local_store_believes_it_wrote_fails_no_hook(worlds, version, holder, unit, text):
     world = worlds(version, holder)
     text = given_to(world, text)
-    found = wire.parsed(text)
+    found = forms.parsed(text)
     Store(str(world.store(unit)), pytest.fail).set('state', text if found is None else found)
 
     settle(world)

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from charms.layer.coordinator import rules, wire
+from charms.layer.coordinator import forms, rules, wire
 from charms.layer.coordinator.values import (
     LAST_TERM,
     UNREADABLE,
@@ -353,7 +353,7 @@ def test_a_long_value_is_cut_in_an_error():
 @given(st.text(max_size=210))
 def test_a_lock_name_is_taken_as_it_is_or_refused(name):
     try:
-        accepted = wire.lock_name(name)
+        accepted = forms.lock_name(name)
     except ValueError as refused:
         sentence = str(refused)
     else:
@@ -365,7 +365,7 @@ def test_a_lock_name_is_taken_as_it_is_or_refused(name):
 
 @pytest.mark.parametrize('name', ['restart', 'rolling-upgrade', 'a.b', 'über lock', 'a/b', '1'])
 def test_names_in_use_are_lock_names(name):
-    assert wire.lock_name(name) == name
+    assert forms.lock_name(name) == name
 
 
 def test_a_time_or_a_name_that_nobody_can_log_is_no_order():

@@ -89,9 +89,9 @@ def _session() -> 'Session':
 
 
 def _lock(name: str) -> str:
-    from charms.layer.coordinator import wire
+    from charms.layer.coordinator import forms
 
-    return wire.lock_name(name)
+    return forms.lock_name(name)
 
 
 # When it runs
@@ -184,9 +184,9 @@ def keep_lock(name: str, reason: str = '', check_again_in: Optional[int] = None)
         from charms.layer.coordinator import wakeup  # most hooks do not need it
 
         check_again_in = wakeup.delay(check_again_in)
-    from charms.layer.coordinator import wire
+    from charms.layer.coordinator import forms
 
-    return _session().keep(_lock(name), check_again_in, wire.reason(reason, 'the lock is not kept'))
+    return _session().keep(_lock(name), check_again_in, forms.reason(reason, 'the lock is not kept'))
 
 
 def release_lock(name: str) -> None:

@@ -149,10 +149,10 @@ def major_version(version: str) -> int:
     """
     found = re.match(r'(\d+)\.(\d+)', version)
     if not found or (int(found.group(1)), int(found.group(2))) < (2, 9):
-        from charms.layer.coordinator import wire  # no other hook needs it so early: see rest.py
+        from charms.layer.coordinator import forms  # no other hook needs it so early: see rest.py
 
         consequence = 'upgrade the model: this hook fails until then'
-        raise RuntimeError(wire.problem('JUJU_VERSION', '2.9 or newer', version, consequence))
+        raise RuntimeError(forms.problem('JUJU_VERSION', '2.9 or newer', version, consequence))
     return int(found.group(1))
 
 
@@ -164,10 +164,10 @@ def peer_relations() -> List[str]:
     """
     peers = sorted(map(str, hookenv.metadata().get('peers') or {}))
     if not peers:
-        from charms.layer.coordinator import wire  # as above
+        from charms.layer.coordinator import forms  # as above
 
         consequence = 'units cannot take turns without one, so this hook fails'
-        raise AssertionError(wire.problem('metadata.yaml, peers', 'a peer relation', peers, consequence))
+        raise AssertionError(forms.problem('metadata.yaml, peers', 'a peer relation', peers, consequence))
     return peers
 
 

@@ -5,7 +5,7 @@ What lives here: the functions that the charm has named for that. What must not:
 
 from typing import Callable, Dict, FrozenSet, TypeVar
 
-from charms.layer.coordinator import wire
+from charms.layer.coordinator import forms
 
 # By lock: the function that returns why no turn begins now, '' if nothing is in the way.
 GATES: Dict[str, Callable[[], str]] = {}
@@ -35,7 +35,7 @@ def gate(name: str) -> Callable[[Gate], Gate]:
     Raises:
         ValueError: for a name that is not a lock name.
     """
-    lock = wire.lock_name(name)
+    lock = forms.lock_name(name)
 
     def named(function: Gate) -> Gate:
         GATES[lock] = function

@@ -332,8 +332,6 @@ def _roll_refused(ledger: Ledger, wish: Wish, claims: Claims) -> str:
     if others and not wish.replace:
         form = 'a roll is under way, {} of {} done; cancel it first, or replace it'
         return form.format(*done_of(ledger, others[0], claims))
-    if not any(wish.stages):
-        return 'no unit has spoken to the others yet'
     return ''
 
 

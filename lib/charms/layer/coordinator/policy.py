@@ -7,8 +7,8 @@ What must not: IO, a rule about whose turn it is, anything about classes.
 import re
 from typing import AbstractSet, Any, Callable, Mapping, NamedTuple, Optional, Tuple
 
+from charms.layer.coordinator.forms import problem
 from charms.layer.coordinator.values import ALL_LOCKS, Claims, Ledger
-from charms.layer.coordinator.wire import problem
 
 PLACE = 'layer.yaml, options, coordinator'  # where a charm sets the options
 QUEUES = ('one', 'per-lock')

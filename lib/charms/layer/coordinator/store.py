@@ -16,8 +16,8 @@ import zlib
 from typing import Any, Callable, Dict, FrozenSet, Optional
 
 from charms.layer.coordinator import wake
+from charms.layer.coordinator.forms import parsed, problem
 from charms.layer.coordinator.values import Units
-from charms.layer.coordinator.wire import parsed, problem
 
 PUT_ASIDE = 'put aside under its name and .unreadable; this unit starts again from what Juju has of it'
 

@@ -31,7 +31,7 @@ import hashlib
 import json
 from typing import FrozenSet, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-from charms.layer.coordinator import rules, wire
+from charms.layer.coordinator import forms, rules, wire
 from charms.layer.coordinator.values import UNNAMED, Claims, Ledger, Ticket, Units
 
 NO_TICKET = 'no\tticket'  # no JSON has a tab
@@ -192,4 +192,4 @@ def skipped(found: Optional[str]) -> Optional[FrozenSet[str]]:
 def _is_whole(name: str) -> bool:
     """Return whether this is one unit's name; two stand on one line where a write was cut short."""
     app, _, number = name.partition('/')
-    return wire.is_unit(app) and number.isdigit()
+    return forms.is_unit(app) and number.isdigit()

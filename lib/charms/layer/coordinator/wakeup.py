@@ -31,8 +31,8 @@ import uuid
 from subprocess import DEVNULL, Popen, TimeoutExpired, call
 from typing import Any, Callable, List, NamedTuple, Optional
 
+from charms.layer.coordinator.forms import problem
 from charms.layer.coordinator.store import replace
-from charms.layer.coordinator.wire import problem
 
 # Under this key the charm's key-value store has the hook that wrote the file.
 HOOK_KEY = 'coordinator.wake-up'

@@ -30,10 +30,8 @@ from charms.layer.coordinator.forms import (
     is_timed,
     is_token,
     is_unit,
-    lock_name,
     parsed,
     problem,
-    reason,
     shown,
 )
 from charms.layer.coordinator.values import (
@@ -49,8 +47,6 @@ from charms.layer.coordinator.values import (
     Ticket,
     UnitState,
 )
-
-__all__ = ['is_lock', 'is_unit', 'lock_name', 'parsed', 'problem', 'reason', 'shown']
 
 Problems = Tuple[str, ...]
 

@@ -8,7 +8,7 @@ import re
 from importlib import import_module
 from typing import Any, Mapping, NamedTuple, Tuple
 
-from charms.layer.coordinator import environment, flags, gates, policy, rest, wire
+from charms.layer.coordinator import environment, flags, forms, gates, policy, rest, wire
 from charms.layer.coordinator.compat.classes import (
     OPENED,
     BaseCoordinator,
@@ -124,7 +124,7 @@ def understood(options: Mapping[str, Any]) -> Tuple[Options, wire.Problems]:
             raise policy.refused(name, expected, chosen[name])
     expected, consequence = 'one of the options ' + ', '.join(sorted(DEFAULTS)), 'it is ignored'
     unknown = [name for name in options if name not in DEFAULTS]  # charm build lets them pass
-    problems = (wire.problem(policy.PLACE, expected, name, consequence) for name in unknown)
+    problems = (forms.problem(policy.PLACE, expected, name, consequence) for name in unknown)
     by_options = by_options._replace(every_hook=chosen['wake'] == 'all')
     return Options(by_options, path, level.upper()), tuple(problems)
 

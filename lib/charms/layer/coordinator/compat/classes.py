@@ -21,7 +21,7 @@ from functools import partial, wraps
 from typing import Any, Callable, ClassVar, Dict, List, Optional, Set, Tuple
 
 from charmhelpers.core import hookenv
-from charms.layer.coordinator import environment, juju, wire
+from charms.layer.coordinator import environment, forms, juju
 from charms.layer.coordinator.compat import deciding
 from charms.layer.coordinator.compat.predecessor import OldJuju
 from charms.layer.coordinator.context import Phase
@@ -159,7 +159,7 @@ class Coordinator:
         Raises:
             ValueError: for a name that is not a lock name, such as a number.
         """
-        return self._opened().request(wire.lock_name(lock))
+        return self._opened().request(forms.lock_name(lock))
 
     def granted(self, lock: str) -> bool:
         """Return whether this unit holds the lock for its present request."""

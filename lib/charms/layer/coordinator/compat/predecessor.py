@@ -15,9 +15,10 @@ import re
 from typing import AbstractSet, Any, Callable, Dict, FrozenSet, Iterable, Mapping, Optional, Tuple
 
 from charms.layer.coordinator.environment import KEY, PEERS
+from charms.layer.coordinator.forms import is_lock, is_unit, parsed, problem
 from charms.layer.coordinator.juju import Juju
 from charms.layer.coordinator.values import UNNAMED, Claim, Record
-from charms.layer.coordinator.wire import Problems, is_lock, is_unit, parsed, problem
+from charms.layer.coordinator.wire import Problems
 
 Check = Callable[[Any], bool]
 Entries = Tuple[Dict[str, Any], Problems]
