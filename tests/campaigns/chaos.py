@@ -316,7 +316,7 @@ def _campaign(options: argparse.Namespace) -> int:
                 done / (time.monotonic() - began), hooks / (time.monotonic() - began)
             )
             progress.update(task, advance=1, rate=rate)
-            if not console.is_terminal and done % 1000 == 0:
+            if not console.is_terminal and done % 100 == 0:
                 print('{} of {}: {}'.format(done, options.seeds, rate), flush=True)
             if verdict.fault:
                 broken.append(verdict)
