@@ -274,7 +274,7 @@ class Account:
             if lock not in doing.kept or lock in doing.worked:
                 turn = doing.turns.get(lock)
                 self.word.used(unit, lock, turn)
-                if owed.turn and self.word.waits_elsewhere(unit, lock, turn):
+                if owed.turn and lock not in doing.released and self.word.waits_elsewhere(unit, lock, turn):
                     # A refresh has moved its requests to another queue. One turn serves all of them.
                     one = Owed('yes' if 'yes' in owed else 'maybe', owed.more and 'maybe')
                     self.owed[unit, lock] = owed if lock in doing.kept else one

@@ -312,10 +312,14 @@ class Word:
         return any(turn is None or self._serves(unit, turn, due) for due in dues)
 
     def _serves(self, unit: str, turn: Tuple[str, int], due: Due) -> bool:
-        """Return whether a turn serves a roll: it is in its queue, or was asked for in place of that."""
+        """Return whether a turn serves a roll: it is in its queue, beside it, or was asked for in its place.
+
+        After a refresh, one hook may have a turn in each of two queues, and its handlers run once for both.
+        """
         if due.token > turn[1] or due.queue == turn[0]:
             return due.token <= turn[1]
-        return dict(self._state(unit).own).get(due.queue, NO_CLAIM).ended >= due.token
+        claim = dict(self._state(unit).own).get(due.queue, NO_CLAIM)
+        return due.token <= (claim.token if claim.holds else claim.ended)
 
     def used(self, unit: str, lock: str, turn: Optional[Tuple[str, int]]) -> None:
         """Note that a turn was used; it serves each roll whose ticket is not behind it."""
