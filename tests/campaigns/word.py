@@ -20,6 +20,7 @@ from charms.layer.coordinator.values import (
     ROLL,
     Ledger,
     Order,
+    Said,
     UnitState,
 )
 
@@ -185,7 +186,8 @@ class Word:
             self._answered(event)
 
     def _begins(self, unit: str) -> None:
-        claims = self._state(unit).own
+        said = self._said(unit)
+        claims = self._state(unit).own or (said.queues if said else ())  # what Juju has, if the store is lost
         going = tuple((queue, claim.token) for queue, claim in claims if claim.holds)
         agent, units = self.model.agents[unit], self.model.controller.units
         known = frozenset(
@@ -195,8 +197,11 @@ class Word:
         self.starts[unit] = Start(self.model.running[unit], stood, going, known)
         self.shut.pop(unit, None)
 
+    def _said(self, unit: str) -> Optional[Said]:
+        return wire.said(self.model.controller.units[unit].settings.get('coordinator-claims'), unit)[0]
+
     def _has_spoken(self, unit: str) -> bool:
-        said, _ = wire.said(self.model.controller.units[unit].settings.get('coordinator-claims'), unit)
+        said = self._said(unit)
         return bool(said and said.nonce)
 
     def _answered(self, event: Event) -> None:
