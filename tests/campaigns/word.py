@@ -186,8 +186,9 @@ class Word:
             self._answered(event)
 
     def _begins(self, unit: str) -> None:
-        said = self._said(unit)
-        claims = self._state(unit).own or (said.queues if said else ())  # what Juju has, if the store is lost
+        published = self._published(unit)
+        # If the store is lost, a turn goes on that has begun as far as Juju knows.
+        claims = self._state(unit).own or (published.queues if published else ())
         going = tuple((queue, claim.token) for queue, claim in claims if claim.holds)
         agent, units = self.model.agents[unit], self.model.controller.units
         known = frozenset(
@@ -197,11 +198,12 @@ class Word:
         self.starts[unit] = Start(self.model.running[unit], stood, going, known)
         self.shut.pop(unit, None)
 
-    def _said(self, unit: str) -> Optional[Said]:
-        return wire.said(self.model.controller.units[unit].settings.get('coordinator-claims'), unit)[0]
+    def _published(self, unit: str) -> Optional[Said]:
+        known = self.model.controller.units.get(unit)
+        return wire.said(known.settings.get('coordinator-claims'), unit)[0] if known else None
 
     def _has_spoken(self, unit: str) -> bool:
-        said = self._said(unit)
+        said = self._published(unit)
         return bool(said and said.nonce)
 
     def _answered(self, event: Event) -> None:
