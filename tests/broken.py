@@ -1293,6 +1293,17 @@ def known_is_the_highest(terms, known, heard):
 
 
 @broken(
+    'rule 14', 'a first claim that was lost with its hook counts', 'terms.claiming',
+    'unit/test_terms.py::'
+    'test_no_term_is_claimed_twice_but_the_first_of_all_if_nobody_is_known_to_have_seen_it',
+    'hooks/test_found_anew.py::'
+    'test_a_leader_whose_first_hooks_fail_makes_the_first_ledger_without_machines_that_are_still_being_made[4]',
+)  # fmt: skip
+def claim_above_the_lost_one(terms, nonce, known, claimed=0):
+    return Record(nonce, max(highest(terms), known, claimed) + 1, anew=is_lost(terms, known))
+
+
+@broken(
     'rule 14', 'a new subordinate waits for those that it has met', 'leading.Leading._unheard_principals',
     'hooks/test_found_anew.py::'
     'test_a_new_subordinate_that_leads_waits_for_a_unit_beside_each_principal_before_it_replaces_a_lost_ledger'

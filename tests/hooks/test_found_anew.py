@@ -153,3 +153,27 @@ def test_a_unit_that_releases_a_lock_has_released_it_in_every_queue(model, charm
     made.run()
 
     assert len(worked(made, 'app/2')) == 2, made.story(60)
+
+
+FAILS_AT_FIRST = """
+@hook('coordinator-relation-created')
+def prepare():
+    check_call(['systemctl', 'start', 'database'])
+"""
+
+
+@both
+def test_a_leader_whose_first_hooks_fail_makes_the_first_ledger_without_machines_that_are_still_being_made(
+    model, charm_with, juju
+):
+    """On Juju 4 its claim was lost with the hook; the next one counted as made for a ledger that was lost."""
+    made = model(charm_with(ASK + WORK + FAILS_AT_FIRST), units=2, juju=juju)
+    made.lose_unit(made.add_unit())  # juju status shows it as waiting for its machine
+    made.fail_command('app/0', 'systemctl start database', times=2)
+    watch = StrictWatch(made)
+    made.run(seconds=100)
+    made.configure(go=1)
+    made.run(seconds=200)
+
+    watch.check()
+    assert [watch.served(unit) for unit in ('app/0', 'app/1')] == [1, 1], made.story(60)

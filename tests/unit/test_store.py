@@ -7,11 +7,11 @@ import zlib
 from pathlib import Path
 
 import pytest
-from charms.layer.coordinator import environment, juju, rules, wire
+from charms.layer.coordinator import environment, juju, rules, terms, wire
 from charms.layer.coordinator.policy import Policy
 from charms.layer.coordinator.session import Session
 from charms.layer.coordinator.store import Store
-from charms.layer.coordinator.values import NO_CLAIM, Claim, UnitState
+from charms.layer.coordinator.values import NO_CLAIM, Claim, Record, Terms, UnitState
 from charms.layer.coordinator.view import Snapshot
 
 from tests.threeunits import MEMORY, first_world
@@ -167,6 +167,16 @@ def test_what_one_process_published_is_not_known_to_be_what_juju_has():
 
     assert not rules.merged_states(known, UnitState(known=False)).known
     assert not rules.merged_states(UnitState(known=False), known).known
+
+
+def test_a_claim_that_one_process_has_read_and_answered_is_no_news_to_the_other():
+    """The term alone was kept: so the claim seemed to be of a term that was known from another ledger."""
+    found = Terms((Record('c', 2, anew=True),))
+    before = UnitState(term=1)
+    answered = before._replace(term=terms.known_once_read(found, 1, ''), heard=terms.claim_to_answer(found))
+
+    for merged in (rules.merged_states(before, answered), rules.merged_states(answered, before)):
+        assert terms.known_once_read(found, merged.term, merged.heard) == 2
 
 
 def test_a_store_of_another_unit_or_another_model_is_not_believed(folder):

@@ -59,6 +59,16 @@ def test_a_claim_is_above_all_that_is_known_and_says_whether_the_ledger_was_lost
     assert claim.anew == (terms.newest(found, term) is None)
 
 
+@given(several, known, st.integers(0, 9))
+def test_no_term_is_claimed_twice_but_the_first_of_all_if_nobody_is_known_to_have_seen_it(
+    records, term, claimed
+):
+    claim = terms.claiming(Terms(records), 'a', term, claimed)
+
+    nobody = not records and not term
+    assert claim.term == 1 if nobody else claim.term > claimed
+
+
 @given(several, known, st.sampled_from(NONCES), ledgers)
 def test_a_ledger_that_is_opened_or_appended_to_is_the_one_that_counts(records, term, nonce, ledger):
     found = Terms(records)

@@ -175,10 +175,12 @@ def merged(ours: Claim, theirs: Claim) -> Claim:
 def merged_states(ours: UnitState, theirs: UnitState) -> UnitState:
     """Return what two processes of one unit remember, so that no request of either is lost."""
     own, committed, peers = (_merged_pairs(*pair) for pair in zip(ours[:3], theirs[:3]))
+    # Apart, a term would look as if it were known from another ledger: see `terms.known_once_read`.
+    term, heard = max((ours.term, ours.heard), (theirs.term, theirs.heard))
     return ours._replace(
         own=own, committed=committed, peers=peers,
         known=ours.known and theirs.known, spoken=ours.spoken or theirs.spoken,
-        term=max(ours.term, theirs.term), about=frozen({**dict(theirs.about), **dict(ours.about)}),
+        term=term, heard=heard, about=frozen({**dict(theirs.about), **dict(ours.about)}),
         seen=tuple(sorted({*ours.seen, *theirs.seen})), rolling=ours.rolling or theirs.rolling,
         wishes=tuple({wish.order.name: wish for wish in (*theirs.wishes, *ours.wishes)}.values()),
     )  # fmt: skip

@@ -77,9 +77,12 @@ def claiming(terms: Terms, nonce: str, known: int, claimed: int = 0) -> Record:
     """Return a claim of a term above every one that is known, or that this incarnation has claimed before.
 
     A claim may be lost before anybody but those who answered it has seen it. A second one
-    of the same name would have their answers.
+    of the same name would have their answers. Only the first of all, if nobody is known to have seen it,
+    is made once more: it was lost with its hook, and for the first ledger no machine is waited for that is
+    still being made.
     """
-    return Record(nonce, max(highest(terms), known, claimed) + 1, anew=is_lost(terms, known))
+    seen = max(highest(terms), known)
+    return Record(nonce, max(seen, claimed) + 1 if seen else 1, anew=is_lost(terms, known))
 
 
 def opened(own: Record, ledger: Ledger) -> Record:
