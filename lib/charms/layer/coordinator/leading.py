@@ -147,8 +147,8 @@ class Leading(OwnClaims):
         policy, claims = self.policy, self.claims
         droppable: Claims = {} if policy.reports_releases else self.committed
         if policy.grow is None:
-            cancels = (wish.order.lock for wish in self.state.wishes if wish.order.kind == CANCEL)
-            every = frozenset(map(policy.queue_of, cancels))
+            cancels = {wish.order.lock for wish in self.state.wishes if wish.order.kind == CANCEL}
+            every = frozenset(queue for (_, queue), claim in claims.items() if claim.names & cancels)
             dated = policy.reports_releases
             return rules.appended(ledger, claims, droppable, self._slots(), gone, dated, every)
         if self.port.durable_at_once and self.phase > Phase.HANDLERS:

@@ -15,6 +15,7 @@ from charms.layer.coordinator.context import Phase
 from charms.layer.coordinator.holding import Holding
 from charms.layer.coordinator.values import (
     CANCEL,
+    FREE,
     NO_CLAIM,
     NOBODY,
     ROLLED,
@@ -331,6 +332,8 @@ class Session(Holding):
             if not self.leading and not self.port.is_leader():
                 self._save(wishes=tuple(each for each in self.state.wishes if each != wish))
                 return orders.NOT_LEADING
+        if wish.order.kind in (CANCEL, FREE):
+            self._read_claims(sorted(self.port.everybody()))  # hooks that brought them may not have run
             self._take_turns()
             self._show_locks()
             self._save()
