@@ -114,3 +114,34 @@ def test_a_cancellation_finds_requests_that_wait_in_a_queue_of_the_former_layout
     made.run()
 
     assert worked(made) == [0, 1, 0, 0], made.story(60)
+
+
+@both
+def test_a_cancelled_request_does_not_move_to_another_queue_in_a_refresh(model, charm_with, juju):
+    """The unit moved it before it read that it was cancelled."""
+    made = started(model, charm_with(TWO), juju)
+    for unit in ('app/1', 'app/2'):
+        asks(made, unit, 'a')
+
+    acts(made, 'coordinator-cancel', lock='a')
+    upgraded(made, charm_with(TWO, queues='per-lock'), ['app/2'])
+    made.run()
+
+    assert worked(made) == [0, 1, 0], made.story(60)
+
+
+@both
+def test_what_a_unit_asks_for_after_its_turn_moves_to_another_queue_too(model, charm_with, juju):
+    """The lock b was cancelled and asked for again, for after the turn of a; then the refresh came."""
+    made = started(model, charm_with(TWO), juju)
+    asks(made, 'app/1', 'a')
+    asks(made, 'app/2', 'b', 'a')
+    order(made, "cancel('b')")
+    made.run(seconds=10)
+    asks(made, 'app/2', 'b')
+
+    upgraded(made, charm_with(TWO, queues='per-lock'), made.units)
+    made.run()
+
+    assert worked(made) == [0, 1, 1], made.story(60)
+    assert len(made.log_of('app/2', 'has b')) == 1
