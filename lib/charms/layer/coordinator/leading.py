@@ -241,9 +241,10 @@ class Leading(OwnClaims):
     def _bring_hook(self) -> None:
         """As the leader, have Juju bring this unit a hook, where its own write does not.
 
-        On Juju 2.9 - 3.x a write to leader settings wakes every unit but the leader.
+        On Juju 2.9 - 3.x a write to leader settings wakes every unit but the leader. A program that the
+        leader's hook runs writes no ledger on any Juju.
         """
-        if self.port.durable_at_once and self.port.relation:
+        if (self.port.durable_at_once or self.context.child) and self.port.relation:
             try:
                 self.port.bring_hook(self.context.id)
             except LedgerClosed as closed:
