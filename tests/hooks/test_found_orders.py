@@ -45,6 +45,15 @@ def worked(made):
     return [done.count(unit) for unit in made.units]
 
 
+def with_child(charm, words):
+    """Give a charm the program hooks/child, which says these words to the layer."""
+    child = charm / 'hooks' / 'child'
+    child.write_text(
+        '#!/usr/bin/env python3\nfrom charms.layer import coordinator\ncoordinator.{}\n'.format(words)
+    )
+    os.chmod(str(child), 0o755)
+
+
 # What the leader has not heard: while the lock is held, a hook of it may not run (rule 19)
 
 
@@ -238,17 +247,38 @@ def work():
     again = 'again' in words
     first = "coordinator.request_lock('a'); reactive.clear_flag('asked')" if again else ''
     charm = charm_with(plan.format(first or "check_call(['hooks/child'])"))
-    child = charm / 'hooks' / 'child'
-    child.write_text(
-        '#!/usr/bin/env python3\nfrom charms.layer import coordinator\ncoordinator.{}\n'.format(words)
-    )
-    os.chmod(str(child), 0o755)
+    with_child(charm, words)
     made = started(model, charm, juju)
 
     made.update_status('app/0')
     made.run()
 
     assert worked(made)[0] == 1 + again, made.story(60)
+
+
+@both
+@pytest.mark.parametrize('unit', ['app/0', 'app/1'])
+def test_what_a_program_asks_for_beside_its_hooks_turn_has_the_turn_after_that(model, charm_with, juju, unit):
+    """It joined the turn, which was not over with that hook then, and nothing brought another hook."""
+    plan = """
+@when('coordinator.granted.a')
+def work():
+    check_call(['work', '100'])
+    check_call(['hooks/child'])
+
+@when('coordinator.granted.b')
+def hold_b():
+    check_call(['work', '100'])
+"""
+    charm = charm_with(plan)
+    with_child(charm, "request_lock('b')")
+    made = started(model, charm, juju)
+
+    for each in (unit, 'app/2'):
+        asks(made, each, 'a')
+    made.run()
+
+    assert sum(worked(made)) == 2 * 2, made.story(60)
 
 
 KEEPS = """

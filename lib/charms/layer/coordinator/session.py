@@ -220,8 +220,8 @@ class Session(Holding):
         queue, own, ends = self.queue_of(lock), dict(self.state.own), dict(self.ends)
         claim, after = own.get(queue, self._no_claim), self.claim(lock)
         ended = claim.outstanding and (not after.outstanding or after.asked > claim.asked)
-        held = self._is_under_way(queue)
-        if ended or (held and self.phase is Phase.CALLBACKS) or self._is_cancelled(queue, claim, lock):
+        held, late = self._is_under_way(queue), self.context.child or self.phase is Phase.CALLBACKS
+        if ended or (held and late) or self._is_cancelled(queue, claim, lock):
             asked = rules.asked_again(claim, lock, self.port.now())
         elif queue in ends and lock in claim.names:
             left = tuple(name for name in ends[queue].locks if name != lock)
@@ -231,7 +231,7 @@ class Session(Holding):
         else:
             asked = rules.asked_for(claim, lock, self.port.now())
         self._say({**own, queue: asked} if asked != claim else None)
-        if asked.asked > claim.asked:
+        if asked.asked > claim.asked or self.context.child:
             self._serve_own()
 
     def _is_cancelled(self, queue: str, claim: Claim, lock: str) -> bool:
