@@ -25,7 +25,7 @@ MAY_IMPORT = {
     'policy.py': {'forms', 'values'},
     'context.py': set(),
     'view.py': {'context', 'orders', 'policy', 'rules', 'terms', 'values', 'wake'},
-    'own.py': {'rules', 'values', 'view'},
+    'own.py': {'orders', 'rules', 'values', 'view'},
     'leading.py': {'context', 'orders', 'own', 'rules', 'terms', 'values', 'why'},
     'waking.py': {'context', 'leading', 'orders', 'rules', 'values', 'wake'},
     'holding.py': {'context', 'orders', 'rules', 'values', 'waking'},

@@ -147,8 +147,8 @@ class Leading(OwnClaims):
         policy, claims = self.policy, self.claims
         droppable: Claims = {} if policy.reports_releases else self.committed
         if policy.grow is None:
-            cancels = (wish.order.lock for wish in self.state.wishes if wish.order.kind == CANCEL)
-            every = frozenset(map(policy.queue_of, cancels))
+            cancels = {wish.order.lock for wish in self.state.wishes if wish.order.kind == CANCEL}
+            every = frozenset(queue for (_, queue), claim in claims.items() if claim.names & cancels)
             dated = policy.reports_releases
             return rules.appended(ledger, claims, droppable, self._slots(), gone, dated, every)
         if self.port.durable_at_once and self.phase > Phase.HANDLERS:
@@ -241,9 +241,10 @@ class Leading(OwnClaims):
     def _bring_hook(self) -> None:
         """As the leader, have Juju bring this unit a hook, where its own write does not.
 
-        On Juju 2.9 - 3.x a write to leader settings wakes every unit but the leader.
+        On Juju 2.9 - 3.x a write to leader settings wakes every unit but the leader. A program that the
+        leader's hook runs writes no ledger on any Juju.
         """
-        if self.port.durable_at_once and self.port.relation:
+        if (self.port.durable_at_once or self.context.child) and self.port.relation:
             try:
                 self.port.bring_hook(self.context.id)
             except LedgerClosed as closed:

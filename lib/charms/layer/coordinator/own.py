@@ -5,7 +5,7 @@ What lives here: how these are merged. What must not: a hook tool, whose turn it
 
 from typing import Dict, Mapping, Optional
 
-from charms.layer.coordinator import rules
+from charms.layer.coordinator import orders, rules
 from charms.layer.coordinator.values import MAX_TOKEN, ROLLED, About, Claim, Said
 from charms.layer.coordinator.view import View
 
@@ -97,16 +97,34 @@ class OwnClaims(View):
 
         A unit that leaves gives up everything (rule 10 of the protocol). After a
         charm upgrade that moved a lock to another queue, its requests move there, too, but
-        not a turn that has begun (rule 11).
+        not a turn that has begun (rule 11). What was cancelled there does not.
         """
-        fitting, queue_of = dict(own), self.policy.queue_of
+        moves = not self.context.leaving and any(map(self._moves, own, own.values()))
+        if moves and not self.ledger_read:
+            self._read_ledger()
+        if moves and self.ledger:
+            own = orders.obeyed(self.ledger, self.context.unit, self.state.nonce, own)
+        fitting = dict(own)
         for queue, claim in own.items():
-            moved = not claim.begun and any(queue_of(lock) != queue for lock in claim.names)
-            if claim.outstanding and (self.context.leaving or moved):
+            if claim.outstanding and (self.context.leaving or self._moves(queue, claim)):
                 fitting[queue] = rules.released(claim._replace(again=()))
-                for lock, requested_at in () if self.context.leaving else claim.locks:
-                    home = fitting.get(queue_of(lock), self._no_claim)
-                    fitting[queue_of(lock)] = rules.asked_for(home, lock, requested_at)
+                if moves:
+                    self._move(claim, fitting)
         for queue in {*fitting, *dict(self.state.seen)} if self.context.leaving else ():
             fitting[queue] = fitting.get(queue, self._no_claim)._replace(ended=MAX_TOKEN)
         return fitting
+
+    def _moves(self, queue: str, claim: Claim) -> bool:
+        waits = claim.outstanding and not claim.begun
+        return waits and any(self.policy.queue_of(lock) != queue for lock in claim.names)
+
+    def _move(self, claim: Claim, own: Dict[str, Claim]) -> None:
+        """Ask for the locks of a claim where they are now; also for those that come after its turn."""
+        for lock, requested_at in claim.locks:
+            home = self.policy.queue_of(lock)
+            own[home] = rules.asked_for(own.get(home, self._no_claim), lock, requested_at)
+        for lock, requested_at in claim.again:
+            home = self.policy.queue_of(lock)
+            before = own.get(home, self._no_claim)
+            ask = rules.asked_again if lock in before.names else rules.asked_for
+            own[home] = ask(before, lock, requested_at)

@@ -383,9 +383,9 @@ def unfinished_units(ledger: Optional[Ledger], claims: Claims) -> Tuple[str, ...
     return tuple(ticket.unit for ticket in unfinished(ledger, claims))
 
 
-def behind_all(queue: str, unit: str) -> Ticket:
+def behind_all(queue: str, unit: str, slots: int = 1) -> Ticket:
     """Return a stand-in for a ticket that is not given: it waits for all others, and is never finished."""
-    return Ticket(0, queue, unit, 0, 1, raw='not given')
+    return Ticket(0, queue, unit, 0, slots, raw='not given')
 
 
 def blocking_units(ledger: Optional[Ledger], claims: Claims) -> Tuple[str, ...]:

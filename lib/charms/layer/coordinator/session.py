@@ -15,6 +15,7 @@ from charms.layer.coordinator.context import Phase
 from charms.layer.coordinator.holding import Holding
 from charms.layer.coordinator.values import (
     CANCEL,
+    FREE,
     NO_CLAIM,
     NOBODY,
     ROLLED,
@@ -71,10 +72,10 @@ class Session(Holding):
         reason = self._why_no_ledger() if ledger is None else ''
         return '{}: {}{}'.format(lock, refusal, reason and '; ' + reason)
 
-    def _told(self, queue: str) -> Tuple[Optional[Ledger], Optional[Ticket], Claims]:
+    def _told(self, queue: str, slots: int = 1) -> Tuple[Optional[Ledger], Optional[Ticket], Claims]:
         """Return the ledger, the ticket and the claims that say how a queue stands for this unit.
 
-        A unit without a ticket gets one at the end, to see who is ahead of it.
+        A unit without a ticket gets one at the end, of so many slots, to see who is ahead of it.
         """
         if not (self.ledger_read or self.context.restricted):
             self._read_ledger()
@@ -83,7 +84,7 @@ class Session(Holding):
         ledger = self.ledger
         if ledger and ledger.readable:
             if not ticket:
-                ticket = rules.behind_all(queue, self.context.unit)
+                ticket = rules.behind_all(queue, self.context.unit, slots)
                 ledger = ledger._replace(tickets=(*ledger.tickets, ticket))
             remembered = self.state, self.unheard
             self._look_ahead(ledger, ticket)
@@ -163,8 +164,11 @@ class Session(Holding):
         self._show_locks()
 
     def _take_turns(self, reread: bool = False) -> None:
-        before = self.state.put_off
+        before, own = self.state.put_off, self.state.own
         super()._take_turns(reread)
+        if self.leading and self.state.own != own and self._is_due():
+            self._append()  # an order that it has just read lets this unit ask for something anew
+            super()._take_turns()
         if self.leading and self.state.put_off != before:
             self._bring_hook()
         if self.phase is Phase.HANDLERS and not self.asks_gate:
@@ -181,20 +185,22 @@ class Session(Holding):
         On Juju 2.9 - 3.x it would, outside handlers: no handler could use the turn
         in this hook, and a write to leader settings wakes every unit but the
         leader. The leader's next hook gives the ticket at its start. If nobody is ahead, no news
-        would bring that hook, so this unit has Juju bring it.
+        would bring that hook, so this unit has Juju bring it. So does a program that the leader's hook runs:
+        it does not lead itself, and that hook may not learn what it has asked for.
         """
+        leads = self.leading or (self.context.child and self.port.is_leader())
         handlers = self.phase is Phase.HANDLERS and not (self.context.aside or self.context.woken)
         if self.leading and (handlers or not self.port.durable_at_once):
             self._append()
             self._take_turns()
-        elif self.leading and (self.phase is not Phase.BEFORE_HANDLERS or self.context.aside):
+        elif leads and (self.phase is not Phase.BEFORE_HANDLERS or self.context.aside):
             waits = (queue for queue, claim in self.own.items() if claim.outstanding)
             if any(map(self._would_be_next, waits)):
                 self._bring_hook()
 
     def _would_be_next(self, queue: str) -> bool:
         """Return whether a request of this unit, with or without a ticket, waits for nobody else."""
-        ledger, ticket, claims = self._told(queue)
+        ledger, ticket, claims = self._told(queue, self._slots())
         if not ledger or not ticket or orders.pause_of(ledger, ticket, self.own[queue].names):
             return False
         return rules.is_turn(ledger, ticket, claims)
@@ -214,8 +220,8 @@ class Session(Holding):
         queue, own, ends = self.queue_of(lock), dict(self.state.own), dict(self.ends)
         claim, after = own.get(queue, self._no_claim), self.claim(lock)
         ended = claim.outstanding and (not after.outstanding or after.asked > claim.asked)
-        held = self._is_under_way(queue)
-        if ended or (held and self.phase is Phase.CALLBACKS) or self._is_cancelled(queue, claim, lock):
+        held, late = self._is_under_way(queue), self.context.child or self.phase is Phase.CALLBACKS
+        if ended or (held and late) or self._is_cancelled(queue, claim, lock):
             asked = rules.asked_again(claim, lock, self.port.now())
         elif queue in ends and lock in claim.names:
             left = tuple(name for name in ends[queue].locks if name != lock)
@@ -225,7 +231,7 @@ class Session(Holding):
         else:
             asked = rules.asked_for(claim, lock, self.port.now())
         self._say({**own, queue: asked} if asked != claim else None)
-        if asked.asked > claim.asked:
+        if asked.asked > claim.asked or self.context.child:
             self._serve_own()
 
     def _is_cancelled(self, queue: str, claim: Claim, lock: str) -> bool:
@@ -242,6 +248,8 @@ class Session(Holding):
         queue, claim = self.queue_of(lock), dict(self.state.own).get(self.queue_of(lock), NO_CLAIM)
         if lock in claim.names and self._is_under_way(queue):
             self._say({**dict(self.state.own), queue: rules.asked_again(claim, lock, self.port.now())})
+            if self.context.child:
+                self._serve_own()
             self._show_locks()
             return
         self.request(lock)
@@ -292,6 +300,8 @@ class Session(Holding):
         """Let these locks of a claim, and tickets of rolls up to a token, be over if this hook succeeds."""
         ends = dict(self.ends)
         before = ends.get(queue, End(claim.asked, (), claim.nonce))
+        if before.ask != claim.asked:  # it has asked since it gave up its place in a roll
+            before = End(claim.asked, (), claim.nonce, before.token)
         names, token = tuple(sorted({*before.locks, *locks})), max(before.token, token)
         ends[queue] = before._replace(locks=names, token=token)
         self.ends = rules.frozen(ends)
@@ -322,6 +332,8 @@ class Session(Holding):
             return orders.NOT_LEADING
         if not self.ledger_read:
             self._read_ledger()
+        if wish.order.kind in (CANCEL, FREE):
+            self._read_claims(sorted(self.port.everybody()))  # hooks that brought them may not have run
         refused = orders.refused(self._with_wishes(self.ledger or Ledger()), wish, self.claims)
         if not refused and wish.order.kind == CANCEL and self.policy.grow:
             refused = orders.no_ticket(self.ledger, wish.order.lock, self.claims)

@@ -313,7 +313,8 @@ class UnitState(NamedTuple):
         told: the last token that this unit, as the leader, has logged.
         claimed: the highest term that this unit has claimed; no two of its claims have the same.
         opened: the term of the ledger that counted when this unit last read it, 0 if it was lost.
-        put_off: the place of the ticket whose turn came in update-status and was left for another hook.
+        put_off: in each queue, the place of the last ticket whose turn came in update-status and was left for
+            another hook.
         rolling: whether the ledger, when last read, had a roll in which this unit has a ticket, or
             that it leads.
         rolled: the names of the last rolls whose end this unit, as the leader, has shown to handlers.

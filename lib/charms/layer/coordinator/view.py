@@ -402,7 +402,7 @@ class View:
         better = early and self.context.full_check and self.port.durable_at_once
         if not better or place in self.state.put_off:
             return False
-        self._remember(put_off=(place,))
+        self._remember(put_off=rules.frozen({**dict(self.state.put_off), place[0]: place[1]}))
         return True
 
     def _adopt(self) -> None:
