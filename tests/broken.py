@@ -1126,7 +1126,7 @@ def always_next(self, queue):
 @broken(
     'rule 4', 'a leader takes itself for next in a queue of one slot', 'rules.behind_all',
     'hooks/test_found_orders.py::'
-    'test_a_leader_that_queues_up_again_beside_a_failed_unit_uses_the_other_slot[3]',
+    'test_a_leader_that_queues_up_again_beside_a_failed_unit_uses_the_other_slot[False-3]',
 )  # fmt: skip
 def behind_all_with_one_slot(queue, unit, slots=1):
     return unbroken(queue, unit)

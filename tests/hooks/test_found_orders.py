@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.cases import StrictWatch, both, in_error, order, until
+from tests.cases import MINE_PY, StrictWatch, both, in_error, order, until
 from tests.deploy import begun, machine, said
 
 NEVER_S = 1e6
@@ -52,6 +52,14 @@ def with_child(charm, words):
         '#!/usr/bin/env python3\nfrom charms.layer import coordinator\ncoordinator.{}\n'.format(words)
     )
     os.chmod(str(child), 0o755)
+
+
+def two_at_once(charm_with, plan):
+    """Return a charm whose own class lets two units hold a lock."""
+    charm = charm_with(plan, **{'class': 'charms.mine.Mine'})
+    decides = MINE_PY.replace('not granted and queue[0] == unit', 'len(granted) < 2')
+    (charm / 'lib' / 'charms' / 'mine.py').write_text(decides)
+    return charm
 
 
 # What the leader has not heard: while the lock is held, a hook of it may not run (rule 19)
@@ -197,7 +205,10 @@ def test_what_is_asked_for_after_a_place_in_a_roll_was_given_up_ends_in_the_same
 
 
 @both
-def test_a_leader_that_queues_up_again_beside_a_failed_unit_uses_the_other_slot(model, charm_with, juju):
+@pytest.mark.parametrize('by_class', [False, True])
+def test_a_leader_that_queues_up_again_beside_a_failed_unit_uses_the_other_slot(
+    model, charm_with, juju, by_class
+):
     plan = """
 @when('config.changed.go')
 def ask():
@@ -216,7 +227,8 @@ def work():
     def answer(unit, argv):
         return (0.0, int(unit == 'app/1')) if argv == ['check'] else machine(unit, argv)
 
-    made = started(model, charm_with(plan, slots=2), juju, units=2, machine=answer, retry_automatically=False)
+    charm = two_at_once(charm_with, plan) if by_class else charm_with(plan, slots=2)
+    made = started(model, charm, juju, units=2, machine=answer, retry_automatically=False)
     made.configure(go=1)
     made.run()
     assert in_error(made, 'app/1')
@@ -225,6 +237,25 @@ def work():
     made.run()
 
     assert worked(made)[0] == 2 + 2, made.story(60)
+
+
+@both
+@pytest.mark.parametrize('beside', [False, True], ids=['alone', 'beside a failed unit'])
+def test_a_leader_with_a_class_of_its_own_that_asks_in_an_action_has_its_turn(
+    model, charm_with, juju, beside
+):
+    """The script of an action asks no class, so on Juju 4 it wrote nothing that would bring a hook."""
+    made = started(model, two_at_once(charm_with, TWO), juju, units=2, retry_automatically=False)
+    if beside:
+        made.fail_command('app/1', 'work 100')
+        asks(made, 'app/1', 'a')
+        made.run()
+        assert in_error(made, 'app/1')
+
+    asks(made, 'app/0', 'a')
+    made.run()
+
+    assert worked(made)[0] == 1, made.story(60)
 
 
 @both

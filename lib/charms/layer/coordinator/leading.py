@@ -244,12 +244,18 @@ class Leading(OwnClaims):
         On Juju 2.9 - 3.x a write to leader settings wakes every unit but the leader. A program that the
         leader's hook runs writes no ledger on any Juju.
         """
-        if (self.port.durable_at_once or self.context.child) and self.port.relation:
+        no_write = self.port.durable_at_once or self.context.child or self._asks_class_later
+        if no_write and self.port.relation:
             try:
                 self.port.bring_hook(self.context.id)
             except LedgerClosed as closed:
                 self.leading = False
                 self.log(str(closed))
+
+    @property
+    def _asks_class_later(self) -> bool:
+        """Whether a class of the charm's own decides, which an action's script does not ask."""
+        return self.context.aside and self.policy.grow is not None
 
     def _must_lead(self) -> None:
         if not self.port.is_leader():

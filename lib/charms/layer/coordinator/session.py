@@ -190,7 +190,7 @@ class Session(Holding):
         """
         leads = self.leading or (self.context.child and self.port.is_leader())
         handlers = self.phase is Phase.HANDLERS and not (self.context.aside or self.context.woken)
-        if self.leading and (handlers or not self.port.durable_at_once):
+        if self.leading and (handlers or not (self.port.durable_at_once or self._asks_class_later)):
             self._append()
             self._take_turns()
         elif leads and (self.phase is not Phase.BEFORE_HANDLERS or self.context.aside):
@@ -200,6 +200,8 @@ class Session(Holding):
 
     def _would_be_next(self, queue: str) -> bool:
         """Return whether a request of this unit, with or without a ticket, waits for nobody else."""
+        if self.policy.grow:
+            return True  # only the charm's class can tell
         ledger, ticket, claims = self._told(queue, self._slots())
         if not ledger or not ticket or orders.pause_of(ledger, ticket, self.own[queue].names):
             return False
