@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.cases import ASK, ASK_FIRST, WORK, StrictWatch, both, lose_ledger, until
+from tests.cases import ASK, ASK_FIRST, RESTART, WORK, StrictWatch, both, lose_ledger, until
 from tests.deploy import begun, said
 
 KEPT_AND_ASKED_AGAIN = """
@@ -177,3 +177,26 @@ def test_a_leader_whose_first_hooks_fail_makes_the_first_ledger_without_machines
 
     watch.check()
     assert [watch.served(unit) for unit in ('app/0', 'app/1')] == [1, 1], made.story(60)
+
+
+@both
+@pytest.mark.parametrize('asks', [True, False], ids=['others have asked', 'nobody has asked'])
+def test_a_unit_that_has_never_asked_is_in_a_roll_after_the_relation_got_another_id_and_its_databag_is_empty(
+    model, charm_with, juju, asks
+):
+    """On Juju 3 it had nothing to say in the new relation, so the leader left it out."""
+    made = begun(model, charm_with(ASK_FIRST + WORK + RESTART), units=2, juju=juju)
+    joined = made.add_unit()  # it has answered no claim: it found a ledger that was open
+    made.run()
+    watch = StrictWatch(made)
+    made.configure(go=int(asks))
+    made.run()
+
+    made.change_relation_id(keep_databags=False)
+    made.run(seconds=30)
+    before = watch.served(joined)
+    made.run_action(made.controller.leader, 'coordinator-roll', lock='restart')
+    made.run(seconds=900)
+
+    watch.check()
+    assert (before, watch.served(joined)) == (0, 1), made.story(60)

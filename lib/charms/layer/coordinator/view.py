@@ -202,13 +202,13 @@ class View:
     def _has_more_to_say(self) -> bool:
         """Return whether Juju lacks something that others need to know.
 
-        Even empty claims are published, once: they tell the others that this unit runs
-        this layer (see `_awaited_units`). A leader also says that there is a ledger: see `_may_use`.
+        Even empty claims are published, once in each relation: they tell that this unit runs this layer
+        (`_awaited_units`), and may be in rolls. A leader also says that there is a ledger (`_may_use`).
         """
         said, juju_has = self._to_say(), self.about(self.context.unit)
         first = self.leading and self.port.durable_at_once and said.about.term and not juju_has.term
         more = said.queues != self.state.committed or said.about[1:3] != juju_has[1:3]
-        return bool(more or first or not self.state.spoken)
+        return bool(more or first or not (self.state.spoken and juju_has.spoke))
 
     # What the other units say
 
