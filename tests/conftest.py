@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any, Callable, Iterator, List
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from jujusim.juju import Juju
 from tests.deploy import COUNTED, IMPORTS, ROOT, assemble, machine
 
-settings.register_profile('share', max_examples=20)
-if os.environ.get('SUITE') == 'share':
-    settings.load_profile('share')
+# No test fails because the machine is busy.
+settings.register_profile('whole', deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile('share', settings.get_profile('whole'), max_examples=20)
+settings.load_profile('share' if os.environ.get('SUITE') == 'share' else 'whole')
 
 
 @pytest.fixture(scope='session')

@@ -395,7 +395,7 @@ def test_without_a_file_the_hook_runs(charm):
     assert charm.run('app/10') == RAN.format(CHANGED)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     needed=st.none() | st.builds(wake.Wake, some, st.just(()), st.just(False), *RESTS),
     news=st.sampled_from(UNITS),
