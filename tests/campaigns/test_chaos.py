@@ -58,7 +58,7 @@ def test_a_history_that_once_failed_does_not_fail_again(seed, only):
     assert not verdict.fault, verdict.story
 
 
-@pytest.mark.parametrize('seed', [1, 2, 7, 12, 21])
+@pytest.mark.parametrize('seed', [1, 2, 7, 12])
 def test_quick_hooks_tell_the_same_history_as_a_process_a_hook_to_the_letter(seed):
     kind = chaos.kind_of(seed)
 

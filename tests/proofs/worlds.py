@@ -85,7 +85,7 @@ _on('subordinate', '2 subordinates × 1, one leaves or is lost', subordinate=Tru
 
 # Hooks for news that cannot matter do not run (rule 19).
 WAKES: Dict[str, Any] = {'wakes': True, 'terms': 1}
-_on('wakes', '2 units × 1, only hooks that must', quick='34', **WAKES)
+_on('wakes', '2 units × 1, only hooks that must', quick='3', **WAKES)
 _on('wakes-twice', '2 units × 2, the same', asks=2, **WAKES)
 _on('wakes-elected', '2 units × 1, the same, leadership moves', wakes=True, terms=2)
 _on(
