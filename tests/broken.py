@@ -1400,7 +1400,7 @@ def ends_said_at_once(self):
     'wake-up',
     'a turn begins in it',
     'holding.Holding._usable',
-    'hooks/test_wakeup.py::test_no_turn_begins_in_a_wake_up[3]',
+    'hooks/test_wakeup.py::test_nor_does_one_whose_pause_has_ended[3]',
 )
 def usable_in_a_wake_up(self):
     return () if self.context.aside else self.turns

@@ -398,6 +398,41 @@ def test_no_turn_begins_in_a_wake_up(model, charm_with, juju):
     assert hook != 'coordinator-wake-up'
 
 
+HOLD_AND_B = """
+@when('config.changed.go')
+def ask_both():
+    if hookenv.config('go') and hookenv.local_unit() == 'app/0':
+        coordinator.request_lock('a')
+        coordinator.request_lock('b')
+
+@when('coordinator.granted.b')
+def work_b():
+    hookenv.log('works in {}'.format(hookenv.hook_name()))
+"""
+
+
+@both
+def test_nor_does_one_whose_pause_has_ended(model, charm_with, juju):
+    """The wake-up reads that in the ledger before Juju runs the hook that tells of it."""
+    machines = Machines(healthy_s=300)
+    plan = HOLD + HOLD_AND_B
+    made = machines.model = model(
+        charm_with(plan, queues='per-lock'), units=2, juju=juju, machine=machines, delay_s=(8.0, 8.0)
+    )
+    made.elect('app/1')
+    made.run()
+    made.run_action('app/1', 'coordinator-pause', lock='b')
+    made.run()
+    made.configure(go=1)
+    made.run(seconds=60)
+
+    made.run_action('app/1', 'coordinator-resume', lock='b')
+    made.run(seconds=1000)
+
+    (hook,) = said(made, 'app/0', 'works in ')
+    assert hook != 'coordinator-wake-up'
+
+
 @both
 def test_a_lock_that_is_not_held_brings_no_wake_up(waking, juju):
     made = waking(
