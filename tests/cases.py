@@ -11,6 +11,9 @@ from tests.watch import Turn, Watch
 
 both = pytest.mark.parametrize('juju', [3, 4])
 
+NO_UPDATE_STATUS_S = 1e6
+"""Between two hooks of update-status: none comes within a test."""
+
 ASK = """
 @when('config.changed.go')
 def ask():
@@ -42,6 +45,17 @@ WORK = """
 def work():
     check_call(['work', '60'])
 """
+
+TWO = """
+@when('coordinator.granted.a')
+def work():
+    check_call(['work', '100'])
+
+@when('coordinator.granted.b')
+def hold_b():
+    hookenv.log('has b')
+"""
+"""Two locks: the work of the first takes its time, that of the second is told."""
 
 SKIPS = """
 @when('coordinator.granted.a')
@@ -119,6 +133,22 @@ def until(juju: Juju, happened: Callable[[], bool], within_s: float = 900.0) -> 
     deadline = juju.now + within_s
     juju.run(until=lambda: happened() or juju.now > deadline)
     assert happened(), juju.story(40)
+
+
+def ask(juju: Juju, unit: str, *locks: str) -> None:
+    """Let an action of a unit ask for locks."""
+    words = ''.join("coordinator.request_lock('{}')\n".format(lock) for lock in locks)
+    juju.run_exec(unit, 'from charms.layer import coordinator\n' + words, as_action=True)
+
+
+def worked(juju: Juju, unit: str) -> int:
+    """Return how often a unit has run a program to its end."""
+    return sum((event.unit, event.what) == (unit, 'worked') for event in juju.history)
+
+
+def each_worked(juju: Juju) -> List[int]:
+    """Return the same for each unit, in order."""
+    return [worked(juju, unit) for unit in juju.units]
 
 
 def remove_at_work(juju: Juju, watch: StrictWatch) -> None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.cases import ASK, MINE_PY, RESTART, WORK, StrictWatch, both, until
+from tests.cases import ASK, MINE_PY, NO_UPDATE_STATUS_S, RESTART, WORK, StrictWatch, both, until
 from tests.deploy import begun, said
 
 
@@ -462,7 +462,7 @@ def test_pause_resume_and_free_are_for_the_locks_of_classes_too(model, charm_wit
 def test_where_juju_refuses_the_write_the_action_says_so_and_the_order_is_shown_until_it_is_written(
     model, charm_with, juju
 ):
-    made = begun(model, charm_with(RESTART), units=3, juju=juju, update_status_s=1e6)
+    made = begun(model, charm_with(RESTART), units=3, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
     watch = StrictWatch(made)
     leader = made.controller.leader
     made.fail_tool(leader, 'leader-set' if juju == 3 else 'relation-set')

@@ -1,6 +1,6 @@
 """Orders that meet other orders: two rolls in one queue, and what an order leaves behind."""
 
-from tests.cases import ASK, RESTART, StrictWatch, both, lose_ledger, order, until
+from tests.cases import ASK, RESTART, TWO, StrictWatch, ask, both, lose_ledger, order, until
 from tests.deploy import begun
 
 TWO_LOCKS = """
@@ -19,11 +19,6 @@ def hold_b():
 
 def at_work(made):
     return {event.unit for event in made.history if event.what == 'works'}
-
-
-def asks(made, unit, lock):
-    script = "from charms.layer import coordinator; coordinator.request_lock('{}')".format(lock)
-    made.run_exec(unit, script, as_action=True)
 
 
 def kept_in_a_roll(made, end):
@@ -89,16 +84,8 @@ def ask_both():
     if hookenv.config('memory') > 1 and hookenv.local_unit() != 'app/0':
         coordinator.request_lock('b')
         coordinator.request_lock('a')
-
-@when('coordinator.granted.a')
-def work():
-    check_call(['work', '100'])
-
-@when('coordinator.granted.b')
-def hold_b():
-    hookenv.log('has b')
 """
-    made = begun(model, charm_with(ASK + two), units=3, juju=juju)
+    made = begun(model, charm_with(ASK + two + TWO), units=3, juju=juju)
     watch = StrictWatch(made)
     made.configure(memory=2)
     made.run(seconds=20)
@@ -106,7 +93,7 @@ def hold_b():
     made.run(seconds=30)
 
     (waiting,) = {'app/1', 'app/2'} - at_work(made)
-    asks(made, waiting, 'b')  # while its ticket still stands, with 'a'
+    ask(made, waiting, 'b')  # while its ticket still stands, with 'a'
     made.run(seconds=1000)
 
     watch.check()
@@ -182,7 +169,7 @@ def test_a_roll_after_cancelled_rolls_and_a_lost_ledger_serves_every_unit(model,
 def test_a_cancellation_that_nothing_needs_any_more_withdraws_no_later_request(model, charm_with, juju):
     made = begun(model, charm_with(ASK + RESTART.replace('granted.restart', 'granted.a')), units=4, juju=juju)
     watch = StrictWatch(made)
-    asks(made, 'app/2', 'a')
+    ask(made, 'app/2', 'a')
     until(made, lambda: 'app/2' in watch.at_work, within_s=400)
     made.lose_unit('app/2')
     made.run(seconds=5)
@@ -191,7 +178,7 @@ def test_a_cancellation_that_nothing_needs_any_more_withdraws_no_later_request(m
 
     order(made, "cancel('a')")
     made.run(seconds=3000)
-    asks(made, 'app/1', 'a')
+    ask(made, 'app/1', 'a')
     made.run(seconds=2000)
 
     assert watch.served('app/1') == 1

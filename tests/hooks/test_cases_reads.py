@@ -2,10 +2,8 @@
 
 import pytest
 
-from tests.cases import ASK, WORK, StrictWatch, both, failures, until
+from tests.cases import ASK, NO_UPDATE_STATUS_S, WORK, StrictWatch, both, failures, until
 from tests.deploy import begun
-
-NO_UPDATE_STATUS_S = 1e6
 
 
 def deployed(model, charm_with, juju, units=3, **options):

@@ -6,6 +6,7 @@ from tests.cases import (
     ASK,
     ASK_FIRST,
     MINE_PY,
+    NO_UPDATE_STATUS_S,
     SKIPS,
     WORK,
     StrictWatch,
@@ -210,7 +211,7 @@ def test_a_leader_with_a_class_of_its_own_gives_the_next_ticket_in_the_hook_in_w
     """Nothing would wake it for its own release: not at the end of the hook, and not in a handler either."""
     charm = charm_with(ASK + RELEASE_EARLY, **{'class': 'charms.mine.Mine'})
     (charm / 'lib' / 'charms' / 'mine.py').write_text(MINE_PY)
-    made = begun(model, charm, units=3, juju=juju, update_status_s=1e6)
+    made = begun(model, charm, units=3, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
     made.elect(leader)
     made.run()
     watch = StrictWatch(made)

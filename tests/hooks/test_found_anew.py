@@ -2,7 +2,18 @@
 
 import pytest
 
-from tests.cases import ASK, ASK_FIRST, RESTART, WORK, StrictWatch, both, lose_ledger, until
+from tests.cases import (
+    ASK,
+    ASK_FIRST,
+    NO_UPDATE_STATUS_S,
+    RESTART,
+    WORK,
+    StrictWatch,
+    both,
+    lose_ledger,
+    until,
+    worked,
+)
 from tests.deploy import begun, said
 
 KEPT_AND_ASKED_AGAIN = """
@@ -19,10 +30,6 @@ def work():
         coordinator.keep_lock('a')
         coordinator.request_again('a')
 """
-
-
-def worked(made, unit):
-    return [event for event in made.history if (event.unit, event.what) == (unit, 'worked')]
 
 
 @both
@@ -43,7 +50,7 @@ def test_a_unit_that_is_freed_in_a_turn_that_it_keeps_has_the_turn_after_that_to
         made.run()
 
     assert len(said(made, 'app/1', 'GOES ON')) == 1, made.story(60)
-    assert len(worked(made, 'app/1')) == 2, made.story(60)
+    assert worked(made, 'app/1') == 2, made.story(60)
 
 
 @both
@@ -138,7 +145,7 @@ def work():
 def test_a_unit_that_releases_a_lock_has_released_it_in_every_queue(model, charm_with, juju):
     """A refresh had moved its request out of its roll's queue; what it asked for again was lost (983043)."""
     plan = ASK + RELEASED_AND_ASKED_AGAIN
-    made = begun(model, charm_with(plan), units=3, juju=juju, update_status_s=1e6)
+    made = begun(model, charm_with(plan), units=3, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
     made.elect('app/0')
     made.run()
     watch = StrictWatch(made)
@@ -152,7 +159,7 @@ def test_a_unit_that_releases_a_lock_has_released_it_in_every_queue(model, charm
         made.upgrade(unit, after)
     made.run()
 
-    assert len(worked(made, 'app/2')) == 2, made.story(60)
+    assert worked(made, 'app/2') == 2, made.story(60)
 
 
 FAILS_AT_FIRST = """

@@ -4,24 +4,24 @@ import os
 
 import pytest
 
-from tests.cases import MINE_PY, StrictWatch, both, in_error, order, until
+from tests.cases import (
+    MINE_PY,
+    NO_UPDATE_STATUS_S,
+    TWO,
+    StrictWatch,
+    ask,
+    both,
+    each_worked,
+    in_error,
+    order,
+    until,
+)
 from tests.deploy import begun, machine, said
-
-NEVER_S = 1e6
-TWO = """
-@when('coordinator.granted.a')
-def work():
-    check_call(['work', '100'])
-
-@when('coordinator.granted.b')
-def hold_b():
-    hookenv.log('has b')
-"""
 
 
 def started(model, charm, juju, units=3, **options):
     """Return a model at rest that app/0 leads, without update-status."""
-    made = begun(model, charm, units=units, juju=juju, **{'update_status_s': NEVER_S, **options})
+    made = begun(model, charm, units=units, juju=juju, **{'update_status_s': NO_UPDATE_STATUS_S, **options})
     made.elect('app/0')
     made.run()
     return made
@@ -34,15 +34,8 @@ def acts(made, action, **parameters):
 
 
 def asks(made, unit, *locks):
-    words = ''.join("coordinator.request_lock('{}')\n".format(lock) for lock in locks)
-    made.run_exec(unit, 'from charms.layer import coordinator\n' + words, as_action=True)
+    ask(made, unit, *locks)
     made.run(seconds=10)
-
-
-def worked(made):
-    """Return how often each unit has worked."""
-    done = [event.unit for event in made.history if event.what == 'worked']
-    return [done.count(unit) for unit in made.units]
 
 
 def with_child(charm, words):
@@ -77,7 +70,7 @@ def test_a_cancellation_withdraws_requests_that_the_leader_had_put_off_hearing_o
     order(made, "cancel('a')")
     made.run()
 
-    assert worked(made) == [0, 1, 0, 0], made.story(60)
+    assert each_worked(made) == [0, 1, 0, 0], made.story(60)
 
 
 @both
@@ -96,7 +89,7 @@ def test_what_a_unit_that_is_freed_had_asked_for_is_over_though_the_leader_had_n
     asks(made, 'app/1', 'a')
     made.run()
 
-    assert worked(made) == [0, 2, 0], made.story(60)
+    assert each_worked(made) == [0, 2, 0], made.story(60)
 
 
 @both
@@ -112,7 +105,7 @@ def test_a_unit_that_the_leader_had_not_heard_is_served_when_the_holder_is_freed
     order(made, "free('app/1', confirm=True)")
     made.run()
 
-    assert worked(made)[2] == 1, made.story(60)
+    assert each_worked(made)[2] == 1, made.story(60)
 
 
 # Two layouts of queues
@@ -134,7 +127,7 @@ def test_a_cancellation_finds_requests_that_wait_in_a_queue_of_the_former_layout
     order(made, "cancel('a')")
     made.run()
 
-    assert worked(made) == [0, 1, 0, 0], made.story(60)
+    assert each_worked(made) == [0, 1, 0, 0], made.story(60)
 
 
 @both
@@ -148,7 +141,7 @@ def test_a_cancelled_request_does_not_move_to_another_queue_in_a_refresh(model, 
     upgraded(made, charm_with(TWO, queues='per-lock'), ['app/2'])
     made.run()
 
-    assert worked(made) == [0, 1, 0], made.story(60)
+    assert each_worked(made) == [0, 1, 0], made.story(60)
 
 
 @both
@@ -164,7 +157,7 @@ def test_what_a_unit_asks_for_after_its_turn_moves_to_another_queue_too(model, c
     upgraded(made, charm_with(TWO, queues='per-lock'), made.units)
     made.run()
 
-    assert worked(made) == [0, 1, 1], made.story(60)
+    assert each_worked(made) == [0, 1, 1], made.story(60)
     assert len(made.log_of('app/2', 'has b')) == 1
 
 
@@ -198,7 +191,7 @@ def test_what_is_asked_for_after_a_place_in_a_roll_was_given_up_ends_in_the_same
     made.update_status(unit)
     made.run()
 
-    assert sum(worked(made)) == turns, made.story(60)
+    assert sum(each_worked(made)) == turns, made.story(60)
 
 
 # Nothing brings the leader a hook
@@ -236,7 +229,7 @@ def work():
     made.configure(go=2)
     made.run()
 
-    assert worked(made)[0] == 2 + 2, made.story(60)
+    assert each_worked(made)[0] == 2 + 2, made.story(60)
 
 
 @both
@@ -255,7 +248,7 @@ def test_a_leader_with_a_class_of_its_own_that_asks_in_an_action_has_its_turn(
     asks(made, 'app/0', 'a')
     made.run()
 
-    assert worked(made)[0] == 1, made.story(60)
+    assert each_worked(made)[0] == 1, made.story(60)
 
 
 @both
@@ -284,7 +277,7 @@ def work():
     made.update_status('app/0')
     made.run()
 
-    assert worked(made)[0] == 1 + again, made.story(60)
+    assert each_worked(made)[0] == 1 + again, made.story(60)
 
 
 @both
@@ -309,7 +302,7 @@ def hold_b():
         asks(made, each, 'a')
     made.run()
 
-    assert sum(worked(made)) == 2 * 2, made.story(60)
+    assert sum(each_worked(made)) == 2 * 2, made.story(60)
 
 
 KEEPS = """
@@ -362,7 +355,7 @@ def test_what_the_leader_asked_for_after_a_turn_that_it_cancels_needs_no_update_
     made.run()
 
     assert len(made.log_of('app/0', 'has b')) == 1, made.story(60)
-    assert worked(made) == [0, 0, 0]
+    assert each_worked(made) == [0, 0, 0]
 
 
 def test_turns_of_two_locks_that_come_in_update_status_are_left_for_a_better_hook_once(model, charm_with):

@@ -2,10 +2,22 @@
 
 import pytest
 
-from tests.cases import ASK, ASK_FIRST, MINE_PY, SKIPS, WORK, StrictWatch, both, remove_at_work, until
+from tests.cases import (
+    ASK,
+    ASK_FIRST,
+    MINE_PY,
+    NO_UPDATE_STATUS_S,
+    SKIPS,
+    WORK,
+    StrictWatch,
+    both,
+    each_worked,
+    remove_at_work,
+    until,
+    worked,
+)
 from tests.deploy import begun
 
-NEVER_S = 1e6
 OWN = """
 @when('config.changed.go')
 def ask():
@@ -35,16 +47,12 @@ hookenv.atexit(late)
 REQUEST = "from charms.layer import coordinator; coordinator.request_lock('a')"
 
 
-def worked(made, unit='app/0'):
-    return [event for event in made.history if (event.unit, event.what) == (unit, 'worked')]
-
-
 @both
 def test_a_leader_that_queues_up_again_alone_in_the_queue_needs_no_update_status(model, charm_with, juju):
     made = begun(
         model,
         charm_with(OWN.format("coordinator.request_lock('a')") + AGAIN),
-        units=3, juju=juju, update_status_s=NEVER_S,
+        units=3, juju=juju, update_status_s=NO_UPDATE_STATUS_S,
     )  # fmt: skip
     made.elect('app/0')
     made.run()
@@ -54,7 +62,7 @@ def test_a_leader_that_queues_up_again_alone_in_the_queue_needs_no_update_status
     made.run()
 
     watch.check()
-    assert len(worked(made)) == 2, made.story(40)
+    assert worked(made, 'app/0') == 2, made.story(40)
 
 
 @both
@@ -62,47 +70,49 @@ def test_so_does_one_with_a_class_that_decides_when_a_turn_ends(model, charm_wit
     """The class gave the leader a ticket at the end of the hook, and no hook came (campaign, 980176)."""
     charm = charm_with(OWN.format("coordinator.request_lock('a')") + AGAIN, **{'class': 'charms.mine.Mine'})
     (charm / 'lib' / 'charms' / 'mine.py').write_text(MINE_PY)
-    made = begun(model, charm, units=3, juju=juju, update_status_s=NEVER_S)
+    made = begun(model, charm, units=3, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
     made.elect('app/0')
     made.run()
 
     made.configure(go=1)
     made.run()
 
-    assert len(worked(made)) == 2, made.story(40)
+    assert worked(made, 'app/0') == 2, made.story(40)
 
 
 @both
 def test_a_leader_that_asks_in_an_action_needs_no_update_status(model, charm_with, juju):
-    made = begun(model, charm_with(WORK), units=3, juju=juju, update_status_s=NEVER_S)
+    made = begun(model, charm_with(WORK), units=3, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
     made.elect('app/0')
     made.run()
 
     made.run_exec('app/0', REQUEST, as_action=True)
     made.run()
 
-    assert len(worked(made)) == 1, made.story(40)
+    assert worked(made, 'app/0') == 1, made.story(40)
 
 
 @both
 def test_a_leader_that_asks_in_a_callback_for_the_end_of_a_hook_needs_no_update_status(
     model, charm_with, juju
 ):
-    made = begun(model, charm_with(WORK + FROM_A_CALLBACK), units=3, juju=juju, update_status_s=NEVER_S)
+    made = begun(
+        model, charm_with(WORK + FROM_A_CALLBACK), units=3, juju=juju, update_status_s=NO_UPDATE_STATUS_S
+    )
     made.elect('app/0')
     made.run()
 
     made.configure(go=1)
     made.run()
 
-    assert worked(made), made.story(40)
+    assert worked(made, 'app/0'), made.story(40)
 
 
 @both
 @pytest.mark.parametrize('tool', ['leader-set', 'relation-set'])
 def test_a_leader_whose_order_fails_and_is_given_again_needs_no_update_status(model, charm_with, juju, tool):
     """The second action refuses its order, which the first had saved (963190) or written (963454)."""
-    made = begun(model, charm_with(ASK + WORK), units=2, juju=juju, update_status_s=NEVER_S)
+    made = begun(model, charm_with(ASK + WORK), units=2, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
     made.elect('app/0')
     made.run()
     made.run_action('app/0', 'coordinator-pause')
@@ -115,7 +125,7 @@ def test_a_leader_whose_order_fails_and_is_given_again_needs_no_update_status(mo
         made.run_action('app/0', 'coordinator-resume')
         made.run()
 
-    assert [len(worked(made, unit)) for unit in made.units] == [1, 1], made.story(40)
+    assert each_worked(made) == [1, 1], made.story(40)
 
 
 @both
@@ -135,7 +145,7 @@ def test_a_leader_whose_turn_comes_in_update_status_has_it_in_a_hook_in_which_ha
 
 @both
 def test_a_leader_that_is_not_next_writes_no_word_that_wakes_everybody(model, charm_with, juju):
-    made = begun(model, charm_with(OTHERS_ASK + WORK), units=3, juju=juju, update_status_s=NEVER_S)
+    made = begun(model, charm_with(OTHERS_ASK + WORK), units=3, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
     made.elect('app/0')
     made.run()
     watch = StrictWatch(made)
@@ -155,7 +165,7 @@ def test_a_leader_that_is_not_next_writes_no_word_that_wakes_everybody(model, ch
 
 @both
 def test_an_action_that_asks_for_nothing_new_brings_the_leader_no_hook(model, charm_with, juju):
-    made = begun(model, charm_with(ASK + WORK), units=2, juju=juju, update_status_s=NEVER_S)
+    made = begun(model, charm_with(ASK + WORK), units=2, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
     made.elect('app/0')
     made.run()
     made.configure(go=1)

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.campaigns import chaos, refresh
+from tests.cases import each_worked
 from tests.deploy import begun
 from tests.watch import Watch
 
@@ -27,12 +28,6 @@ def migrate():
 """
 
 
-def worked(made):
-    return [
-        sum(event.what == 'worked' and event.unit == unit for event in made.history) for unit in made.units
-    ]
-
-
 @both
 @pytest.mark.parametrize('last_line, times', [('unitdata.kv().flush()', 1), ('pass', 2)])
 def test_work_is_repeated_after_a_release_that_was_not_flushed_and_only_then(
@@ -45,7 +40,7 @@ def test_work_is_repeated_after_a_release_that_was_not_flushed_and_only_then(
     made.run()
 
     watch.check()
-    assert worked(made) == [1, times, 1], made.story()
+    assert each_worked(made) == [1, times, 1], made.story()
 
 
 FAIL = """

@@ -5,7 +5,17 @@ import json
 import pytest
 
 from tests.campaigns import chaos, refresh
-from tests.cases import ASK, MINE_PY, WORK, StrictWatch, both, in_error, lose_ledger, until
+from tests.cases import (
+    ASK,
+    MINE_PY,
+    NO_UPDATE_STATUS_S,
+    WORK,
+    StrictWatch,
+    both,
+    in_error,
+    lose_ledger,
+    until,
+)
 from tests.deploy import begun, said
 
 FAILS_ON_APP_1 = """
@@ -217,7 +227,7 @@ def kept(made):
 @both
 def test_looking_changes_no_file_no_databag_no_status_and_logs_nothing(model, charm_with, juju):
     made = begun(model, charm_with(ASK + FAILS_ON_APP_1), units=4, juju=juju, retry_automatically=False,
-                 update_status_s=1e6)  # fmt: skip
+                 update_status_s=NO_UPDATE_STATUS_S)  # fmt: skip
     made.configure(go=1)
     until(made, lambda: in_error(made, 'app/1'))
     made.run(seconds=60)
@@ -276,7 +286,7 @@ def test_where_juju_does_not_answer_the_action_fails_in_a_sentence(model, charm_
 
 def test_on_juju_4_a_holder_that_was_removed_by_force_is_gone_until_its_ticket_is_dropped(model, charm_with):
     """Juju 3 tells the leader with relation-departed, which drops it at once."""
-    made = begun(model, charm_with(ASK + WORK), units=4, juju=4, update_status_s=1e6)
+    made = begun(model, charm_with(ASK + WORK), units=4, juju=4, update_status_s=NO_UPDATE_STATUS_S)
     made.hear_of_leavers = 0.0
     watch = StrictWatch(made)
     made.configure(go=1)

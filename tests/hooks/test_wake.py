@@ -2,10 +2,8 @@
 
 import pytest
 
-from tests.cases import ASK, WORK, StrictWatch, both, in_error, until
+from tests.cases import ASK, NO_UPDATE_STATUS_S, WORK, StrictWatch, both, in_error, until
 from tests.deploy import begun
-
-NO_UPDATE_STATUS_S = 1e6
 
 MOST = {}
 """By Juju, seconds of work and slots: hooks a unit where they are more than ten.

@@ -4,10 +4,8 @@ import shutil
 
 import pytest
 
-from tests.cases import WORK, StrictWatch, both, in_error, until
+from tests.cases import NO_UPDATE_STATUS_S, WORK, StrictWatch, both, in_error, until
 from tests.deploy import begun
-
-NO_UPDATE_STATUS_S = 1e6
 
 ASK_SOME = """
 @when('config.changed.go')

@@ -301,11 +301,10 @@ class Session(Holding):
     def _give_up(self, queue: str, claim: Claim, locks: Units, token: int = 0) -> None:
         """Let these locks of a claim, and tickets of rolls up to a token, be over if this hook succeeds."""
         ends = dict(self.ends)
-        before = ends.get(queue, End(claim.asked, (), claim.nonce))
-        if before.ask != claim.asked:  # it has asked since it gave up its place in a roll
-            before = End(claim.asked, (), claim.nonce, before.token)
-        names, token = tuple(sorted({*before.locks, *locks})), max(before.token, token)
-        ends[queue] = before._replace(locks=names, token=token)
+        before = ends.get(queue, End(claim.asked, ()))
+        earlier = before.locks if before.ask == claim.asked else ()  # it may have asked since the last end
+        token = max(before.token, token)
+        ends[queue] = End(claim.asked, tuple(sorted({*earlier, *locks})), claim.nonce, token)
         self.ends = rules.frozen(ends)
         over = bool(locks) and rules.after_ends({queue: claim}, ends)[queue].done >= claim.asked
         self.turns = tuple(
