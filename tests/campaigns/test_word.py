@@ -245,6 +245,10 @@ def test_a_roll_leaves_out_no_unit_that_the_leader_knows_to_have_spoken(ruled, s
     account.faults.clear()
     account.spoilt.add('app/1')
     model.tell('app/0', 'ran', 'action coordinator-roll: coordinator: ' + answer)
+    account.spoilt.clear()
+    model.agents['app/0'].member_cache = {'app/1': {}}  # read before app/1 spoke, and so read again (R6)
+    model.begins('app/0', action='coordinator-roll')
+    model.tell('app/0', 'ran', 'action coordinator-roll: coordinator: ' + answer)
     assert account.faults == []
 
 

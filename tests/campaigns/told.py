@@ -17,7 +17,7 @@ class Told:
         self.observers, self.readers, self.running, self.units, self.logs = [], [], {}, [], []
         self.saved, self.beside, self.home = {}, [], Path(home)
         self.controller = SimpleNamespace(juju=3, leader_settings={}, units={})
-        self.agents = defaultdict(lambda: SimpleNamespace(local=SimpleNamespace(members={})))
+        self.agents = defaultdict(lambda: SimpleNamespace(local=SimpleNamespace(members={}), member_cache={}))
 
     def _charm_dir(self, unit):
         return self.home / unit.replace('/', '-')

@@ -192,7 +192,7 @@ class Word:
         going = tuple((queue, claim.token) for queue, claim in claims if claim.holds)
         agent, units = self.model.agents[unit], self.model.controller.units
         known = frozenset(
-            name for name in {unit, *agent.local.members} if name in units and self._has_spoken(name)
+            name for name in {unit, *agent.local.members} if name in units and self._knows(agent, name)
         )
         stood = frozenset(order.name for order in self.standing(PAUSE, CANCEL))
         self.starts[unit] = Start(self.model.running[unit], stood, going, known)
@@ -202,8 +202,10 @@ class Word:
         known = self.model.controller.units.get(unit)
         return wire.said(known.settings.get('coordinator-claims'), unit)[0] if known else None
 
-    def _has_spoken(self, unit: str) -> bool:
-        said = self._published(unit)
+    def _knows(self, agent: Any, unit: str) -> bool:
+        """Return whether a unit has spoken, as an agent knows: what it has read, it reads again (R6)."""
+        read = agent.member_cache.get(unit, self.model.controller.units[unit].settings)
+        said, _ = wire.said(read.get('coordinator-claims'), unit)
         return bool(said and said.nonce)
 
     def _answered(self, event: Event) -> None:
