@@ -61,7 +61,7 @@ class Start(NamedTuple):
         execution: what began.
         stood: the names of the orders that stood.
         going: the turns that had begun: the token by queue.
-        known: the units that have spoken, as far as its agent knows.
+        known: the units that have spoken, as far as its agent knows, if it is an action.
     """
 
     execution: Any
@@ -190,23 +190,23 @@ class Word:
         # If the store is lost, a turn goes on that has begun as far as Juju knows.
         claims = self._state(unit).own or (published.queues if published else ())
         going = tuple((queue, claim.token) for queue, claim in claims if claim.holds)
-        agent, units = self.model.agents[unit], self.model.controller.units
-        known = frozenset(
-            name for name in {unit, *agent.local.members} if name in units and self._knows(agent, name)
-        )
         stood = frozenset(order.name for order in self.standing(PAUSE, CANCEL))
-        self.starts[unit] = Start(self.model.running[unit], stood, going, known)
+        execution = self.model.running[unit]
+        known = self._known_to(unit) if execution.operation.action else frozenset()
+        self.starts[unit] = Start(execution, stood, going, known)
         self.shut.pop(unit, None)
 
     def _published(self, unit: str) -> Optional[Said]:
         known = self.model.controller.units.get(unit)
         return wire.said(known.settings.get('coordinator-claims'), unit)[0] if known else None
 
-    def _knows(self, agent: Any, unit: str) -> bool:
-        """Return whether a unit has spoken, as an agent knows: what it has read, it reads again (R6)."""
-        read = agent.member_cache.get(unit, self.model.controller.units[unit].settings)
-        said, _ = wire.said(read.get('coordinator-claims'), unit)
-        return bool(said and said.nonce)
+    def _known_to(self, leader: str) -> FrozenSet[str]:
+        """Return the units that have spoken, as a leader's agent knows: it reads a unit once (R6)."""
+        agent, units = self.model.agents[leader], self.model.controller.units
+        members = {leader, *agent.local.members}.intersection(units)
+        read = {name: agent.member_cache.get(name, units[name].settings) for name in members}
+        said = {name: wire.said(read[name].get('coordinator-claims'), name)[0] for name in members}
+        return frozenset(name for name in members if said[name] and said[name].nonce)
 
     def _answered(self, event: Event) -> None:
         """Judge what an action answers: the ledger has what it says, and a roll leaves nobody out."""
