@@ -260,7 +260,7 @@ class Session(Holding):
         """Give up a lock, or a request for it. It is true when the hook has succeeded, for this unit too."""
         was_requested, own = lock in self.requested, dict(self.state.own)
         queues = self._queues_with(lock)
-        if any(self._is_under_way(each) and not self._is_usable(each) for each in queues):
+        if any(self._goes_on(each) for each in queues):
             self.log('{}: not released: its turn goes on in the next hook of this unit'.format(lock))
             return
         self._kept -= {lock}
@@ -288,8 +288,11 @@ class Session(Holding):
         own = self.state.own
         return frozenset(queue for queue, claim in own if lock in claim.names | {*dict(claim.again)})
 
-    def _is_usable(self, queue: str) -> bool:
-        return any(turn.queue == queue for turn in self._usable())
+    def _goes_on(self, queue: str) -> bool:
+        """Return whether a turn has begun, perhaps in a predecessor, that cannot be ended here."""
+        usable = any(turn.queue == queue for turn in self._usable())
+        begun = self.context.aside and dict(self.state.own).get(queue, NO_CLAIM).begun
+        return begun or (self._is_under_way(queue) and not usable)
 
     def _leave(self, ticket: Ticket, claim: Claim) -> None:
         """Give up a place in a roll, if no earlier place of this unit is still needed."""
