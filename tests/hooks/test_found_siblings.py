@@ -8,6 +8,7 @@ import pytest
 from tests.cases import (
     ASK,
     ASK_FIRST,
+    MINE_PY,
     NO_UPDATE_STATUS_S,
     WORK,
     StrictWatch,
@@ -49,11 +50,13 @@ hookenv.atexit(late)  # at import, so it runs after the layer's own callback
 
 @both
 @pytest.mark.parametrize('lock', ['a', 'b'])
+@pytest.mark.parametrize('options', [{}, {'class': 'charms.mine.Mine'}], ids=['default', 'own class'])
 def test_a_leader_that_asks_in_a_callback_after_the_end_of_its_turn_needs_no_update_status(
-    model, charm_with, juju, lock
+    model, charm_with, juju, lock, options
 ):
     """The request was for after the turn, which was over already, and nobody brought the leader a hook."""
-    charm = charm_with(LATE.format(lock))
+    charm = charm_with(LATE.format(lock), **options)
+    (charm / 'lib' / 'charms' / 'mine.py').write_text(MINE_PY)
     made = begun(model, charm, units=2, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
     made.elect('app/0')
     made.run()
