@@ -228,6 +228,39 @@ def test_what_runs_beside_a_failed_hook_after_a_forced_refresh_frees_no_turn_tha
     assert served_once(made, watch), made.story()
 
 
+ASKS_IN_METRICS = """
+from charms.reactive import collect_metrics
+
+@collect_metrics()
+def metrics():
+    coordinator.request_lock('other')
+
+@when('coordinator.granted.restart')
+def restart():
+    check_call(['systemctl', 'restart', 'restart'])
+"""
+
+
+def test_a_request_of_collect_metrics_before_the_first_new_hook_loses_nothing_of_the_old_code(
+    rolling, charm_with
+):
+    """The store that it left counted as one of a unit that had come over."""
+    made, watch, kinds = rolling(fails='app/1', retry_automatically=False)
+    before = len(watch.turns)
+    kinds.charm = charm_with(ASKS_IN_METRICS)
+    hooks = kinds.charm / 'hooks'
+    shutil.copy(str(hooks / 'hook.template'), str(hooks / 'collect-metrics'))
+    kinds.upgrade('app/1')
+    made.collect_metrics('app/1')
+    made.run(seconds=20)
+    made.resolve('app/1')
+    upgrade_each(made, kinds, UNITS, every_s=20)
+
+    watch.check()
+    assert [turn.unit for turn in watch.turns][before] == 'app/1', made.story()
+    assert served_once(made, watch), made.story()
+
+
 def test_a_request_withdrawn_in_the_new_code_lets_the_old_units_go_on(rolling, charm_with):
     made, watch, kinds = rolling(fails='app/1')
     kinds.charm = charm_with("@when_not('never')\ndef give_up():\n    coordinator.release_lock('restart')\n")

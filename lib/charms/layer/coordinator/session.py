@@ -121,7 +121,8 @@ class Session(Holding):
         # Beside a turn of a roll, Juju may have the word that its hook failed, which must stay.
         in_roll = self.context.aside and any(claim.roll for _, claim in self.state.own)
         reread = stored is None or self.context.reread or in_roll
-        self._compare_own_claims(stored is None, reread or (self.context.full_check and bool(self.state.own)))
+        first = not (stored and stored.nonce)  # a request of collect-metrics may be all that is there
+        self._compare_own_claims(first, reread or (self.context.full_check and bool(self.state.own)))
         if not self.context.aside:
             self._find_unheard()
         if self.leading:
@@ -237,8 +238,7 @@ class Session(Holding):
         else:
             asked = rules.asked_for(claim, lock, self.port.now())
         self._say({**own, queue: asked} if asked != claim else None)
-        after_end = ended and self.phase is Phase.OVER  # which has served what was asked for until then
-        if asked.asked > claim.asked or self.context.child or after_end:
+        if asked.asked > claim.asked or self.context.child or (ended and self.phase is Phase.OVER):
             self._serve_own()
 
     def _is_cancelled(self, queue: str, claim: Claim, lock: str) -> bool:
