@@ -10,6 +10,7 @@ from tests.cases import (
     ASK_FIRST,
     MINE_PY,
     NO_UPDATE_STATUS_S,
+    RESTART,
     WORK,
     StrictWatch,
     ask,
@@ -17,6 +18,7 @@ from tests.cases import (
     each_worked,
     failures,
     in_error,
+    lose_ledger,
     until,
     worked,
 )
@@ -242,3 +244,28 @@ def test_the_first_ledger_of_all_is_not_said_to_be_a_new_one_for_one_that_is_los
 
     assert each_worked(made) == [1, 1, 1, 1]
     assert not [text for _, _, _, text in made.logs if 'the ledger is lost' in text]
+
+
+@both
+@pytest.mark.parametrize('lost', [False, True], ids=['a roll', 'a lost ledger'])
+def test_a_hook_that_failed_before_the_layer_and_was_skipped_stops_nothing_beyond_update_status(
+    model, charm_with, juju, lost
+):
+    """A unit that has never asked reads the ledger in no other hook, so all waited for it for ever."""
+    made = begun(model, charm_with(ASK + WORK + RESTART), units=3, juju=juju, retry_automatically=False)
+    made.elect('app/0')
+    made.run()
+    watch = StrictWatch(made)
+    made.fail_tool('app/2', 'is-leader')
+    if lost:
+        lose_ledger(made, 'marked')
+        ask(made, 'app/0', 'a')
+    else:
+        made.run_action('app/0', 'coordinator-roll', lock='restart')
+    until(made, lambda: in_error(made, 'app/2'), within_s=900)
+    made.run(seconds=10)
+    made.resolve('app/2', retry=False)
+    made.run(seconds=1500)
+
+    watch.check()
+    assert [watch.served(unit) for unit in made.units] == ([1, 0, 0] if lost else [1, 1, 1])
