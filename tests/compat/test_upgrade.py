@@ -199,6 +199,68 @@ def test_the_turn_of_an_old_hook_that_failed_is_over_before_anybody_elses_begins
     assert len(failed(made)) == 1
 
 
+@pytest.mark.parametrize('words', ["explain('restart')", "request_lock('other')", "release_lock('restart')"])
+@pytest.mark.parametrize('as_action', [True, False], ids=['action', 'juju exec'])
+@pytest.mark.parametrize('ran', [False, True], ids=['no new hook has run', 'a new hook has failed'])
+def test_what_runs_beside_a_failed_hook_after_a_forced_refresh_frees_no_turn_that_began_in_old_code(
+    rolling, ran, as_action, words
+):
+    """It told the old leader that the holder asks for nothing, and the next old unit began."""
+    made, watch, kinds = rolling(fails='app/1', retry_automatically=False)
+    before = len(watch.turns)
+    kinds.upgrade('app/1')
+    if ran:
+        made.fail_hook('app/1')
+        made.resolve('app/1')
+        made.run(seconds=20)
+        assert len(failed(made)) == 2
+    script = 'from charms.layer import coordinator\ncoordinator.{}\n'.format(words)
+    made.run_exec('app/1', script, as_action=as_action)
+    made.run(seconds=500)
+
+    watch.check()
+    assert len(watch.turns) == before, made.story()
+
+    made.resolve('app/1')
+    upgrade_each(made, kinds, UNITS, every_s=20)
+    watch.check()
+    assert [turn.unit for turn in watch.turns][before] == 'app/1'
+    assert served_once(made, watch), made.story()
+
+
+ASKS_IN_METRICS = """
+from charms.reactive import collect_metrics
+
+@collect_metrics()
+def metrics():
+    coordinator.request_lock('other')
+
+@when('coordinator.granted.restart')
+def restart():
+    check_call(['systemctl', 'restart', 'restart'])
+"""
+
+
+def test_a_request_of_collect_metrics_before_the_first_new_hook_loses_nothing_of_the_old_code(
+    rolling, charm_with
+):
+    """The store that it left counted as one of a unit that had come over."""
+    made, watch, kinds = rolling(fails='app/1', retry_automatically=False)
+    before = len(watch.turns)
+    kinds.charm = charm_with(ASKS_IN_METRICS)
+    hooks = kinds.charm / 'hooks'
+    shutil.copy(str(hooks / 'hook.template'), str(hooks / 'collect-metrics'))
+    kinds.upgrade('app/1')
+    made.collect_metrics('app/1')
+    made.run(seconds=20)
+    made.resolve('app/1')
+    upgrade_each(made, kinds, UNITS, every_s=20)
+
+    watch.check()
+    assert [turn.unit for turn in watch.turns][before] == 'app/1', made.story()
+    assert served_once(made, watch), made.story()
+
+
 def test_a_request_withdrawn_in_the_new_code_lets_the_old_units_go_on(rolling, charm_with):
     made, watch, kinds = rolling(fails='app/1')
     kinds.charm = charm_with("@when_not('never')\ndef give_up():\n    coordinator.release_lock('restart')\n")

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from tests.cases import NO_UPDATE_STATUS_S, WORK, StrictWatch, both, in_error, until
+from tests.cases import NO_UPDATE_STATUS_S, WORK, StrictWatch, ask, both, in_error, until
 from tests.deploy import begun
 
 ASK_SOME = """
@@ -329,3 +329,47 @@ def test_a_leader_to_which_leadership_came_back_unheard_of_hears_the_next_reques
 
     watch.check()
     assert [watch.served(unit) for unit in made.units] == [0, 0, 1, 1], made.story(60)
+
+
+TWO_QUEUES = """
+@when('config.changed.go')
+def ask():
+    if hookenv.config('go') and hookenv.local_unit() == 'app/2':
+        coordinator.request_lock('b')
+
+@when('coordinator.granted.a')
+def hold():
+    if hookenv.config('go') < 9:
+        coordinator.keep_lock('a')
+
+@when('coordinator.granted.b')
+def has_b():
+    hookenv.log('HAS b')
+"""
+
+
+@both
+@pytest.mark.parametrize('options', [{'queues': 'per-lock'}, {'class': 'Serial'}], ids=['per-lock', 'Serial'])
+@pytest.mark.parametrize('rolls', [False, True], ids=['it asks', 'a roll'])
+def test_a_unit_that_waits_in_one_queue_hears_of_its_ticket_in_another(
+    model, charm_with, juju, options, rolls
+):
+    """What its first turn depends on was still in the ledger, so it did not look for the second."""
+    charm = charm_with(TWO_QUEUES, **options)
+    made = begun(model, charm, units=4, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
+    made.elect('app/0')
+    made.run()
+    for unit in ('app/3', 'app/2'):
+        ask(made, unit, 'a')
+        made.run(seconds=30)
+
+    made.poison('app/1', 'any', 'news')  # which matters to nobody
+    made.run(seconds=30)
+    if rolls:
+        made.run_action('app/0', 'coordinator-roll', lock='b', order='name')
+    else:
+        made.configure(go=1)
+    made.run(seconds=100)
+
+    for unit in made.units if rolls else ['app/2']:
+        assert len(made.log_of(unit, 'HAS b')) == 1, made.story(40)

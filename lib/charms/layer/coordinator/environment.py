@@ -37,7 +37,7 @@ def context(peers: str = PEERS) -> HookContext:
     here, inside = os.environ.get('JUJU_CONTEXT_ID', ''), os.environ.get(INSIDE, '')
     child = bool(here) and here == inside and here not in _HERE
     woken = not child and bool(wake_up())
-    aside = child or bool(hookenv.action_name()) or (_EXEC in here and not woken)
+    aside = child or bool(hookenv.action_name()) or (_is_exec(here) and not woken)
     if here and not aside:
         os.environ[INSIDE] = here
         _HERE.append(here)
@@ -65,10 +65,14 @@ _HERE: List[str] = []
 _EXEC = '-run-commands-'
 
 
+def _is_exec(context_id: str) -> bool:
+    return context_id.startswith(hookenv.local_unit() + _EXEC)
+
+
 def wake_up() -> Optional[bool]:
     """Return whether this is a wake-up that counts (wakeup.py says when), None if it is no wake-up."""
     here, token = os.environ.get('JUJU_CONTEXT_ID', ''), os.environ.get(WAKE_UP, '')
-    if _EXEC not in here or not token or hookenv.action_name():
+    if not _is_exec(here) or not token or hookenv.action_name():
         return None
     if here in _HERE:
         return True  # the first call has found so; since then the hook that it is has begun

@@ -137,7 +137,8 @@ def after_ends(own: Mapping[str, Claim], ends: Mapping[str, End]) -> Dict[str, C
 def beside_a_turn(own: Mapping[str, Claim], committed: Mapping[str, Claim]) -> Dict[str, Claim]:
     """Return what may be published while a turn, or its end, waits for the next run of its hook.
 
-    New requests may; that a turn has begun, or is over, may not: only the hook itself says so.
+    New requests may; that a turn has begun, or is over, may not: only the hook itself says so. A turn
+    that began in a predecessor has no token. Juju has that one already.
     """
     said = dict(own)
     for queue, claim in own.items():
@@ -146,7 +147,7 @@ def beside_a_turn(own: Mapping[str, Claim], committed: Mapping[str, Claim]) -> D
             said[queue] = juju_has
         elif juju_has.outstanding:
             said[queue] = juju_has._replace(locks=claim.locks or juju_has.locks, again=claim.again)
-        else:
+        elif claim.token or not claim.begun:
             said[queue] = claim._replace(begun=False, roll=False)
     return {queue: claim for queue, claim in said.items() if claim != NO_CLAIM}
 

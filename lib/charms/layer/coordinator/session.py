@@ -54,8 +54,9 @@ class Session(Holding):
             return '{}: this unit leaves and takes no new turn'.format(lock)
         if self.context.restricted:
             return '{}: not held in a hook of this kind, in which Juju answers nothing'.format(lock)
-        if self._is_under_way(queue) and lock in self.claim(lock).names:
-            return '{}: its turn goes on in the next hook of this unit; nothing else may use it'.format(lock)
+        if self._is_under_way(queue) and lock in self.requested:
+            goes_on = lock in self.claim(lock).names
+            return '{}: {}'.format(lock, why.GOES_ON if goes_on else why.COMES_AFTER)
         asked = lock in self.requested
         if asked and self.awaited:
             return '{}: asked; {}'.format(lock, self.port.awaiting(self.awaited))
@@ -72,10 +73,11 @@ class Session(Holding):
         reason = self._why_no_ledger() if ledger is None else ''
         return '{}: {}{}'.format(lock, refusal, reason and '; ' + reason)
 
-    def _told(self, queue: str, slots: int = 1) -> Tuple[Optional[Ledger], Optional[Ticket], Claims]:
+    def _told(self, queue: str, slots: int = 0) -> Tuple[Optional[Ledger], Optional[Ticket], Claims]:
         """Return the ledger, the ticket and the claims that say how a queue stands for this unit.
 
-        A unit without a ticket gets one at the end, of so many slots, to see who is ahead of it.
+        A unit without a ticket gets one at the end, of so many slots, or as many as any has that is there, to
+        see who is ahead of it.
         """
         if not (self.ledger_read or self.context.restricted):
             self._read_ledger()
@@ -84,6 +86,7 @@ class Session(Holding):
         ledger = self.ledger
         if ledger and ledger.readable:
             if not ticket:
+                slots = slots or max((each.slots for each in ledger.tickets), default=1)
                 ticket = rules.behind_all(queue, self.context.unit, slots)
                 ledger = ledger._replace(tickets=(*ledger.tickets, ticket))
             remembered = self.state, self.unheard
@@ -118,7 +121,8 @@ class Session(Holding):
         # Beside a turn of a roll, Juju may have the word that its hook failed, which must stay.
         in_roll = self.context.aside and any(claim.roll for _, claim in self.state.own)
         reread = stored is None or self.context.reread or in_roll
-        self._compare_own_claims(stored is None, reread or (self.context.full_check and bool(self.state.own)))
+        first = not (stored and stored.nonce)  # a request of collect-metrics may be all that is there
+        self._compare_own_claims(first, reread or (self.context.full_check and bool(self.state.own)))
         if not self.context.aside:
             self._find_unheard()
         if self.leading:
@@ -188,7 +192,8 @@ class Session(Holding):
         would bring that hook, so this unit has Juju bring it. So does a program that the leader's hook runs:
         it does not lead itself, and that hook may not learn what it has asked for.
         """
-        leads = self.leading or (self.context.child and self.port.is_leader())
+        asks = self.context.child and not self.context.restricted
+        leads = self.leading or (asks and self.port.is_leader())
         handlers = self.phase is Phase.HANDLERS and not (self.context.aside or self.context.woken)
         if self.leading and (handlers or not (self.port.durable_at_once or self._asks_class_later)):
             self._append()
@@ -233,7 +238,7 @@ class Session(Holding):
         else:
             asked = rules.asked_for(claim, lock, self.port.now())
         self._say({**own, queue: asked} if asked != claim else None)
-        if asked.asked > claim.asked or self.context.child:
+        if asked.asked > claim.asked or self.context.child or (ended and self.phase is Phase.OVER):
             self._serve_own()
 
     def _is_cancelled(self, queue: str, claim: Claim, lock: str) -> bool:
@@ -260,7 +265,7 @@ class Session(Holding):
         """Give up a lock, or a request for it. It is true when the hook has succeeded, for this unit too."""
         was_requested, own = lock in self.requested, dict(self.state.own)
         queues = self._queues_with(lock)
-        if any(self._is_under_way(each) and not self._is_usable(each) for each in queues):
+        if self.context.restricted or any(self._goes_on(each) for each in queues):
             self.log('{}: not released: its turn goes on in the next hook of this unit'.format(lock))
             return
         self._kept -= {lock}
@@ -288,8 +293,11 @@ class Session(Holding):
         own = self.state.own
         return frozenset(queue for queue, claim in own if lock in claim.names | {*dict(claim.again)})
 
-    def _is_usable(self, queue: str) -> bool:
-        return any(turn.queue == queue for turn in self._usable())
+    def _goes_on(self, queue: str) -> bool:
+        """Return whether a turn has begun, perhaps in a predecessor, that cannot be ended here."""
+        usable = any(turn.queue == queue for turn in self._usable())
+        begun = self.context.aside and dict(self.state.own).get(queue, NO_CLAIM).begun
+        return begun or (self._is_under_way(queue) and not usable)
 
     def _leave(self, ticket: Ticket, claim: Claim) -> None:
         """Give up a place in a roll, if no earlier place of this unit is still needed."""

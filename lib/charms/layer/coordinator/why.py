@@ -12,6 +12,8 @@ from charms.layer.coordinator.values import NO_CLAIM, Claims, Ledger, Order, Tic
 
 FEW = 3  # so many units are named
 STOPPED = 'a hook of {0} failed in its turn; the roll goes on when a hook of {0} has succeeded'
+GOES_ON = 'its turn goes on in the next hook of this unit; nothing else may use it'
+COMES_AFTER = 'asked for after the turn that this unit has now'
 UNREADABLE_TICKET = 'a ticket that cannot be read'
 
 
