@@ -383,7 +383,7 @@ def test_a_leader_that_waits_behind_a_unit_that_is_gone_gives_it_no_ticket_again
     made.lose_unit(lost)
     made.run(seconds=200)
     made.lose_unit(lost, force=True)
-    dropped = lost + ' is gone, its ticket is dropped'
+    dropped = lost + ' is gone; the leader drops its ticket'
     made.run(until=lambda: any(dropped in text for _, _, _, text in made.logs))
     told = len(made.logs)
 

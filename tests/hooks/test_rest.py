@@ -57,7 +57,7 @@ def test_an_idle_hook_imports_little_of_the_layer(model, charm_with, juju):
 
     since = made.now
     made.configure(go=1)
-    made.run(seconds=700)  # two update-statuses, too
+    made.run(seconds=20)
 
     assert [imported(made, unit, since) for unit in followers] == [{LITTLE}] * 2
 

@@ -68,7 +68,7 @@ MAY_IMPORT = {
         'view',
         'wire',
     },
-    'ordering.py': {'forms', 'plan', 'values'},
+    'ordering.py': {'forms', 'plan', 'values', 'why'},
     'answers.py': {'table', 'values'},
     'actions.py': {
         'answers',

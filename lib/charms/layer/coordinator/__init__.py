@@ -102,7 +102,7 @@ def begin_hook() -> None:
 
     reactive/coordinator.py has it called once at the start of a hook, before any
     handler. It costs at most one hook-tool call if this unit has no request and does
-    not lead; one more in update-status, and after the leader has written the ledger. An
+    not lead; two more in update-status, one more after the leader has written the ledger. An
     action, juju exec, or a program that a hook runs cannot use a turn, since it may run
     between a failed hook and its retry: the turn stays for the next hook.
 

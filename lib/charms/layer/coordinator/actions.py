@@ -117,7 +117,8 @@ def _answer(session: 'Session', given: ordering.Given, form: str) -> str:
     if form == 'json':
         return answers.as_json(found)
     app = session.context.unit.partition('/')[0]
-    return answers.text(found, app, _juju(), session.why_not_written())
+    paused = ordering.still_paused(session, given.wish.order)
+    return answers.text(found, app, _juju(), session.why_not_written(), paused)
 
 
 def _leaders_command(session: 'Session', action: str, given: ordering.Given, asked: Parameters) -> str:

@@ -39,6 +39,8 @@ WHAT = {
     FREE: '{}: freed. By your word, what it held and had asked for is over, and the others go on. When it '
     'runs again it learns that, and asks anew.',
 }
+BEHIND_A_PAUSE = {ROLL: '{}: a roll of {} waits{}.', RESUME: '{}: not paused any more.'}
+STILL_PAUSED = 'No turn begins yet: {}.'
 NOT_WRITTEN = 'It is not written yet: the leader writes it in its next hook in which it may. {}'
 WAITS = 'After {} it waits for you.'
 LEFT_OUT = 'Not in it, because no hook of this layer has run there yet: {}.'
@@ -67,7 +69,7 @@ def as_json(found: Dict[str, Any]) -> str:
     return json.dumps(found, sort_keys=True)
 
 
-def text(found: Dict[str, Any], app: str, juju: int, why_not: str = '') -> str:
+def text(found: Dict[str, Any], app: str, juju: int, why_not: str = '', paused: str = '') -> str:
     """Return the data as lines for people, which end with what to type next.
 
     Args:
@@ -75,14 +77,17 @@ def text(found: Dict[str, Any], app: str, juju: int, why_not: str = '') -> str:
         app: the application.
         juju: the agent's major version.
         why_not: if the order is not written yet, why, as a sentence or ''.
+        paused: because of what pause no turn begins by the order, without a full stop; '' for none.
     """
     subject = found['unit'] or found['lock'] or 'all locks'
     stages, reason = found['stages'], found['reason']
     units = sum(map(len, stages))
     parts = ', in {} stages'.format(len(stages)) if len(stages) > 1 else ''
-    lines = wrap(WHAT[found['order']].format(subject, _count(units, 'unit'), parts), table.WIDTH)
+    what = {**WHAT, **BEHIND_A_PAUSE} if paused else WHAT
+    lines = wrap(what[found['order']].format(subject, _count(units, 'unit'), parts), table.WIDTH)
     lines += wrap('Reason: ' + reason, table.WIDTH) if reason else []
     lines += _stages(stages, found['pause_after'])
+    lines += wrap(STILL_PAUSED.format(paused), table.WIDTH) if paused else []
     if found['left_out']:
         lines += wrap(LEFT_OUT.format(_some(found['left_out'])), table.WIDTH)
     if not found['written']:

@@ -12,7 +12,6 @@ Log = Callable[[str], None]
 # What the wake file (wake.py) says of a unit that has nothing to do in most hooks: it leads nobody, Juju has
 # all that it has to say, and all that it asked for is over, or it has never asked. No JSON has a tab.
 NO_REQUEST = 'no\trequest'
-NEVER_ASKED = 'never\tasked'
 
 
 class LedgerClosed(Exception):
@@ -78,8 +77,8 @@ class HookContext(NamedTuple):
         """Return whether a unit that does not lead has nothing to do for its locks in this hook.
 
         Args:
-            rest: NO_REQUEST or NEVER_ASKED, if that is what its last hook found; otherwise ''.
+            rest: NO_REQUEST, if that is what its last hook found; otherwise ''.
         """
-        # In update-status, a unit that has ever asked looks whether Juju still has its claims.
-        enough = (NEVER_ASKED,) if self.full_check else (NEVER_ASKED, NO_REQUEST)
-        return rest in enough and self == HookContext(self.unit, full_check=self.full_check, id=self.id)
+        # In update-status a unit looks at the ledger, too: the hook that told of it may have failed before
+        # this layer ran, and an operator have had Juju skip it.
+        return rest == NO_REQUEST and self == HookContext(self.unit, id=self.id)

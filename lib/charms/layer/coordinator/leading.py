@@ -137,6 +137,10 @@ class Leading(OwnClaims):
             grown = orders.tidied(grown, self.committed, gone, self.state.rolled)
         return self._with_wishes(grown)  # at the end, so that this unit reads back what it was told
 
+    def ordered(self) -> Tuple[Order, ...]:
+        """Return the orders that stand when this leader has written all that it was told."""
+        return self._with_wishes(self.ledger or Ledger()).orders
+
     def _with_wishes(self, ledger: Ledger) -> Ledger:
         for wish in self.state.wishes:
             queue = self.policy.queue_of(wish.order.lock)
@@ -207,7 +211,8 @@ class Leading(OwnClaims):
                 return  # it cannot read what others say yet, and they may be at work under a lost ledger
             silent, self.silent = self.silent, self._must_answer(own.answer)
             if self.silent and self.silent != silent:
-                self.log('the ledger is lost; {}'.format(terms.awaiting(self.silent)))
+                what = 'there is no ledger' if terms.is_first(own.answer) else 'the ledger is lost'
+                self.log('{}; {}'.format(what, terms.awaiting(self.silent)))
             if self.silent:
                 return
             base = rules.rebuilt(self._unfinished_claims(), self._slots())
@@ -236,7 +241,7 @@ class Leading(OwnClaims):
         dropped = tuple(ticket for ticket in base.tickets if ticket.unit in gone)
         self.given, self.dropped, self.written = self.given + given, self.dropped + dropped, grown
         for ticket in dropped:
-            self.log('{} is gone, its ticket is dropped, token {}'.format(ticket.unit, ticket.token))
+            self.log('{} is gone; the leader drops its ticket, token {}'.format(ticket.unit, ticket.token))
 
     def _bring_hook(self) -> None:
         """As the leader, have Juju bring this unit a hook, where its own write does not.

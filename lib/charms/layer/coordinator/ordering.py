@@ -7,7 +7,7 @@ hook tool, what an order does (orders.py), the words of an action's answer.
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple, Sequence, Tuple
 
-from charms.layer.coordinator import forms, plan
+from charms.layer.coordinator import forms, plan, why
 from charms.layer.coordinator.values import CANCEL, FREE, PAUSE, RESUME, ROLL, Order, Wish
 
 if TYPE_CHECKING:
@@ -96,6 +96,15 @@ def free(session: 'Session', unit: Any, confirm: Any = False, reason: Any = '') 
     if not session.leading:
         return _give(session, wish)
     return _give(session, wish, NOT_DOWN if unit == mine else '' if confirm else RISK)
+
+
+def still_paused(session: 'Session', order: Order) -> str:
+    """Return the pause that keeps turns from beginning by an order that was given, in words; '' for none."""
+    begins = order.kind in (ROLL, RESUME)
+    pauses = (each for each in session.ordered() if begins and each.kind == PAUSE and not each.first)
+    pause = next((each for each in pauses if each.lock in ('', order.lock)), None)
+    which = 'this lock is' if pause and pause.lock else 'all locks are'
+    return '{} {}'.format(which, why.paused(pause)) if pause else ''
 
 
 def batch_sizes(batches: Any) -> Tuple[plan.Size, ...]:

@@ -5,11 +5,11 @@ something after all. What must not: an import of what most hooks of an idle unit
 (so is-leader is asked here, though juju.py has all other hook tools).
 
 Most hooks in the life of a unit are of this kind: it has no request, it does not lead, and the
-hook brings no news of peers or of the ledger. A session would then read the store, change
-nothing, publish nothing, set no flag, and sleep as before; tests/proofs checks that in each such
-hook of every history (promises.py). So none is made until the charm asks for something. It
-then finds what it would have found at the start of the hook: is-leader said False, and says so
-until the hook ends (R15).
+hook is no update-status and brings no news of peers or of the ledger. A session would then read
+the store, change nothing, publish nothing, set no flag, and sleep as before; tests/proofs checks
+that in each such hook of every history (promises.py). So none is made until the charm asks for
+something. It then finds what it would have found at the start of the hook: is-leader said False,
+and says so until the hook ends (R15).
 """
 
 from typing import TYPE_CHECKING, Callable, List

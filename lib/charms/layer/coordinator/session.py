@@ -122,7 +122,7 @@ class Session(Holding):
         in_roll = self.context.aside and any(claim.roll for _, claim in self.state.own)
         reread = stored is None or self.context.reread or in_roll
         first = not (stored and stored.nonce)  # a request of collect-metrics may be all that is there
-        self._compare_own_claims(first, reread or (self.context.full_check and bool(self.state.own)))
+        self._compare_own_claims(first, reread or self.context.full_check)
         if not self.context.aside:
             self._find_unheard()
         if self.leading:
@@ -134,7 +134,7 @@ class Session(Holding):
         news = self.context.shared_news or self.state.opened < self.state.term  # or no ledger counted
         # A unit that was freed finds it so; and what a unit says first tells the term that it knows.
         held = any(claim.holds for claim in self.own.values())
-        self._take_turns(reread or held or news or not self.state.spoken)
+        self._take_turns(reread or held or news or self.context.full_check or not self.state.spoken)
         if self.leading and (self.context.aside or self.context.woken):
             self._bring_own_turn()
         if self._has_more_to_say():
@@ -266,7 +266,7 @@ class Session(Holding):
         was_requested, own = lock in self.requested, dict(self.state.own)
         queues = self._queues_with(lock)
         if self.context.restricted or any(self._goes_on(each) for each in queues):
-            self.log('{}: not released: its turn goes on in the next hook of this unit'.format(lock))
+            self.log('{}: not released here; a turn that has begun goes on in the next hook'.format(lock))
             return
         self._kept -= {lock}
         for queue in queues:

@@ -45,7 +45,7 @@ class Wake(NamedTuple):
         tickets: the part of the ledger that this unit's turn depends on; while the leader's data
             have it, nothing that matters has changed. Empty: only data that name this unit matter.
         data: whether all news of the leader's data matters.
-        rest: NO_REQUEST or NEVER_ASKED, if this unit has nothing to do in most hooks (rest.py).
+        rest: NO_REQUEST, if this unit has nothing to do in most hooks (rest.py).
         store: the checksum of the local store that `rest` is true of.
     """
 

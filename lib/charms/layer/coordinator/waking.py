@@ -7,7 +7,7 @@ turn it is.
 from typing import List, Optional
 
 from charms.layer.coordinator import orders, rules, wake
-from charms.layer.coordinator.context import NEVER_ASKED, NO_REQUEST
+from charms.layer.coordinator.context import NO_REQUEST
 from charms.layer.coordinator.leading import Leading
 from charms.layer.coordinator.values import NO_CLAIM, Claim, Ticket
 
@@ -35,7 +35,7 @@ class Waking(Leading):
             parts.append(wake.leading(told, me, policy.slots, self.claims) if told else None)
         store = '' if parts or not state.known else self.port.store_with(state)
         if store:
-            return wake.Wake(frozenset(), rest=NO_REQUEST if state.own else NEVER_ASKED, store=store)
+            return wake.Wake(frozenset(), rest=NO_REQUEST, store=store)
         needed = wake.both(parts)
         if needed and needed.tickets and (len(parts) > 1 or needed.tickets[-1].queue):
             # A ticket that it is given in another queue leaves these tickets as they are.
