@@ -964,6 +964,60 @@ def write_in_a_refresh_as_in_any_hook(self, needed, unheard):
 
 @broken(
     'rule 19',
+    'a unit that waits in the queue of one lock does not hear of its ticket in another',
+    'wake.both',
+    'hooks/test_wake_found.py::test_a_unit_that_waits_in_one_queue_hears_of_its_ticket_in_another',
+)
+def both_of_one_queue(parts):
+    found = unbroken(parts)
+    same = found and len([part for part in parts if part.tickets]) == 1
+    return Wake(found.units, next(part.tickets for part in parts if part.tickets)) if same else found
+
+
+@broken(
+    'rule 19',
+    'a unit that rests does not look at the ledger in update-status',
+    'session.Session._take_turns',
+    'hooks/test_found_siblings.py::'
+    'test_a_hook_that_failed_before_the_layer_and_was_skipped_stops_nothing_beyond_update_status',
+)
+def take_turns_without_a_look(self, reread=False):
+    unbroken(self, reread and not self.context.full_check)
+
+
+@broken(
+    'rule 12',
+    'what runs beside a failed hook ends a turn that began in old code',
+    'rules.beside_a_turn',
+    'compat/test_upgrade.py::'
+    'test_what_runs_beside_a_failed_hook_after_a_forced_refresh_frees_no_turn_that_began_in_old_code',
+)
+def beside_a_turn_that_old_code_began(own, committed):
+    said = unbroken(own, committed)
+    return {
+        **said,
+        **{
+            queue: claim._replace(begun=False, roll=False)
+            for queue, claim in own.items()
+            if claim.begun and not claim.token and not committed.get(queue, NO_CLAIM).outstanding
+        },
+    }
+
+
+@broken(
+    'rule 12',
+    'collect-metrics ends a turn',
+    'session.Session.release',
+    'hooks/test_found_siblings.py::test_collect_metrics_between_a_failed_hook_and_its_retry_ends_no_turn',
+)
+def release_in_any_hook(self, lock):
+    context, self.context = self.context, self.context._replace(restricted=False)
+    unbroken(self, lock)
+    self.context = context
+
+
+@broken(
+    'rule 19',
     'a unit watches one that has departed',
     'waking.Waking.needed',
     'hooks/test_wake_found.py::test_a_unit_that_is_removed_is_not_the_only_one_that_is_heard',

@@ -106,7 +106,9 @@ def both(parts: Sequence[Optional[Wake]]) -> Optional[Wake]:
         return None
     units = frozenset(unit for part in parts if part for unit in part.units)
     tickets = [part.tickets for part in parts if part and part.tickets]
-    data = len(tickets) > 1 or any(part.data for part in parts if part)
+    # A ticket that the unit is given in another queue leaves these tickets as they are.
+    elsewhere = bool(tickets) and (len(parts) > 1 or bool(tickets[0][-1].queue))
+    data = elsewhere or any(part.data for part in parts if part)
     return Wake(units, () if data or not tickets else tickets[0], data)
 
 

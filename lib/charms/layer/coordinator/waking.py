@@ -37,9 +37,6 @@ class Waking(Leading):
         if store:
             return wake.Wake(frozenset(), rest=NO_REQUEST, store=store)
         needed = wake.both(parts)
-        if needed and needed.tickets and (len(parts) > 1 or needed.tickets[-1].queue):
-            # A ticket that it is given in another queue leaves these tickets as they are.
-            needed = needed._replace(data=True)
         if needed and needed.units and self.port.durable_at_once:
             # On Juju 2.9 - 3.x no hook brings what a unit says after its relation-departed.
             return needed if needed.units <= self.port.related_units() else None
