@@ -15,10 +15,10 @@ demo: .venv/.demo ## Show SCENE=roll, restart, lost-unit, hold-until-healthy or 
 	@.venv/bin/python -m examples.demo $(if $(SCENE),--scene $(SCENE)) $(if $(UNITS),--units $(UNITS)) \
 	  $(if $(JUJU),--juju $(JUJU)) $(if $(SLOTS),--slots $(SLOTS)) $(if $(SEED),--seed $(SEED)) $(if $(OUTPUT),--output '$(OUTPUT)')
 
-test: .venv/.demo .venv/.test .venv/.on-juju .venv/charm-tools/.ready ## Test all on python3, and a share on each other Python from 3.8 to 3.14 there is.
+test: .venv/.demo .venv/.test .venv/.on-juju .venv/charm-tools/.ready ## Test all but what is marked long on python3, and a share on each other Python from 3.8 to 3.14 there is.
 	@.venv/bin/python tests/pythons.py
 
-test-here: .venv/.demo .venv/.test .venv/.on-juju .venv/charm-tools/.ready ## Test all on python3 alone.
+test-here: .venv/.demo .venv/.test .venv/.on-juju .venv/charm-tools/.ready ## The same on python3 alone.
 	@.venv/bin/python tests/pythons.py --here
 
 test-everywhere: .venv/.demo .venv/.test .venv/.on-juju .venv/charm-tools/.ready ## Test all on each Python from 3.8 to 3.14 there is.

@@ -570,7 +570,7 @@ def present_by_relation_list(self):
 
 
 @broken(
-    'rule 18', 'who asks again keeps the lock no longer', 'session.Session.request_again',
+    'rule 18', 'a unit that asks again keeps the lock no longer', 'session.Session.request_again',
     history('gave up a turn that it keeps', keeps=True, asks=2),
 )  # fmt: skip
 def request_again_and_release(self, lock):
@@ -1178,7 +1178,7 @@ def always_next(self, queue):
 
 
 @broken(
-    'rule 4', 'a leader takes itself for next in a queue of one slot', 'rules.behind_all',
+    'rule 4', 'a leader counts as the next in a queue of one slot', 'rules.behind_all',
     'hooks/test_found_orders.py::'
     'test_a_leader_that_queues_up_again_beside_a_failed_unit_uses_the_other_slot[False-3]',
 )  # fmt: skip

@@ -159,7 +159,7 @@ def test_a_pause_lets_the_turn_that_has_begun_end_and_no_other_begin_until_resum
     made.run(seconds=700)
 
     assert text.splitlines()[:2] == [
-        'all locks: paused. No turn begins until you let them; a turn that has begun goes on.',
+        'all locks: paused. No turn begins until you resume; a turn that has begun goes on.',
         'Reason: an alarm',
     ]
     assert sum(served(made, watch)) == 1

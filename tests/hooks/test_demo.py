@@ -91,8 +91,7 @@ def test_while_a_roll_is_paused_a_unit_says_why_in_the_words_of_the_layer(tmp_pa
     text = ' '.join(' '.join(told).split())
     assert re.search(r'waits restart: paused since [-0-9]+ [0-9:]+ UTC: db/2 does not start', text)
     assert (
-        'No turn begins until you let them; a turn that has begun goes on. Reason: db/2 does not start'
-        in text
+        'No turn begins until you resume; a turn that has begun goes on. Reason: db/2 does not start' in text
     )
 
 

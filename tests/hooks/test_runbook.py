@@ -142,7 +142,7 @@ def test_stop_the_roll_now_and_go_on(five, juju):
 
     same(
         section,
-        'all locks: paused. No turn begins until you let them; a turn that has begun goes on.',
+        'all locks: paused. No turn begins until you resume; a turn that has begun goes on.',
         answer,
     )
     stood = served(made, watch)

@@ -19,8 +19,7 @@ A lock is fair and not re-entrant: turns come in the order in which the leader
 learns of requests, and asking again for a lock before its turn is over changes
 nothing. All functions work in handlers, in `@hook` functions, in library code,
 in `hookenv.atexit` callbacks and in actions. Outside the handlers of a hook (in
-callbacks, and in an action script that does not run `charms.reactive.main()`)
-a request is recorded and its turn comes in a later hook.
+callbacks and in actions) a request is recorded and its turn comes in a later hook.
 
 The first call in a process reads the current state from Juju and from disk. So
 each function may raise, in addition to what its docstring lists: ValueError for a
@@ -30,7 +29,8 @@ CalledProcessError if a hook tool fails, and OSError if the disk is full.
 Flags, which are up to date before the first handler runs:
     coordinator.requested.LOCK  from the request until the turn is used and released
     coordinator.granted.LOCK    in exactly those hooks in which this unit holds the lock
-    coordinator.rolled.LOCK     on the leader, when a roll of all units is over: in the hook that finds it so
+    coordinator.rolled.LOCK     on the leader, when a roll of all units is over: in the hook that finds it
+                                so, which may be the wake-up `coordinator-wake-up`
 """
 
 from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence, Union
@@ -196,8 +196,8 @@ def release_lock(name: str) -> None:
     not run. If a later step of the hook fails, the turn is not over, and the next run of the
     hook has it again. It is over once the charm's key-value store is saved: charms.reactive
     does so after all handlers, and a charm may do so earlier with `unitdata.kv().flush()`.
-    Outside a hook (in an action, say) it withdraws a request whose turn has not come;
-    a turn that has come stays for the next hook.
+    Outside a hook (in an action, say) it withdraws a request whose turn has not begun;
+    a turn that has begun stays for the next hook.
 
     Args:
         name: the lock: 1 to 200 printable characters, without braces and

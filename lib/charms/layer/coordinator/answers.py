@@ -32,7 +32,7 @@ Commands = Iterable[Tuple[str, str]]
 
 WHAT = {
     ROLL: '{}: a roll of {} begins{}.',
-    PAUSE: '{}: paused. No turn begins until you let them; a turn that has begun goes on.',
+    PAUSE: '{}: paused. No turn begins until you resume; a turn that has begun goes on.',
     RESUME: '{}: not paused any more. Turns begin again.',
     CANCEL: '{}: cancelled. Each unit that waits withdraws its request in its next hook; a turn that has '
     'begun goes on.',

@@ -23,7 +23,7 @@ def gate(name: str) -> Callable[[Gate], Gate]:
             return '' if replicas_in_sync() else 'two replicas still sync'
 
     While it returns a sentence, the turn does not begin: the unit keeps its place, the others wait behind
-    it, and `explain` says the sentence on this unit. It is asked in each hook in which the turn could begin,
+    it, and `explain` says the sentence. It is asked in each hook in which the turn could begin,
     update-status at the latest, and never again in a turn that has begun. If it raises, the hook fails. Of
     two functions for one lock the later one counts. It may ask for locks and give them up itself; in it, the
     lock that it guards is not granted yet.
