@@ -1005,18 +1005,6 @@ def beside_a_turn_that_old_code_began(own, committed):
 
 
 @broken(
-    'rule 12',
-    'collect-metrics ends a turn',
-    'session.Session.release',
-    'hooks/test_found_siblings.py::test_collect_metrics_between_a_failed_hook_and_its_retry_ends_no_turn',
-)
-def release_in_any_hook(self, lock):
-    context, self.context = self.context, self.context._replace(restricted=False)
-    unbroken(self, lock)
-    self.context = context
-
-
-@broken(
     'rule 19',
     'a unit watches one that has departed',
     'waking.Waking.needed',
