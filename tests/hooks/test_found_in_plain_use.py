@@ -1,0 +1,109 @@
+"""Faults that were found where nothing goes wrong at all; each as a short history."""
+
+import pytest
+
+from tests.cases import NO_UPDATE_STATUS_S, ask, both, until
+from tests.deploy import begun
+
+ASKS_ANEW = """
+@when('config.changed.go')
+def ask():
+    if hookenv.local_unit() != 'app/1':
+        return
+    if hookenv.config('go') == 1:
+        coordinator.request_lock('a')
+        coordinator.request_lock('b')
+    elif hookenv.config('go') == 2:
+        coordinator.release_lock('a')
+    elif hookenv.config('go') == 3:
+        coordinator.request_lock('a')
+
+@when('coordinator.granted.x')
+def hold():
+    if hookenv.config('go') < 5:
+        coordinator.keep_lock('x')
+
+@when('coordinator.granted.a')
+def has_a():
+    hookenv.log('HAS a')
+
+@when('coordinator.granted.b')
+def has_b():
+    hookenv.log('HAS b')
+"""
+
+
+@both
+@pytest.mark.parametrize('anew', ['in a hook', 'in an action'])
+def test_a_lock_that_was_withdrawn_beside_another_may_be_asked_for_again(model, charm_with, juju, anew):
+    """The request has the number of the one that was withdrawn, whose end was applied to it in each hook."""
+    made = begun(model, charm_with(ASKS_ANEW), units=3, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
+    made.elect('app/0')
+    made.run()
+    ask(made, 'app/2', 'x')
+    made.run(seconds=30)
+    for go in (1, 2):
+        made.configure(go=go)
+        made.run(seconds=30)
+    if anew == 'in a hook':
+        made.configure(go=3)
+    else:
+        ask(made, 'app/1', 'a')
+    made.run(seconds=30)
+    for go in (4, 5):
+        made.configure(go=go)
+        made.run(seconds=100)
+
+    assert len(made.log_of('app/1', 'HAS b')) == 1, made.story(40)
+    assert len(made.log_of('app/1', 'HAS a')) == 1, made.story(40)
+
+
+KEEPS_ONE = """
+@when('config.changed.go')
+def ask():
+    if hookenv.local_unit() == 'app/1' and hookenv.config('go') == 1:
+        coordinator.request_lock('a')
+        coordinator.request_lock('b')
+
+@when('coordinator.granted.b')
+def keep():
+    if hookenv.config('go') < 4:
+        coordinator.keep_lock('b')
+    if hookenv.config('go') == 2:
+        coordinator.request_lock('a')
+
+@when('coordinator.granted.a')
+def has_a():
+    hookenv.log('HAS a')
+    if 1 < hookenv.config('go') < 4:
+        coordinator.keep_lock('a')
+"""
+
+
+@both
+@pytest.mark.parametrize('anew', ['in a hook, and keeps it', 'in an action'])
+def test_a_lock_that_was_released_beside_one_that_is_kept_may_be_asked_for_again(
+    model, charm_with, juju, anew
+):
+    """As above, in a turn that goes on: what the unit had asked for, or kept, was over in the next hook."""
+    made = begun(model, charm_with(KEEPS_ONE), units=2, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
+    made.elect('app/0')
+    made.run()
+    made.configure(go=1)
+    until(made, lambda: bool(made.log_of('app/1', 'HAS a')))
+    made.run(seconds=30)
+    before = len(made.log_of('app/1', 'HAS a'))
+    if anew == 'in an action':
+        ask(made, 'app/1', 'a')
+        made.run(seconds=30)
+        made.configure(go=4)
+        expected = 1
+    else:
+        made.configure(go=2)
+        made.run(seconds=30)
+        before = len(made.log_of('app/1', 'HAS a'))
+        made.configure(go=3)
+        expected = 1
+    made.run(seconds=100)
+
+    assert len(made.log_of('app/1', 'HAS a')) - before >= expected, made.story(40)
