@@ -312,7 +312,7 @@ class Session(Holding):
         before = ends.get(queue, End(claim.asked, ()))
         earlier = before.locks if before.ask == claim.asked else ()  # it may have asked since the last end
         token = max(before.token, token)
-        ends[queue] = End(claim.asked, tuple(sorted({*earlier, *locks})), claim.nonce, token)
+        ends[queue] = End(claim.asked, tuple(sorted({*earlier, *locks})), claim.nonce, token, claim.locks)
         self.ends = rules.frozen(ends)
         over = bool(locks) and rules.after_ends({queue: claim}, ends)[queue].done >= claim.asked
         self.turns = tuple(
