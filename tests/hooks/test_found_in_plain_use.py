@@ -1,5 +1,7 @@
 """Faults that were found where nothing goes wrong at all; each as a short history."""
 
+import shutil
+
 import pytest
 
 from tests.cases import NO_UPDATE_STATUS_S, ask, both, until
@@ -107,3 +109,45 @@ def test_a_lock_that_was_released_beside_one_that_is_kept_may_be_asked_for_again
     made.run(seconds=100)
 
     assert len(made.log_of('app/1', 'HAS a')) - before >= expected, made.story(40)
+
+
+METRICS = """
+import os
+from charms.reactive import collect_metrics
+
+@collect_metrics()
+def metrics():
+    if os.path.exists('worked') and not os.path.exists('anew'):
+        open('anew', 'w').close()
+        hookenv.log('requested {}'.format(coordinator.is_requested('a')))
+        coordinator.request_lock('a')
+
+@when('config.changed.go')
+def ask():
+    if hookenv.config('go') == 1 and hookenv.local_unit() == 'app/1':
+        coordinator.request_lock('a')
+
+@when('coordinator.granted.a')
+def has_a():
+    open('worked', 'w').close()
+    hookenv.log('HAS a')
+"""
+
+
+def test_collect_metrics_after_a_turn_may_ask_for_another_one(model, charm_with):
+    """It went by the claim of before the end of the turn, as if the lock had been asked for already."""
+    charm = charm_with(METRICS)
+    shutil.copy(str(charm / 'hooks' / 'hook.template'), str(charm / 'hooks' / 'collect-metrics'))
+    made = begun(model, charm, units=2, update_status_s=NO_UPDATE_STATUS_S)
+    made.elect('app/0')
+    made.run()
+    made.configure(go=1)
+    until(made, lambda: bool(made.log_of('app/1', 'HAS a')))
+    made.run(seconds=30)
+    made.collect_metrics('app/1')
+    made.run(seconds=30)
+    made.configure(go=2)
+    made.run(seconds=100)
+
+    assert len(made.log_of('app/1', 'HAS a')) == 2, made.story(40)
+    assert made.log_of('app/1', 'requested False')
