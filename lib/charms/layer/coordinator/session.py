@@ -113,7 +113,7 @@ class Session(Holding):
         stored = self.port.load()
         if stored and self.context.newborn and stored.spoken:
             stored = None  # a former unit of this name left it behind: this one has not said anything yet
-        self.state = self._saved = stored or UnitState()
+        self._recall(stored or UnitState())
         if self.context.restricted:
             return
         self.leading = not self.context.child and self.port.is_leader()
