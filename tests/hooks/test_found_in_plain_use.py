@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from tests.cases import NO_UPDATE_STATUS_S, ask, both, until
+from tests.cases import NO_UPDATE_STATUS_S, ask, both, failures, until
 from tests.deploy import begun
 
 ASKS_ANEW = """
@@ -111,6 +111,11 @@ def test_a_lock_that_was_released_beside_one_that_is_kept_may_be_asked_for_again
     assert len(made.log_of('app/1', 'HAS a')) - before >= expected, made.story(40)
 
 
+def with_metrics(charm):
+    shutil.copy(str(charm / 'hooks' / 'hook.template'), str(charm / 'hooks' / 'collect-metrics'))
+    return charm
+
+
 METRICS = """
 import os
 from charms.reactive import collect_metrics
@@ -136,9 +141,7 @@ def has_a():
 
 def test_collect_metrics_after_a_turn_may_ask_for_another_one(model, charm_with):
     """It went by the claim of before the end of the turn, as if the lock had been asked for already."""
-    charm = charm_with(METRICS)
-    shutil.copy(str(charm / 'hooks' / 'hook.template'), str(charm / 'hooks' / 'collect-metrics'))
-    made = begun(model, charm, units=2, update_status_s=NO_UPDATE_STATUS_S)
+    made = begun(model, with_metrics(charm_with(METRICS)), units=2, update_status_s=NO_UPDATE_STATUS_S)
     made.elect('app/0')
     made.run()
     made.configure(go=1)
@@ -151,3 +154,54 @@ def test_collect_metrics_after_a_turn_may_ask_for_another_one(model, charm_with)
 
     assert len(made.log_of('app/1', 'HAS a')) == 2, made.story(40)
     assert made.log_of('app/1', 'requested False')
+
+
+METRICS_BESIDE = """
+import os
+from charms.reactive import collect_metrics
+
+@collect_metrics()
+def metrics():
+    if hookenv.local_unit() == 'app/1':
+        coordinator.request_lock('a')
+
+@when('config.changed.go')
+def ask():
+    if hookenv.config('go') == 1 and hookenv.local_unit() == 'app/1':
+        coordinator.request_lock('b')
+
+@when('coordinator.granted.x')
+def hold():
+    if hookenv.config('go') < 2:
+        coordinator.keep_lock('x')
+
+@when('coordinator.granted.a')
+def has_a():
+    hookenv.log('HAS a')
+
+@when('coordinator.granted.b')
+def has_b():
+    hookenv.log('HAS b')
+    if hookenv.config('go') < 3:
+        coordinator.keep_lock('b')
+"""
+
+
+def test_collect_metrics_may_ask_for_a_lock_while_the_unit_waits_for_another(model, charm_with):
+    """Juju was asked there whether that lock is cancelled, and refused to answer: the hook failed."""
+    charm = with_metrics(charm_with(METRICS_BESIDE))
+    made = begun(model, charm, units=3, update_status_s=NO_UPDATE_STATUS_S)
+    made.elect('app/0')
+    made.run()
+    ask(made, 'app/2', 'x')
+    made.run(seconds=30)
+    made.configure(go=1)
+    made.run(seconds=30)
+    made.collect_metrics('app/1')
+    made.run(seconds=30)
+    for go in (2, 3, 4):
+        made.configure(go=go)
+        made.run(seconds=100)
+
+    assert not failures(made), made.story(40)
+    assert made.log_of('app/1', 'HAS a'), made.story(40)
