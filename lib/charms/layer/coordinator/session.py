@@ -1,8 +1,7 @@
 """One hook of one unit: it reads and decides at the start, answers the charm, and releases at the end.
 
-What lives here: in which order a hook reads, decides and writes, on a port to
-Juju and on the values of `rules.py`. What must not: a hook tool, a clock, a
-flag, a rule about whose turn it is. tests/proofs runs this file, too.
+What lives here: in which order a hook reads, decides and writes, on a port to Juju and on the values of
+`rules.py`. What must not: a hook tool, a clock, a flag, whose turn it is. tests/proofs runs this file, too.
 
     look ──▶ begin ──▶ request, keep, release, request_again ──▶ end
       │ own claim, a peer's news, what the leader owes the others, whose turn it is
@@ -243,8 +242,9 @@ class Session(Holding):
 
     def _is_cancelled(self, queue: str, claim: Claim, lock: str) -> bool:
         """Return whether the requests for this lock up to this claim's ticket are cancelled."""
-        if not claim.outstanding or lock in claim.names:
-            return False
+        more = claim.outstanding and lock not in claim.names
+        if not more or self.context.restricted:
+            return more  # where Juju answers nothing they may be: then it gets another ticket
         if not self.ledger_read:
             self._read_ledger()
         ticket = rules.ticket_of(self.ledger, self.context.unit, queue, claim)
