@@ -205,3 +205,50 @@ def test_collect_metrics_may_ask_for_a_lock_while_the_unit_waits_for_another(mod
 
     assert not failures(made), made.story(40)
     assert made.log_of('app/1', 'HAS a'), made.story(40)
+
+
+AT_IMPORT = """
+if hookenv.local_unit() == 'app/1' and hookenv.config('go') == 2:
+    coordinator.request_lock('b')
+    coordinator.release_lock('b')
+
+@when('config.changed.go')
+def ask():
+    if hookenv.config('go') == 1 and hookenv.local_unit() == 'app/1':
+        coordinator.request_lock('a')
+
+@when('coordinator.granted.x')
+def hold():
+    if hookenv.config('go') < 3:
+        coordinator.keep_lock('x')
+
+@when('coordinator.granted.a')
+def has_a():
+    hookenv.log('HAS a')
+
+@when('coordinator.granted.b')
+def has_b():
+    hookenv.log('HAS b')
+"""
+
+
+@both
+def test_what_is_asked_for_and_withdrawn_while_modules_are_imported_does_not_come_back(
+    model, charm_with, juju
+):
+    """No handler is known then, so nobody seemed to save the end, and at the hook's end it was not noted."""
+    charm = charm_with('')
+    text = (charm / 'reactive' / 'plan.py').read_text()
+    (charm / 'reactive' / 'plan.py').unlink()
+    (charm / 'reactive' / 'a_plan.py').write_text(text + AT_IMPORT)  # before any module that has handlers
+    made = begun(model, charm, units=3, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
+    made.elect('app/0')
+    made.run()
+    ask(made, 'app/2', 'x')
+    made.run(seconds=30)
+    for go in (1, 2, 3, 4):
+        made.configure(go=go)
+        made.run(seconds=60)
+
+    assert made.log_of('app/1', 'HAS a'), made.story(40)
+    assert not made.log_of('app/1', 'HAS b'), made.story(40)
