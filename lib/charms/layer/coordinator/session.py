@@ -382,7 +382,6 @@ class Session(Holding):
         drops the tickets whose release was reported, and lets its policy decide.
         """
         before, own, self.phase = self.granted, dict(self.state.own), Phase.OVER
-        ends = self.ends
         for ticket in self._usable():
             claim = own[ticket.queue]
             left = claim.names - self._kept
@@ -401,7 +400,7 @@ class Session(Holding):
             self._append(reported=self.finished)
         if again and (self.port.durable_at_once or not decides):
             self._serve_own()
-        if self._has_more_to_say() or self.ends != ends or self.port.failing.has_begun():
+        if self._has_more_to_say() or self.ends or self.port.failing.has_begun():
             self._end_turns(own)
         self._show_locks()
         for lock in sorted(before - self.granted):
