@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from tests.cases import NO_UPDATE_STATUS_S, ask, both, failures, until
+from tests.cases import NO_UPDATE_STATUS_S, ask, both, failures, order, until
 from tests.deploy import begun
 
 ASKS_ANEW = """
@@ -252,3 +252,56 @@ def test_what_is_asked_for_and_withdrawn_while_modules_are_imported_does_not_com
 
     assert made.log_of('app/1', 'HAS a'), made.story(40)
     assert not made.log_of('app/1', 'HAS b'), made.story(40)
+
+
+JOINS = """
+@coordinator.gate('b')
+def not_now():
+    return 'a replica still syncs' if hookenv.config('memory') == 2 else ''
+
+@when('config.changed.go')
+def ask():
+    if hookenv.local_unit() == 'app/1':
+        if hookenv.config('go') == 1:
+            coordinator.request_lock('a')
+        elif hookenv.config('go') == 2:
+            coordinator.request_lock('b')
+
+@when('coordinator.granted.a')
+def has_a():
+    if hookenv.config('go') < 3:
+        coordinator.keep_lock('a')
+
+@when('coordinator.granted.b')
+def has_b():
+    hookenv.log('HAS b')
+"""
+
+
+@both
+@pytest.mark.parametrize('by', ['a pause', 'a gate'])
+def test_a_lock_that_is_held_back_does_not_join_a_turn_that_has_begun(model, charm_with, juju, by):
+    """Nobody looked for a pause or a gate, since the turn of another lock had begun before."""
+    made = begun(model, charm_with(JOINS), units=2, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
+    made.elect('app/0')
+    made.run()
+    made.configure(go=1)
+    made.run(seconds=30)
+    if by == 'a pause':
+        order(made, "pause('b')")
+    else:
+        made.configure(memory=2)
+    made.run(seconds=30)
+    made.configure(go=2)
+    made.run(seconds=30)
+    assert not made.log_of('app/1', 'HAS b'), made.story(40)
+
+    made.configure(go=3)
+    made.run(seconds=30)
+    assert not made.log_of('app/1', 'HAS b'), made.story(40)
+    if by == 'a pause':
+        order(made, "resume('b')")
+    else:
+        made.configure(memory=3)
+    made.run(seconds=60)
+    assert len(made.log_of('app/1', 'HAS b')) == 1, made.story(40)
