@@ -227,7 +227,7 @@ class Session(Holding):
         claim, after = own.get(queue, self._no_claim), self.claim(lock)
         ended = claim.outstanding and (not after.outstanding or after.asked > claim.asked)
         held, late = self._is_under_way(queue), self.context.child or self.phase is Phase.CALLBACKS
-        if ended or (held and late) or self._is_cancelled(queue, claim, lock):
+        if ended or (held and late) or self._needs_another_ticket(queue, claim, lock):
             asked = rules.asked_again(claim, lock, self.port.now())
         elif queue in ends and lock in claim.names:
             left = tuple(name for name in ends[queue].locks if name != lock)
@@ -239,16 +239,6 @@ class Session(Holding):
         self._say({**own, queue: asked} if asked != claim else None)
         if asked.asked > claim.asked or self.context.child or (ended and self.phase is Phase.OVER):
             self._serve_own()
-
-    def _is_cancelled(self, queue: str, claim: Claim, lock: str) -> bool:
-        """Return whether the requests for this lock up to this claim's ticket are cancelled."""
-        more = claim.outstanding and lock not in claim.names
-        if not more or self.context.restricted:
-            return more  # where Juju answers nothing they may be: then it gets another ticket
-        if not self.ledger_read:
-            self._read_ledger()
-        ticket = rules.ticket_of(self.ledger, self.context.unit, queue, claim)
-        return ticket is not None and orders.is_cancelled(self.ledger, ticket, lock)
 
     def request_again(self, lock: str) -> None:
         """Queue up again for a held lock when its turn is over; if it is not held, ask for it."""
