@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from tests.cases import NO_UPDATE_STATUS_S, ask, both, failures, order, until
-from tests.deploy import begun
+from tests.deploy import begun, said
 
 ASKS_ANEW = """
 @when('config.changed.go')
@@ -305,3 +305,42 @@ def test_a_lock_that_is_held_back_does_not_join_a_turn_that_has_begun(model, cha
         made.configure(memory=3)
     made.run(seconds=60)
     assert len(made.log_of('app/1', 'HAS b')) == 1, made.story(40)
+
+
+NOT_DONE = """
+@when('config.changed.go')
+def ask():
+    if hookenv.config('go') == 1 and hookenv.local_unit() == 'app/1':
+        coordinator.request_lock('a')
+        coordinator.request_lock('b')
+
+@when('coordinator.granted.b')
+def has_b():
+    pass
+
+@when('coordinator.granted.a')
+def has_a():
+    hookenv.log('turn {}'.format(coordinator.token('a')))
+    if len(TIMES) < 5:
+        TIMES.append(1)
+        coordinator.release_lock('a')
+        coordinator.request_lock('a')
+
+TIMES = []  # in this hook
+"""
+
+
+@both
+def test_a_request_after_a_release_comes_in_a_turn_of_its_own_also_beside_another_lock(
+    model, charm_with, juju
+):
+    """It gave back the turn that had just been released, so the handler ran again and again in one hook."""
+    made = begun(model, charm_with(NOT_DONE), units=2, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
+    made.elect('app/0')
+    made.run()
+    made.configure(go=1)
+    made.run(seconds=30)
+
+    tokens = said(made, 'app/1', 'turn ')
+    assert len(tokens) > 1, made.story(40)
+    assert len(set(tokens)) == len(tokens), tokens
