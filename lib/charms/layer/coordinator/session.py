@@ -227,7 +227,8 @@ class Session(Holding):
         claim, after = own.get(queue, self._no_claim), self.claim(lock)
         ended = claim.outstanding and (not after.outstanding or after.asked > claim.asked)
         held, late = self._is_under_way(queue), self.context.child or self.phase is Phase.CALLBACKS
-        if ended or (held and late) or self._needs_another_ticket(queue, claim, lock):
+        anew = held and (late or lock in claim.names)  # or it was released in this hook
+        if ended or anew or self._needs_another_ticket(queue, claim, lock):
             asked = rules.asked_again(claim, lock, self.port.now())
         elif queue in ends and lock in claim.names:
             left = tuple(name for name in ends[queue].locks if name != lock)
