@@ -344,3 +344,36 @@ def test_a_request_after_a_release_comes_in_a_turn_of_its_own_also_beside_anothe
     tokens = said(made, 'app/1', 'turn ')
     assert len(tokens) > 1, made.story(40)
     assert len(set(tokens)) == len(tokens), tokens
+
+
+IN_A_WAKE_UP = """
+@when('config.changed.go')
+def ask():
+    if hookenv.config('go') == 1 and hookenv.local_unit() == 'app/1':
+        coordinator.request_lock('a')
+
+@when('coordinator.granted.a')
+def has_a():
+    if hookenv.hook_name() != 'coordinator-wake-up':
+        coordinator.keep_lock('a', check_again_in=5)
+    else:
+        coordinator.request_lock('b')
+
+@when('coordinator.granted.b')
+def has_b():
+    hookenv.log('HAS b in ' + hookenv.hook_name())
+"""
+
+
+@both
+def test_what_is_asked_for_in_a_wake_up_does_not_join_the_turn_that_goes_on_in_it(model, charm_with, juju):
+    """A wake-up that fails is not retried, so nothing may begin in one."""
+    made = begun(model, charm_with(IN_A_WAKE_UP), units=2, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
+    made.elect('app/0')
+    made.run()
+    made.configure(go=1)
+    made.run(seconds=60)
+
+    found = made.log_of('app/1', 'HAS b')
+    assert len(found) == 1, made.story(40)
+    assert 'wake-up' not in found[0], found
