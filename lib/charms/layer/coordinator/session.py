@@ -226,7 +226,8 @@ class Session(Holding):
         queue, own, ends = self.queue_of(lock), dict(self.state.own), dict(self.ends)
         claim, after = own.get(queue, self._no_claim), self.claim(lock)
         ended = claim.outstanding and (not after.outstanding or after.asked > claim.asked)
-        held, late = self._is_under_way(queue), self.context.child or self.phase is Phase.CALLBACKS
+        held, context = self._is_under_way(queue), self.context
+        late = context.child or context.woken or self.phase is Phase.CALLBACKS
         anew = held and (late or lock in claim.names)  # or it was released in this hook
         if ended or anew or self._needs_another_ticket(queue, claim, lock):
             asked = rules.asked_again(claim, lock, self.port.now())
