@@ -280,6 +280,7 @@ any_end = st.builds(
     st.lists(st.sampled_from('abc'), max_size=3, unique=True).map(tuple),
     st.sampled_from(['n1', 'n2']),
     st.just(0),
+    st.just(()),
 )
 ends_by_queue = st.dictionaries(st.sampled_from(['', 'a', 'b']), any_end, max_size=3)
 
@@ -302,6 +303,14 @@ def test_an_end_counts_only_for_the_ask_and_the_incarnation_that_it_names(own, e
             assert after[queue].locks == claim.again
             assert after[queue].outstanding == bool(claim.again)
     assert set(after) == set(own)
+
+
+def test_a_lock_that_was_asked_for_anew_in_the_same_ask_is_not_given_up():
+    claim = Claim(3, 2, (('a', '5'), ('b', '1')), nonce='n1')
+    end = End(3, ('a', 'b'), 'n1', 0, (('a', '1'), ('b', '1')))
+
+    assert rules.after_ends({'': claim}, {'': end}) == {'': claim._replace(locks=(('a', '5'),))}
+    assert not rules.after_ends({'': claim}, {'': end._replace(asked=())})[''].outstanding
 
 
 @given(owns, st.sampled_from(['', 'a']), st.integers(1, 5))

@@ -8,7 +8,7 @@ from typing import Callable, Dict, FrozenSet, Optional, Tuple
 
 from charms.layer.coordinator import orders, rules
 from charms.layer.coordinator.context import Phase
-from charms.layer.coordinator.values import NO_CLAIM, Ticket
+from charms.layer.coordinator.values import NO_CLAIM, Claim, Ticket
 from charms.layer.coordinator.waking import Waking
 
 SOON_S = 1
@@ -119,6 +119,24 @@ class Holding(Waking):
             return self.gate(locks)
         finally:
             self.asks_gate = False
+
+    def _needs_another_ticket(self, queue: str, claim: Claim, lock: str) -> bool:
+        """Return whether a lock that is asked for beside others cannot be served by their ticket.
+
+        Its requests up to there may be cancelled. Or that turn has begun, and this lock is paused, or behind
+        a gate that is shut.
+        """
+        more = claim.outstanding and lock not in claim.names
+        if not more or self.context.restricted:
+            return more  # where Juju answers nothing it may be so
+        if not self.ledger_read:
+            self._read_ledger()
+        ticket = rules.ticket_of(self.ledger, self.context.unit, queue, claim)
+        lock_only = frozenset([lock])
+        if ticket is not None and orders.is_cancelled(self.ledger, ticket, lock):
+            return True
+        paused = ticket is not None and orders.pause_of(self.ledger, ticket, lock_only)
+        return claim.holds and bool(paused or self._asked_gate(lock_only))
 
     def _leave_word(self) -> None:
         """Let the others know if this hook fails in a turn of a roll, which then stops.

@@ -65,7 +65,7 @@ class Onlooker(Session):
 
     def look(self) -> None:
         """Find out what is true now, outside a hook of this unit, and change nothing."""
-        self.state = self.port.load() or UnitState()
+        self._recall(self.port.load() or UnitState())
         if self.context.restricted:
             return
         self.leading = self.port.is_leader()

@@ -6,12 +6,17 @@ What lives here: how these are merged. What must not: a hook tool, whose turn it
 from typing import Dict, Mapping, Optional
 
 from charms.layer.coordinator import orders, rules
-from charms.layer.coordinator.values import MAX_TOKEN, ROLLED, About, Claim, Said
+from charms.layer.coordinator.values import MAX_TOKEN, ROLLED, About, Claim, Said, UnitState
 from charms.layer.coordinator.view import View
 
 
 class OwnClaims(View):
     """The part of a hook in which a unit finds out what it has asked for itself; arguments as for View."""
+
+    def _recall(self, stored: UnitState) -> None:
+        """Take what this unit remembers, after the ends of turns that were saved with the charm's flags."""
+        self.state = self._saved = stored
+        self._remember(own=rules.frozen(self._with_ends_saved()))
 
     def _compare_own_claims(self, first: bool, reread: bool) -> None:
         """Merge what this unit remembers with what Juju has.
@@ -22,7 +27,6 @@ class OwnClaims(View):
         asked a predecessor for. A turn that had begun there counts as begun, so it comes first
         in the first ledger.
         """
-        self._remember(own=rules.frozen(self._with_ends_saved()))
         second = self.state.context == self.context.id != ''
         if (reread or not self.state.known) and not second:
             said = self.port.published()

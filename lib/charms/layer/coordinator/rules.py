@@ -123,12 +123,17 @@ def without(claim: Claim, locks: AbstractSet[str]) -> Claim:
 
 
 def after_ends(own: Mapping[str, Claim], ends: Mapping[str, End]) -> Dict[str, Claim]:
-    """Return own claims after these ends, each of which counts only for the ask that it names."""
+    """Return own claims after these ends, each of which counts only for the ask that it names.
+
+    Each hook applies them until others are saved. A lock that was asked for anew meanwhile is not over.
+    """
     claims = dict(own)
     for queue, end in ends.items():
         claim = claims.get(queue, NO_CLAIM)
         if claim.outstanding and (claim.asked, claim.nonce) == (end.ask, end.nonce):
-            claims[queue] = claim = without(claim, frozenset(end.locks))
+            before, now = dict(end.asked), dict(claim.locks)
+            left = (lock for lock in end.locks if before.get(lock) in (None, now.get(lock)))
+            claims[queue] = claim = without(claim, frozenset(left))
         if end.token > claim.ended and claim.nonce in ('', end.nonce):
             claims[queue] = claim._replace(ended=end.token, nonce=end.nonce)
     return claims

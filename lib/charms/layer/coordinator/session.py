@@ -1,8 +1,7 @@
 """One hook of one unit: it reads and decides at the start, answers the charm, and releases at the end.
 
-What lives here: in which order a hook reads, decides and writes, on a port to
-Juju and on the values of `rules.py`. What must not: a hook tool, a clock, a
-flag, a rule about whose turn it is. tests/proofs runs this file, too.
+What lives here: in which order a hook reads, decides and writes, on a port to Juju and on the values of
+`rules.py`. What must not: a hook tool, a clock, a flag, whose turn it is. tests/proofs runs this file, too.
 
     look ──▶ begin ──▶ request, keep, release, request_again ──▶ end
       │ own claim, a peer's news, what the leader owes the others, whose turn it is
@@ -113,7 +112,7 @@ class Session(Holding):
         stored = self.port.load()
         if stored and self.context.newborn and stored.spoken:
             stored = None  # a former unit of this name left it behind: this one has not said anything yet
-        self.state = self._saved = stored or UnitState()
+        self._recall(stored or UnitState())
         if self.context.restricted:
             return
         self.leading = not self.context.child and self.port.is_leader()
@@ -227,8 +226,10 @@ class Session(Holding):
         queue, own, ends = self.queue_of(lock), dict(self.state.own), dict(self.ends)
         claim, after = own.get(queue, self._no_claim), self.claim(lock)
         ended = claim.outstanding and (not after.outstanding or after.asked > claim.asked)
-        held, late = self._is_under_way(queue), self.context.child or self.phase is Phase.CALLBACKS
-        if ended or (held and late) or self._is_cancelled(queue, claim, lock):
+        held, context = self._is_under_way(queue), self.context
+        late = context.child or context.woken or self.phase is Phase.CALLBACKS
+        anew = held and (late or lock in claim.names)  # or it was released in this hook
+        if ended or anew or self._needs_another_ticket(queue, claim, lock):
             asked = rules.asked_again(claim, lock, self.port.now())
         elif queue in ends and lock in claim.names:
             left = tuple(name for name in ends[queue].locks if name != lock)
@@ -240,15 +241,6 @@ class Session(Holding):
         self._say({**own, queue: asked} if asked != claim else None)
         if asked.asked > claim.asked or self.context.child or (ended and self.phase is Phase.OVER):
             self._serve_own()
-
-    def _is_cancelled(self, queue: str, claim: Claim, lock: str) -> bool:
-        """Return whether the requests for this lock up to this claim's ticket are cancelled."""
-        if not claim.outstanding or lock in claim.names:
-            return False
-        if not self.ledger_read:
-            self._read_ledger()
-        ticket = rules.ticket_of(self.ledger, self.context.unit, queue, claim)
-        return ticket is not None and orders.is_cancelled(self.ledger, ticket, lock)
 
     def request_again(self, lock: str) -> None:
         """Queue up again for a held lock when its turn is over; if it is not held, ask for it."""
@@ -312,7 +304,7 @@ class Session(Holding):
         before = ends.get(queue, End(claim.asked, ()))
         earlier = before.locks if before.ask == claim.asked else ()  # it may have asked since the last end
         token = max(before.token, token)
-        ends[queue] = End(claim.asked, tuple(sorted({*earlier, *locks})), claim.nonce, token)
+        ends[queue] = End(claim.asked, tuple(sorted({*earlier, *locks})), claim.nonce, token, claim.locks)
         self.ends = rules.frozen(ends)
         over = bool(locks) and rules.after_ends({queue: claim}, ends)[queue].done >= claim.asked
         self.turns = tuple(
@@ -382,7 +374,6 @@ class Session(Holding):
         drops the tickets whose release was reported, and lets its policy decide.
         """
         before, own, self.phase = self.granted, dict(self.state.own), Phase.OVER
-        ends = self.ends
         for ticket in self._usable():
             claim = own[ticket.queue]
             left = claim.names - self._kept
@@ -401,7 +392,7 @@ class Session(Holding):
             self._append(reported=self.finished)
         if again and (self.port.durable_at_once or not decides):
             self._serve_own()
-        if self._has_more_to_say() or self.ends != ends or self.port.failing.has_begun():
+        if self._has_more_to_say() or self.ends or self.port.failing.has_begun():
             self._end_turns(own)
         self._show_locks()
         for lock in sorted(before - self.granted):

@@ -354,12 +354,15 @@ class End(NamedTuple):
             of no queue: the rolls whose end handlers have seen.
         nonce: the incarnation of the unit.
         token: tickets of rolls up to this one are over too.
+        asked: when the locks of that ask had been asked for; one that was asked for anew since then, in the
+            same ask, is not given up. Empty if that is not known.
     """
 
     ask: int
     locks: Tuple[str, ...]
     nonce: str = ''
     token: int = 0
+    asked: Locks = ()
 
 
 ROLLED = '{rolled}'

@@ -1,0 +1,379 @@
+"""Faults that were found where nothing goes wrong at all; each as a short history."""
+
+import shutil
+
+import pytest
+
+from tests.cases import NO_UPDATE_STATUS_S, ask, both, failures, order, until
+from tests.deploy import begun, said
+
+ASKS_ANEW = """
+@when('config.changed.go')
+def ask():
+    if hookenv.local_unit() != 'app/1':
+        return
+    if hookenv.config('go') == 1:
+        coordinator.request_lock('a')
+        coordinator.request_lock('b')
+    elif hookenv.config('go') == 2:
+        coordinator.release_lock('a')
+    elif hookenv.config('go') == 3:
+        coordinator.request_lock('a')
+
+@when('coordinator.granted.x')
+def hold():
+    if hookenv.config('go') < 5:
+        coordinator.keep_lock('x')
+
+@when('coordinator.granted.a')
+def has_a():
+    hookenv.log('HAS a')
+
+@when('coordinator.granted.b')
+def has_b():
+    hookenv.log('HAS b')
+"""
+
+
+@both
+@pytest.mark.parametrize('anew', ['in a hook', 'in an action'])
+def test_a_lock_that_was_withdrawn_beside_another_may_be_asked_for_again(model, charm_with, juju, anew):
+    """The request has the number of the one that was withdrawn, whose end was applied to it in each hook."""
+    made = begun(model, charm_with(ASKS_ANEW), units=3, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
+    made.elect('app/0')
+    made.run()
+    ask(made, 'app/2', 'x')
+    made.run(seconds=30)
+    for go in (1, 2):
+        made.configure(go=go)
+        made.run(seconds=30)
+    if anew == 'in a hook':
+        made.configure(go=3)
+    else:
+        ask(made, 'app/1', 'a')
+    made.run(seconds=30)
+    for go in (4, 5):
+        made.configure(go=go)
+        made.run(seconds=100)
+
+    assert len(made.log_of('app/1', 'HAS b')) == 1, made.story(40)
+    assert len(made.log_of('app/1', 'HAS a')) == 1, made.story(40)
+
+
+KEEPS_ONE = """
+@when('config.changed.go')
+def ask():
+    if hookenv.local_unit() == 'app/1' and hookenv.config('go') == 1:
+        coordinator.request_lock('a')
+        coordinator.request_lock('b')
+
+@when('coordinator.granted.b')
+def keep():
+    if hookenv.config('go') < 4:
+        coordinator.keep_lock('b')
+    if hookenv.config('go') == 2:
+        coordinator.request_lock('a')
+
+@when('coordinator.granted.a')
+def has_a():
+    hookenv.log('HAS a')
+    if 1 < hookenv.config('go') < 4:
+        coordinator.keep_lock('a')
+"""
+
+
+@both
+@pytest.mark.parametrize('anew', ['in a hook, and keeps it', 'in an action'])
+def test_a_lock_that_was_released_beside_one_that_is_kept_may_be_asked_for_again(
+    model, charm_with, juju, anew
+):
+    """As above, in a turn that goes on: what the unit had asked for, or kept, was over in the next hook."""
+    made = begun(model, charm_with(KEEPS_ONE), units=2, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
+    made.elect('app/0')
+    made.run()
+    made.configure(go=1)
+    until(made, lambda: bool(made.log_of('app/1', 'HAS a')))
+    made.run(seconds=30)
+    before = len(made.log_of('app/1', 'HAS a'))
+    if anew == 'in an action':
+        ask(made, 'app/1', 'a')
+        made.run(seconds=30)
+        made.configure(go=4)
+        expected = 1
+    else:
+        made.configure(go=2)
+        made.run(seconds=30)
+        before = len(made.log_of('app/1', 'HAS a'))
+        made.configure(go=3)
+        expected = 1
+    made.run(seconds=100)
+
+    assert len(made.log_of('app/1', 'HAS a')) - before >= expected, made.story(40)
+
+
+def with_metrics(charm):
+    shutil.copy(str(charm / 'hooks' / 'hook.template'), str(charm / 'hooks' / 'collect-metrics'))
+    return charm
+
+
+METRICS = """
+import os
+from charms.reactive import collect_metrics
+
+@collect_metrics()
+def metrics():
+    if os.path.exists('worked') and not os.path.exists('anew'):
+        open('anew', 'w').close()
+        hookenv.log('requested {}'.format(coordinator.is_requested('a')))
+        coordinator.request_lock('a')
+
+@when('config.changed.go')
+def ask():
+    if hookenv.config('go') == 1 and hookenv.local_unit() == 'app/1':
+        coordinator.request_lock('a')
+
+@when('coordinator.granted.a')
+def has_a():
+    open('worked', 'w').close()
+    hookenv.log('HAS a')
+"""
+
+
+def test_collect_metrics_after_a_turn_may_ask_for_another_one(model, charm_with):
+    """It went by the claim of before the end of the turn, as if the lock had been asked for already."""
+    made = begun(model, with_metrics(charm_with(METRICS)), units=2, update_status_s=NO_UPDATE_STATUS_S)
+    made.elect('app/0')
+    made.run()
+    made.configure(go=1)
+    until(made, lambda: bool(made.log_of('app/1', 'HAS a')))
+    made.run(seconds=30)
+    made.collect_metrics('app/1')
+    made.run(seconds=30)
+    made.configure(go=2)
+    made.run(seconds=100)
+
+    assert len(made.log_of('app/1', 'HAS a')) == 2, made.story(40)
+    assert made.log_of('app/1', 'requested False')
+
+
+METRICS_BESIDE = """
+import os
+from charms.reactive import collect_metrics
+
+@collect_metrics()
+def metrics():
+    if hookenv.local_unit() == 'app/1':
+        coordinator.request_lock('a')
+
+@when('config.changed.go')
+def ask():
+    if hookenv.config('go') == 1 and hookenv.local_unit() == 'app/1':
+        coordinator.request_lock('b')
+
+@when('coordinator.granted.x')
+def hold():
+    if hookenv.config('go') < 2:
+        coordinator.keep_lock('x')
+
+@when('coordinator.granted.a')
+def has_a():
+    hookenv.log('HAS a')
+
+@when('coordinator.granted.b')
+def has_b():
+    hookenv.log('HAS b')
+    if hookenv.config('go') < 3:
+        coordinator.keep_lock('b')
+"""
+
+
+def test_collect_metrics_may_ask_for_a_lock_while_the_unit_waits_for_another(model, charm_with):
+    """Juju was asked there whether that lock is cancelled, and refused to answer: the hook failed."""
+    charm = with_metrics(charm_with(METRICS_BESIDE))
+    made = begun(model, charm, units=3, update_status_s=NO_UPDATE_STATUS_S)
+    made.elect('app/0')
+    made.run()
+    ask(made, 'app/2', 'x')
+    made.run(seconds=30)
+    made.configure(go=1)
+    made.run(seconds=30)
+    made.collect_metrics('app/1')
+    made.run(seconds=30)
+    for go in (2, 3, 4):
+        made.configure(go=go)
+        made.run(seconds=100)
+
+    assert not failures(made), made.story(40)
+    assert made.log_of('app/1', 'HAS a'), made.story(40)
+
+
+AT_IMPORT = """
+if hookenv.local_unit() == 'app/1' and hookenv.config('go') == 2:
+    coordinator.request_lock('b')
+    coordinator.release_lock('b')
+
+@when('config.changed.go')
+def ask():
+    if hookenv.config('go') == 1 and hookenv.local_unit() == 'app/1':
+        coordinator.request_lock('a')
+
+@when('coordinator.granted.x')
+def hold():
+    if hookenv.config('go') < 3:
+        coordinator.keep_lock('x')
+
+@when('coordinator.granted.a')
+def has_a():
+    hookenv.log('HAS a')
+
+@when('coordinator.granted.b')
+def has_b():
+    hookenv.log('HAS b')
+"""
+
+
+@both
+def test_what_is_asked_for_and_withdrawn_while_modules_are_imported_does_not_come_back(
+    model, charm_with, juju
+):
+    """No handler is known then, so nobody seemed to save the end, and at the hook's end it was not noted."""
+    charm = charm_with('')
+    text = (charm / 'reactive' / 'plan.py').read_text()
+    (charm / 'reactive' / 'plan.py').unlink()
+    (charm / 'reactive' / 'a_plan.py').write_text(text + AT_IMPORT)  # before any module that has handlers
+    made = begun(model, charm, units=3, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
+    made.elect('app/0')
+    made.run()
+    ask(made, 'app/2', 'x')
+    made.run(seconds=30)
+    for go in (1, 2, 3, 4):
+        made.configure(go=go)
+        made.run(seconds=60)
+
+    assert made.log_of('app/1', 'HAS a'), made.story(40)
+    assert not made.log_of('app/1', 'HAS b'), made.story(40)
+
+
+JOINS = """
+@coordinator.gate('b')
+def not_now():
+    return 'a replica still syncs' if hookenv.config('memory') == 2 else ''
+
+@when('config.changed.go')
+def ask():
+    if hookenv.local_unit() == 'app/1':
+        if hookenv.config('go') == 1:
+            coordinator.request_lock('a')
+        elif hookenv.config('go') == 2:
+            coordinator.request_lock('b')
+
+@when('coordinator.granted.a')
+def has_a():
+    if hookenv.config('go') < 3:
+        coordinator.keep_lock('a')
+
+@when('coordinator.granted.b')
+def has_b():
+    hookenv.log('HAS b')
+"""
+
+
+@both
+@pytest.mark.parametrize('by', ['a pause', 'a gate'])
+def test_a_lock_that_is_held_back_does_not_join_a_turn_that_has_begun(model, charm_with, juju, by):
+    """Nobody looked for a pause or a gate, since the turn of another lock had begun before."""
+    made = begun(model, charm_with(JOINS), units=2, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
+    made.elect('app/0')
+    made.run()
+    made.configure(go=1)
+    made.run(seconds=30)
+    if by == 'a pause':
+        order(made, "pause('b')")
+    else:
+        made.configure(memory=2)
+    made.run(seconds=30)
+    made.configure(go=2)
+    made.run(seconds=30)
+    assert not made.log_of('app/1', 'HAS b'), made.story(40)
+
+    made.configure(go=3)
+    made.run(seconds=30)
+    assert not made.log_of('app/1', 'HAS b'), made.story(40)
+    if by == 'a pause':
+        order(made, "resume('b')")
+    else:
+        made.configure(memory=3)
+    made.run(seconds=60)
+    assert len(made.log_of('app/1', 'HAS b')) == 1, made.story(40)
+
+
+NOT_DONE = """
+@when('config.changed.go')
+def ask():
+    if hookenv.config('go') == 1 and hookenv.local_unit() == 'app/1':
+        coordinator.request_lock('a')
+        coordinator.request_lock('b')
+
+@when('coordinator.granted.b')
+def has_b():
+    pass
+
+@when('coordinator.granted.a')
+def has_a():
+    hookenv.log('turn {}'.format(coordinator.token('a')))
+    if len(TIMES) < 5:
+        TIMES.append(1)
+        coordinator.release_lock('a')
+        coordinator.request_lock('a')
+
+TIMES = []  # in this hook
+"""
+
+
+@both
+def test_a_request_after_a_release_comes_in_a_turn_of_its_own_also_beside_another_lock(
+    model, charm_with, juju
+):
+    """It gave back the turn that had just been released, so the handler ran again and again in one hook."""
+    made = begun(model, charm_with(NOT_DONE), units=2, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
+    made.elect('app/0')
+    made.run()
+    made.configure(go=1)
+    made.run(seconds=30)
+
+    tokens = said(made, 'app/1', 'turn ')
+    assert len(tokens) > 1, made.story(40)
+    assert len(set(tokens)) == len(tokens), tokens
+
+
+IN_A_WAKE_UP = """
+@when('config.changed.go')
+def ask():
+    if hookenv.config('go') == 1 and hookenv.local_unit() == 'app/1':
+        coordinator.request_lock('a')
+
+@when('coordinator.granted.a')
+def has_a():
+    if hookenv.hook_name() != 'coordinator-wake-up':
+        coordinator.keep_lock('a', check_again_in=5)
+    else:
+        coordinator.request_lock('b')
+
+@when('coordinator.granted.b')
+def has_b():
+    hookenv.log('HAS b in ' + hookenv.hook_name())
+"""
+
+
+@both
+def test_what_is_asked_for_in_a_wake_up_does_not_join_the_turn_that_goes_on_in_it(model, charm_with, juju):
+    """A wake-up that fails is not retried, so nothing may begin in one."""
+    made = begun(model, charm_with(IN_A_WAKE_UP), units=2, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
+    made.elect('app/0')
+    made.run()
+    made.configure(go=1)
+    made.run(seconds=60)
+
+    found = made.log_of('app/1', 'HAS b')
+    assert len(found) == 1, made.story(40)
+    assert 'wake-up' not in found[0], found
