@@ -377,3 +377,89 @@ def test_what_is_asked_for_in_a_wake_up_does_not_join_the_turn_that_goes_on_in_i
     found = made.log_of('app/1', 'HAS b')
     assert len(found) == 1, made.story(40)
     assert 'wake-up' not in found[0], found
+
+
+MORE_BESIDE = """
+@when('config.changed.go')
+def ask():
+    if hookenv.local_unit() == 'app/2' and hookenv.config('go') == 2:
+        coordinator.request_lock('c')
+    if hookenv.local_unit() != 'app/0':
+        return
+    if hookenv.config('go') == 1:
+        coordinator.request_lock('c')
+    elif hookenv.config('go') == 3:
+        coordinator.release_lock('c')
+        coordinator.request_lock('a')
+        coordinator.pause('unused')
+
+@when('coordinator.granted.x')
+def hold():
+    if hookenv.config('go') < 4:
+        coordinator.keep_lock('x')
+
+@when('coordinator.granted.a')
+def has_a():
+    hookenv.log('HAS a')
+
+@when('coordinator.granted.c')
+def has_c():
+    hookenv.log('HAS c')
+"""
+
+
+@both
+def test_a_leader_that_asks_for_another_lock_instead_gets_no_ticket_before_the_first_is_over(
+    model, charm_with, juju
+):
+    """On leader settings it found that ticket, counted what it names as asked, and forgot the end before."""
+    made = begun(model, charm_with(MORE_BESIDE), units=3, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
+    made.elect('app/0')
+    made.run()
+    ask(made, 'app/1', 'x')
+    for go in (1, 2, 3, 4):
+        made.run(seconds=30)
+        made.configure(go=go)
+    made.run(seconds=100)
+
+    assert not made.log_of('app/0', 'HAS c'), made.story(40)
+    assert len(made.log_of('app/0', 'HAS a')) == 1, made.story(40)
+    assert len(made.log_of('app/2', 'HAS c')) == 1, made.story(40)
+
+
+AGAIN_BESIDE = """
+@when('config.changed.go')
+def ask():
+    if hookenv.config('go') and hookenv.local_unit() == 'app/0':
+        coordinator.request_lock('a')
+
+@when('coordinator.granted.a')
+def has_a():
+    hookenv.log('turn {}'.format(coordinator.token('a')))
+    if not reactive.is_flag_set('more'):
+        reactive.set_flag('more')
+        coordinator.release_lock('a')
+        coordinator.request_lock('a')
+        coordinator.request_lock('b')
+
+@when('coordinator.granted.b')
+def has_b():
+    hookenv.log('HAS b')
+"""
+
+
+@both
+def test_a_leader_that_asks_again_and_for_another_lock_works_once_in_each_turn(model, charm_with, juju):
+    """As above: the turn that it had released in that hook came again."""
+    made = begun(
+        model, charm_with(AGAIN_BESIDE, queues='per-lock'), units=3, juju=juju,
+        update_status_s=NO_UPDATE_STATUS_S,
+    )  # fmt: skip
+    made.elect('app/0')
+    made.run()
+    made.configure(go=1)
+    made.run(seconds=100)
+
+    tokens = said(made, 'app/0', 'turn ')
+    assert len(tokens) == len(set(tokens)) == 2, tokens
+    assert len(made.log_of('app/0', 'HAS b')) == 1

@@ -149,6 +149,10 @@ class Leading(OwnClaims):
 
     def _with_tickets(self, ledger: Ledger, gone: Units) -> Ledger:
         policy, claims = self.policy, self.claims
+        if self.port.durable_at_once:
+            # What is over if this hook succeeds is not over yet, but a ticket would be there at once.
+            me, ended = self.context.unit, {queue for queue, _ in self.ends}
+            claims.update({(me, queue): claim for queue, claim in self.state.own if queue in ended})
         droppable: Claims = {} if policy.reports_releases else self.committed
         if policy.grow is None:
             cancels = {wish.order.lock for wish in self.state.wishes if wish.order.kind == CANCEL}
