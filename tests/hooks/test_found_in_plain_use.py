@@ -463,3 +463,34 @@ def test_a_leader_that_asks_again_and_for_another_lock_works_once_in_each_turn(m
     tokens = said(made, 'app/0', 'turn ')
     assert len(tokens) == len(set(tokens)) == 2, tokens
     assert len(made.log_of('app/0', 'HAS b')) == 1
+
+
+AGAIN_AT_IMPORT = """
+import os
+
+if coordinator.is_granted('a') and not os.path.exists('asked'):
+    open('asked', 'w').close()
+    coordinator.request_again('a')
+
+@when('config.changed.go')
+def ask():
+    if hookenv.config('go') and hookenv.local_unit() == 'app/1':
+        coordinator.request_lock('a')
+
+@when('coordinator.granted.a')
+def has_a():
+    hookenv.log('turn {}'.format(coordinator.token('a')))
+"""
+
+
+@both
+def test_what_is_asked_again_at_import_for_a_lock_that_is_held_comes_after_this_turn(model, charm_with, juju):
+    """The turn had come and not begun yet, so it was the same request, though is_granted said True."""
+    made = begun(model, charm_with(AGAIN_AT_IMPORT), units=2, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
+    made.elect('app/0')
+    made.run()
+    made.configure(go=1)
+    made.run(seconds=100)
+
+    tokens = said(made, 'app/1', 'turn ')
+    assert len(tokens) == len(set(tokens)) == 2, tokens

@@ -245,7 +245,7 @@ class Session(Holding):
     def request_again(self, lock: str) -> None:
         """Queue up again for a held lock when its turn is over; if it is not held, ask for it."""
         queue, claim = self.queue_of(lock), dict(self.state.own).get(self.queue_of(lock), NO_CLAIM)
-        if lock in claim.names and self._is_under_way(queue):
+        if lock in claim.names and (self._is_under_way(queue) or self.turn(lock)):
             self._say({**dict(self.state.own), queue: rules.asked_again(claim, lock, self.port.now())})
             if self.context.child:
                 self._serve_own()
