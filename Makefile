@@ -6,7 +6,7 @@ export PYTHONPATH := $(CURDIR)/lib:$(CURDIR)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-here test-everywhere prove coverage cases chaos mutants conformance on-juju check lint types format bench clean
+.PHONY: help demo test test-here test-everywhere prove coverage cases chaos plain mutants conformance on-juju check lint types format bench clean
 
 help: ## List what make can do here; this is what a plain `make` does.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -31,6 +31,10 @@ prove: .venv/.demo .venv/.test ## Visit every history of every small world, then
 chaos: .venv/.demo .venv/.test ## Live through random histories of the whole stack: SEEDS=1000 of them, or tell SEED=17; takes ONLY=, LOCK=.
 	@.venv/bin/python tests/campaigns/chaos.py $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FIRST),--first $(FIRST)) \
 	  $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY)) $(if $(LOCK),--lock $(LOCK))
+
+plain: .venv/.demo .venv/.test ## Live through random histories in which nothing goes wrong: SEEDS=1000 of them, or tell SEED=17.
+	@.venv/bin/python tests/campaigns/plain.py $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FIRST),--first $(FIRST)) \
+	  $(if $(SEED),--seed $(SEED))
 
 coverage: .venv/.demo .venv/.test ## Measure which lines and branches of lib/ the tests reach; below 95 % it fails. The tracer takes its time.
 	@.venv/bin/python -m pytest -n 2 --dist worksteal -q --cov --cov-report term-missing:skip-covered tests/unit tests/hooks tests/compat

@@ -1005,6 +1005,27 @@ def beside_a_turn_that_old_code_began(own, committed):
 
 
 @broken(
+    'rule 12',
+    'an end counts for a lock that was asked for anew, too',
+    'rules.after_ends',
+    'hooks/test_found_in_plain_use.py::test_a_lock_that_was_withdrawn_beside_another_may_be_asked_for_again',
+    'campaigns/test_plain.py::test_no_promise_is_broken_where_nothing_goes_wrong',
+)
+def after_ends_of_any_ask(own, ends):
+    return unbroken(own, {queue: end._replace(asked=()) for queue, end in ends.items()})
+
+
+@broken(
+    'rule 24',
+    'a lock behind a shut gate joins a turn that has begun',
+    'holding.Holding._needs_another_ticket',
+    'hooks/test_found_in_plain_use.py::test_a_lock_that_is_held_back_does_not_join_a_turn_that_has_begun',
+)
+def needs_no_other_ticket_in_a_turn(self, queue, claim, lock):
+    return not claim.holds and unbroken(self, queue, claim, lock)
+
+
+@broken(
     'rule 19',
     'a unit watches one that has departed',
     'waking.Waking.needed',

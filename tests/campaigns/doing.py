@@ -6,7 +6,7 @@ from typing import Any, Dict, NamedTuple, Set
 WAKE_UP = 'hooks/coordinator-wake-up'
 
 
-def _is_wake_up(script: str) -> bool:
+def is_wake_up(script: str) -> bool:
     return script.startswith('/') and WAKE_UP in Path(script).read_text(encoding='utf-8')
 
 
@@ -17,7 +17,7 @@ class Doing:
         self.execution, self.before = execution, before
         self.context = execution.context.id if execution else ''
         operation = execution.operation if execution else None
-        self.woken = bool(operation and _is_wake_up(operation.script))  # a hook of its own: rule 12
+        self.woken = bool(operation and is_wake_up(operation.script))  # a hook of its own: rule 12
         self.aside = bool(operation and operation.aside) and not self.woken
         self.turns: Dict[str, Any] = {}  # by lock, queue and token
         self.worked: Set[str] = set()
