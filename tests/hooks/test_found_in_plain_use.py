@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from tests.cases import NO_UPDATE_STATUS_S, ask, both, failures, order, until
+from tests.cases import NO_UPDATE_STATUS_S, StrictWatch, ask, both, failures, order, until
 from tests.deploy import begun, said
 
 ASKS_ANEW = """
@@ -494,3 +494,44 @@ def test_what_is_asked_again_at_import_for_a_lock_that_is_held_comes_after_this_
 
     tokens = said(made, 'app/1', 'turn ')
     assert len(tokens) == len(set(tokens)) == 2, tokens
+
+
+REPLACED = """
+@when('config.changed.go')
+def ask():
+    if hookenv.config('go') == 1 and hookenv.is_leader():
+        coordinator.request_roll('c', order='leader-first')
+        coordinator.request_roll('a', order='leader-first')
+
+@when('coordinator.granted.c')
+def has_c():
+    hookenv.log('c {}'.format(coordinator.token('c')))
+    check_call(['work', '10'])
+    if hookenv.is_leader() and not reactive.is_flag_set('replaced'):
+        reactive.set_flag('replaced')
+        coordinator.request_again('c')
+        coordinator.request_roll('a', order='leader-last', replace=True)
+
+@when('coordinator.granted.a')
+def has_a():
+    hookenv.log('a {}'.format(coordinator.token('a')))
+    check_call(['work', '10'])
+"""
+
+
+@both
+def test_a_turn_of_a_roll_is_over_at_its_end_also_if_a_later_place_is_cancelled_in_it(
+    model, charm_with, juju
+):
+    """That the later place is over took the place of what ended the turn, so it went on beside the next."""
+    made = begun(model, charm_with(REPLACED), units=3, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
+    watch = StrictWatch(made, until='work 10')
+    made.elect('app/0')
+    made.run()
+    made.configure(go=1)
+    made.run(seconds=300)
+
+    watch.check()
+    for lock, turns in (('a', 3), ('c', 4)):
+        tokens = [each for unit in made.units for each in said(made, unit, lock + ' ')]
+        assert len(tokens) == len(set(tokens)) == turns, tokens

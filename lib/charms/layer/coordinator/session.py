@@ -404,11 +404,11 @@ class Session(Holding):
         Its turn has come while another turn of this unit went on. When that one is over, no news comes
         to this unit, and all others would wait for it. If its roll was cancelled meanwhile, it is over, too.
         """
-        for queue, end in self.ends:
+        for queue, _ in self.ends:
             if self.ledger:
                 obeyed = orders.obeyed(self.ledger, self.context.unit, self.state.nonce, self.own)[queue]
                 if obeyed.ended > self.own[queue].ended:
-                    self._give_up(queue, self.own[queue], NOBODY, obeyed.ended)
+                    self._give_up(queue, own.get(queue, self._no_claim), NOBODY, obeyed.ended)
             ticket = rules.ticket_of(self.ledger, self.context.unit, queue, self.own[queue])
             if not (self.ledger and ticket and ticket.roll) or self.own[queue].holds:
                 continue
@@ -416,7 +416,8 @@ class Session(Holding):
             if self._has_come(ticket):
                 claim = own.get(queue, self._no_claim)
                 own = {**own, queue: rules.asked_again(claim, ticket.roll, self.port.now())}
-                self.ends = rules.frozen({**dict(self.ends), queue: end._replace(token=ticket.token)})
+                ends = dict(self.ends)
+                self.ends = rules.frozen({**ends, queue: ends[queue]._replace(token=ticket.token)})
         return own
 
     def _policy_must_decide(self) -> bool:
