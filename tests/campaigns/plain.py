@@ -3,8 +3,8 @@
 The other campaign breaks everything, and its charms ask in one way each. Here no hook fails and nothing is
 lost. But a unit asks for, releases and keeps three locks in any order, more than once in a hook: in
 handlers, in the handler that has its turn, at import, in early and late callbacks, in actions and juju exec.
-Around that go rolls, pauses, cancellations, units that join and leave, another leader, and a refresh to other
-options. All of that follows from the seed, and so does what each hook of a unit calls.
+Around that go gates, rolls, pauses, cancellations, units that join and leave, another leader, and a refresh
+to other options. All of that follows from the seed, and so does what each hook of a unit calls.
 
 What is checked: never more units work under a lock than it has slots; what was asked for is worked once for,
 and nothing else is; no unit waits for an update-status unless docs/limits.md says so; what a call returns,
@@ -102,6 +102,11 @@ if dice_for('late?').random() < 0.1:
     hookenv.atexit(calls, 'late', 1)
 
 
+@coordinator.gate('a')
+def not_now():
+    return 'the memory is 2' if hookenv.config('memory') == 2 else ''
+
+
 @when_not('never')
 def act():
     hookenv.log('HOOK')
@@ -166,6 +171,7 @@ class Kind(NamedTuple):
     calm_start: bool
     asides: int
     slow: bool
+    gates: bool
 
     def __str__(self) -> str:
         told = (each for each in self._asdict().items() if each[1] not in ('', False, ()))
@@ -192,6 +198,7 @@ def kind_of(seed: int) -> Kind:
         calm_start=dice.random() < 0.5,
         asides=dice.choice([0, 2, 4]),
         slow=dice.random() < 0.3,
+        gates=dice.random() < 0.3,
     )
 
 
@@ -399,6 +406,9 @@ def _plan(model: Juju, account: Account, kind: Kind, dice: random.Random, home: 
         model.at(model.now, lambda: _refresh(model, account, kind, charm))
         for unit in model.units:
             book(_upgrade, model, unit, charm)
+    if kind.gates:
+        book(functools.partial(model.configure, memory=2))
+        model.at(model.now + 100, functools.partial(model.configure, memory=3))
 
 
 def _aside(model: Juju, unit: str, script: str, as_action: bool) -> None:

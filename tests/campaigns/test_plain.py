@@ -22,7 +22,18 @@ def test_seeds_reach_every_option_every_order_and_whatever_may_happen_around():
     kinds = [plain.kind_of(seed) for seed in range(1, 401)]
 
     assert {kind.options for kind in kinds} == {*plain.OPTIONS} == {kind.refreshed for kind in kinds} - {''}
-    for known in ('juju', 'keeps', 'joins', 'leaves', 'elects', 'calm_start', 'slow', 'asides', 'orders'):
+    for known in (
+        'juju',
+        'keeps',
+        'joins',
+        'leaves',
+        'elects',
+        'calm_start',
+        'slow',
+        'gates',
+        'asides',
+        'orders',
+    ):
         assert len({getattr(kind, known) for kind in kinds}) > 1, known
 
 
