@@ -33,7 +33,7 @@ def live(seed, only=(), **options):
     return chaos.live(kind._replace(**options))
 
 
-@pytest.mark.parametrize('seeds', [range(first, first + 10) for first in range(1, 31, 10)], ids=str)
+@pytest.mark.parametrize('seeds', [range(first, first + 10) for first in range(1, 21, 10)], ids=str)
 def test_no_promise_is_broken_in_a_random_history(seeds):
     for seed in seeds:
         verdict = live(seed)
@@ -68,10 +68,9 @@ def test_quick_hooks_tell_the_same_history_as_a_process_a_hook_to_the_letter(see
 ORDERS = ('roll', 'pause', 'resume', 'cancel', 'free', 'gate')
 
 
-@pytest.mark.parametrize('first', [930000, 930010])
-def test_no_promise_is_broken_by_an_operator_s_orders(first):
+def test_no_promise_is_broken_by_an_operator_s_orders():
     only = (*ORDERS, *COMPANY)
-    for seed in range(first, first + 10):
+    for seed in range(930000, 930010):
         verdict = live(seed, only)
 
         form = '{}\nmake chaos SEED={} ONLY={}\n{}'
