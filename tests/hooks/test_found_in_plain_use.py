@@ -7,6 +7,15 @@ import pytest
 from tests.cases import NO_UPDATE_STATUS_S, StrictWatch, ask, both, failures, order, until
 from tests.deploy import begun, said
 
+
+def at_rest(model, charm, units, juju=3):
+    """Return a model after its first hooks, in which no update-status comes; app/0 leads."""
+    made = begun(model, charm, units=units, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
+    made.elect('app/0')
+    made.run()
+    return made
+
+
 ASKS_ANEW = """
 @when('config.changed.go')
 def ask():
@@ -39,9 +48,7 @@ def has_b():
 @pytest.mark.parametrize('anew', ['in a hook', 'in an action'])
 def test_a_lock_that_was_withdrawn_beside_another_may_be_asked_for_again(model, charm_with, juju, anew):
     """The request has the number of the one that was withdrawn, whose end was applied to it in each hook."""
-    made = begun(model, charm_with(ASKS_ANEW), units=3, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
-    made.elect('app/0')
-    made.run()
+    made = at_rest(model, charm_with(ASKS_ANEW), units=3, juju=juju)
     ask(made, 'app/2', 'x')
     made.run(seconds=30)
     for go in (1, 2):
@@ -88,9 +95,7 @@ def test_a_lock_that_was_released_beside_one_that_is_kept_may_be_asked_for_again
     model, charm_with, juju, anew
 ):
     """As above, in a turn that goes on: what the unit had asked for, or kept, was over in the next hook."""
-    made = begun(model, charm_with(KEEPS_ONE), units=2, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
-    made.elect('app/0')
-    made.run()
+    made = at_rest(model, charm_with(KEEPS_ONE), units=2, juju=juju)
     made.configure(go=1)
     until(made, lambda: bool(made.log_of('app/1', 'HAS a')))
     made.run(seconds=30)
@@ -141,9 +146,7 @@ def has_a():
 
 def test_collect_metrics_after_a_turn_may_ask_for_another_one(model, charm_with):
     """It went by the claim of before the end of the turn, as if the lock had been asked for already."""
-    made = begun(model, with_metrics(charm_with(METRICS)), units=2, update_status_s=NO_UPDATE_STATUS_S)
-    made.elect('app/0')
-    made.run()
+    made = at_rest(model, with_metrics(charm_with(METRICS)), units=2)
     made.configure(go=1)
     until(made, lambda: bool(made.log_of('app/1', 'HAS a')))
     made.run(seconds=30)
@@ -190,9 +193,7 @@ def has_b():
 def test_collect_metrics_may_ask_for_a_lock_while_the_unit_waits_for_another(model, charm_with):
     """Juju was asked there whether that lock is cancelled, and refused to answer: the hook failed."""
     charm = with_metrics(charm_with(METRICS_BESIDE))
-    made = begun(model, charm, units=3, update_status_s=NO_UPDATE_STATUS_S)
-    made.elect('app/0')
-    made.run()
+    made = at_rest(model, charm, units=3)
     ask(made, 'app/2', 'x')
     made.run(seconds=30)
     made.configure(go=1)
@@ -241,9 +242,7 @@ def test_what_is_asked_for_and_withdrawn_while_modules_are_imported_does_not_com
     text = (charm / 'reactive' / 'plan.py').read_text()
     (charm / 'reactive' / 'plan.py').unlink()
     (charm / 'reactive' / 'a_plan.py').write_text(text + AT_IMPORT)  # before any module that has handlers
-    made = begun(model, charm, units=3, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
-    made.elect('app/0')
-    made.run()
+    made = at_rest(model, charm, units=3, juju=juju)
     ask(made, 'app/2', 'x')
     made.run(seconds=30)
     for go in (1, 2, 3, 4):
@@ -282,9 +281,7 @@ def has_b():
 @pytest.mark.parametrize('by', ['a pause', 'a gate'])
 def test_a_lock_that_is_held_back_does_not_join_a_turn_that_has_begun(model, charm_with, juju, by):
     """Nobody looked for a pause or a gate, since the turn of another lock had begun before."""
-    made = begun(model, charm_with(JOINS), units=2, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
-    made.elect('app/0')
-    made.run()
+    made = at_rest(model, charm_with(JOINS), units=2, juju=juju)
     made.configure(go=1)
     made.run(seconds=30)
     if by == 'a pause':
@@ -335,9 +332,7 @@ def test_a_request_after_a_release_comes_in_a_turn_of_its_own_also_beside_anothe
     model, charm_with, juju
 ):
     """It gave back the turn that had just been released, so the handler ran again and again in one hook."""
-    made = begun(model, charm_with(NOT_DONE), units=2, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
-    made.elect('app/0')
-    made.run()
+    made = at_rest(model, charm_with(NOT_DONE), units=2, juju=juju)
     made.configure(go=1)
     made.run(seconds=30)
 
@@ -368,9 +363,7 @@ def has_b():
 @both
 def test_what_is_asked_for_in_a_wake_up_does_not_join_the_turn_that_goes_on_in_it(model, charm_with, juju):
     """A wake-up that fails is not retried, so nothing may begin in one."""
-    made = begun(model, charm_with(IN_A_WAKE_UP), units=2, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
-    made.elect('app/0')
-    made.run()
+    made = at_rest(model, charm_with(IN_A_WAKE_UP), units=2, juju=juju)
     made.configure(go=1)
     made.run(seconds=60)
 
@@ -413,9 +406,7 @@ def test_a_leader_that_asks_for_another_lock_instead_gets_no_ticket_before_the_f
     model, charm_with, juju
 ):
     """On leader settings it found that ticket, counted what it names as asked, and forgot the end before."""
-    made = begun(model, charm_with(MORE_BESIDE), units=3, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
-    made.elect('app/0')
-    made.run()
+    made = at_rest(model, charm_with(MORE_BESIDE), units=3, juju=juju)
     ask(made, 'app/1', 'x')
     for go in (1, 2, 3, 4):
         made.run(seconds=30)
@@ -451,12 +442,7 @@ def has_b():
 @both
 def test_a_leader_that_asks_again_and_for_another_lock_works_once_in_each_turn(model, charm_with, juju):
     """As above: the turn that it had released in that hook came again."""
-    made = begun(
-        model, charm_with(AGAIN_BESIDE, queues='per-lock'), units=3, juju=juju,
-        update_status_s=NO_UPDATE_STATUS_S,
-    )  # fmt: skip
-    made.elect('app/0')
-    made.run()
+    made = at_rest(model, charm_with(AGAIN_BESIDE, queues='per-lock'), units=3, juju=juju)
     made.configure(go=1)
     made.run(seconds=100)
 
@@ -486,9 +472,7 @@ def has_a():
 @both
 def test_what_is_asked_again_at_import_for_a_lock_that_is_held_comes_after_this_turn(model, charm_with, juju):
     """The turn had come and not begun yet, so it was the same request, though is_granted said True."""
-    made = begun(model, charm_with(AGAIN_AT_IMPORT), units=2, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
-    made.elect('app/0')
-    made.run()
+    made = at_rest(model, charm_with(AGAIN_AT_IMPORT), units=2, juju=juju)
     made.configure(go=1)
     made.run(seconds=100)
 
@@ -524,10 +508,8 @@ def test_a_turn_of_a_roll_is_over_at_its_end_also_if_a_later_place_is_cancelled_
     model, charm_with, juju
 ):
     """That the later place is over took the place of what ended the turn, so it went on beside the next."""
-    made = begun(model, charm_with(REPLACED), units=3, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
+    made = at_rest(model, charm_with(REPLACED), units=3, juju=juju)
     watch = StrictWatch(made, until='work 10')
-    made.elect('app/0')
-    made.run()
     made.configure(go=1)
     made.run(seconds=300)
 
