@@ -517,3 +517,46 @@ def test_a_turn_of_a_roll_is_over_at_its_end_also_if_a_later_place_is_cancelled_
     for lock, turns in (('a', 3), ('c', 4)):
         tokens = [each for unit in made.units for each in said(made, unit, lock + ' ')]
         assert len(tokens) == len(set(tokens)) == turns, tokens
+
+
+TWO_ROLLS = """
+@when('config.changed.go')
+def ask():
+    if hookenv.config('go') == 1 and hookenv.local_unit() == 'app/0':
+        coordinator.request_lock('a')
+    elif hookenv.config('go') == 2 and hookenv.local_unit() == 'app/1':
+        coordinator.release_lock('c')
+
+@when('coordinator.granted.a')
+def keep():
+    if hookenv.config('go') < 3:
+        coordinator.keep_lock('a')
+
+@when('coordinator.granted.b')
+def has_b():
+    hookenv.log('HAS b')
+
+@when('coordinator.granted.c')
+def has_c():
+    hookenv.log('HAS c')
+"""
+
+
+@both
+def test_two_places_in_rolls_that_have_come_while_another_turn_went_on_need_no_update_status(
+    model, charm_with, juju
+):
+    """The first was asked for anew, and no hook came for the second, before which no ticket is given."""
+    made = at_rest(model, charm_with(TWO_ROLLS), units=2, juju=juju)
+    made.configured_twice = False  # the second hook would come at the right moment
+    made.configure(go=1)
+    made.run(seconds=30)
+    for lock in 'cb':
+        order(made, "request_roll('{}', order='leader-first')".format(lock))
+        made.run(seconds=30)
+    for go in (2, 3):
+        made.configure(go=go)
+        made.run(seconds=100)
+
+    assert len(made.log_of('app/0', 'HAS c')) == 1, made.story(40)
+    assert [len(made.log_of(unit, 'HAS b')) for unit in made.units] == [1, 1], made.story(40)

@@ -409,11 +409,13 @@ class Session(Holding):
                 obeyed = orders.obeyed(self.ledger, self.context.unit, self.state.nonce, self.own)[queue]
                 if obeyed.ended > self.own[queue].ended:
                     self._give_up(queue, own.get(queue, self._no_claim), NOBODY, obeyed.ended)
-            ticket = rules.ticket_of(self.ledger, self.context.unit, queue, self.own[queue])
-            if not (self.ledger and ticket and ticket.roll) or self.own[queue].holds:
-                continue
-            self._look_ahead(self.ledger, ticket)  # those ahead may have withdrawn long ago
-            if self._has_come(ticket):
+            while True:  # this unit may have places in several rolls
+                ticket = rules.ticket_of(self.ledger, self.context.unit, queue, self.own[queue])
+                if not (self.ledger and ticket and ticket.roll) or self.own[queue].holds:
+                    break
+                self._look_ahead(self.ledger, ticket)  # those ahead may have withdrawn long ago
+                if not self._has_come(ticket):
+                    break
                 claim = own.get(queue, self._no_claim)
                 own = {**own, queue: rules.asked_again(claim, ticket.roll, self.port.now())}
                 ends = dict(self.ends)
