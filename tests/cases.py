@@ -1,6 +1,8 @@
 """What tests/hooks/test_cases_*.py share: a strict watch, plans of charms, and short words."""
 
 import json
+import shutil
+from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
 import pytest
@@ -133,6 +135,12 @@ def until(juju: Juju, happened: Callable[[], bool], within_s: float = 900.0) -> 
     deadline = juju.now + within_s
     juju.run(until=lambda: happened() or juju.now > deadline)
     assert happened(), juju.story(40)
+
+
+def with_metrics(charm: Path) -> Path:
+    """Return a charm that also has the hook collect-metrics, which runs its handlers."""
+    shutil.copy(str(charm / 'hooks' / 'hook.template'), str(charm / 'hooks' / 'collect-metrics'))
+    return charm
 
 
 def ask(juju: Juju, unit: str, *locks: str) -> None:

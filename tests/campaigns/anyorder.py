@@ -20,7 +20,7 @@ CHARM = '''
 import os
 import random
 
-from charmhelpers.core import hookenv, unitdata
+from charmhelpers.core import hookenv
 from charms import reactive
 from charms.layer import coordinator
 from charms.reactive import when, when_not

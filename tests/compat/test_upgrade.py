@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.campaigns import chaos, refresh
+from tests.cases import with_metrics
 from tests.compat.seedcharms import OURS, SEED, classic
 from tests.garbage import anything, cases
 from tests.ledger import newest_key
@@ -247,9 +248,7 @@ def test_a_request_of_collect_metrics_before_the_first_new_hook_loses_nothing_of
     """The store that it left counted as one of a unit that had come over."""
     made, watch, kinds = rolling(fails='app/1', retry_automatically=False)
     before = len(watch.turns)
-    kinds.charm = charm_with(ASKS_IN_METRICS)
-    hooks = kinds.charm / 'hooks'
-    shutil.copy(str(hooks / 'hook.template'), str(hooks / 'collect-metrics'))
+    kinds.charm = with_metrics(charm_with(ASKS_IN_METRICS))
     kinds.upgrade('app/1')
     made.collect_metrics('app/1')
     made.run(seconds=20)

@@ -1,7 +1,6 @@
 """Faults that were found by asking what else is of the kind of a known case; each as a short history."""
 
 import os
-import shutil
 
 import pytest
 
@@ -20,6 +19,7 @@ from tests.cases import (
     in_error,
     lose_ledger,
     until,
+    with_metrics,
     worked,
 )
 from tests.deploy import begun, said
@@ -76,11 +76,6 @@ from charms.reactive import collect_metrics
 def metrics():
     coordinator.{}
 """
-
-
-def with_metrics(charm):
-    shutil.copy(str(charm / 'hooks' / 'hook.template'), str(charm / 'hooks' / 'collect-metrics'))
-    return charm
 
 
 @pytest.mark.parametrize('words', ["release_lock('a')", "request_again('a')", "keep_lock('a')"])

@@ -1,10 +1,8 @@
 """Faults of rule 19 that an adversary and spin found; with every hook (`wake: all`) no unit waited."""
 
-import shutil
-
 import pytest
 
-from tests.cases import NO_UPDATE_STATUS_S, WORK, StrictWatch, ask, both, in_error, until
+from tests.cases import NO_UPDATE_STATUS_S, WORK, StrictWatch, ask, both, in_error, until, with_metrics
 from tests.deploy import begun
 
 ASK_SOME = """
@@ -103,8 +101,7 @@ from charms.reactive import collect_metrics
 def ask():
     coordinator.request_lock('a')
 """
-    charm = charm_with(plan + WORK)
-    shutil.copy(str(charm / 'hooks' / 'hook.template'), str(charm / 'hooks' / 'collect-metrics'))
+    charm = with_metrics(charm_with(plan + WORK))
     made = begun(model, charm, units=3, juju=3, update_status_s=NO_UPDATE_STATUS_S)
     watch = StrictWatch(made)
     made.collect_metrics('app/2')
