@@ -228,7 +228,7 @@ def campaign(
 ) -> Iterator[Verdict]:
     """Live through many histories on all cores; yield each when it is known."""
     context = multiprocessing.get_context('fork')
-    with context.Pool(processes, maxtasksperchild=100) as pool:
+    with context.Pool(processes, maxtasksperchild=400) as pool:
         yield from pool.imap_unordered(judged, [(seed, lock, only) for seed in seeds], chunksize=5)
 
 

@@ -7,6 +7,7 @@ until its hook ends; after that it begins nothing before it has a new ticket.
 Which order stands is read from the ledger that counts, and which ticket a unit uses from its store.
 """
 
+import functools
 import json
 from typing import Any, Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Set, Tuple
 
@@ -198,14 +199,14 @@ class Word:
 
     def _published(self, unit: str) -> Optional[Said]:
         known = self.model.controller.units.get(unit)
-        return wire.said(known.settings.get('coordinator-claims'), unit)[0] if known else None
+        return _said(known.settings.get('coordinator-claims'), unit) if known else None
 
     def _known_to(self, leader: str) -> FrozenSet[str]:
         """Return the units that have spoken, as a leader's agent knows: it reads a unit once (R6)."""
         agent, units = self.model.agents[leader], self.model.controller.units
         members = {leader, *agent.local.members}.intersection(units)
         read = {name: agent.member_cache.get(name, units[name].settings) for name in members}
-        said = {name: wire.said(read[name].get('coordinator-claims'), name)[0] for name in members}
+        said = {name: _said(read[name].get('coordinator-claims'), name) for name in members}
         return frozenset(name for name in members if said[name] and said[name].nonce)
 
     def _answered(self, event: Event) -> None:
@@ -245,10 +246,7 @@ class Word:
         path = self.model._charm_dir(unit) / '.coordinator.json'
         if not path.exists():
             return UnitState()
-        return (
-            wire.state(json.loads(path.read_text(encoding='utf-8'))['values'].get('state'), unit)[0]
-            or UnitState()
-        )
+        return _remembered(path.read_text(encoding='utf-8'), unit)
 
     def waits(self, unit: str, lock: str) -> bool:
         """Return whether a unit has asked for a lock and remembers so."""
@@ -391,3 +389,16 @@ class Word:
 def is_refused(text: str) -> bool:
     """Return whether an action has failed because its order is refused, as documented."""
     return text.startswith('action coordinator-') and any(words in text for words in REFUSALS)
+
+
+# The account looks at every hook that begins; what a text says does not change.
+
+
+@functools.lru_cache(maxsize=256)
+def _said(text: Optional[str], unit: str) -> Optional[Said]:
+    return wire.said(text, unit)[0]
+
+
+@functools.lru_cache(maxsize=256)
+def _remembered(text: str, unit: str) -> UnitState:
+    return wire.state(json.loads(text)['values'].get('state'), unit)[0] or UnitState()
