@@ -40,7 +40,7 @@ coverage: .venv/.demo .venv/.test ## Measure which lines and branches of lib/ th
 	@.venv/bin/python -m pytest -n 2 --dist worksteal -q --cov --cov-report term-missing:skip-covered tests/unit tests/hooks tests/compat
 
 cases: .venv/.demo .venv/.test ## Run every input that was found to fail, with those that `make test` leaves out.
-	@.venv/bin/python -m pytest -n 2 --dist worksteal -q -m '' -k cases tests/hooks
+	@.venv/bin/python -m pytest -n 2 --dist worksteal -q -m '' -k 'cases or found' tests/hooks
 
 mutants: .venv/.demo .venv/.test ## Break each rule of the layer on purpose, and show which test notices, and how soon.
 	@.venv/bin/python tests/campaigns/mutants.py

@@ -44,11 +44,10 @@ def test_no_promise_is_broken_in_a_random_history(seeds):
 @pytest.mark.parametrize('stroke', luck.STROKES)
 def test_no_promise_is_broken_by_one_stroke(stroke):
     only = (stroke, *COMPANY)
-    for seed in (1, 2):
-        verdict = live(seed, only)
+    verdict = live(1, only)
 
-        form = '{}\nmake chaos SEED={} ONLY={}\n{}'
-        assert not verdict.fault, form.format(verdict.fault, seed, ','.join(only), verdict.story)
+    form = '{}\nmake chaos SEED=1 ONLY={}\n{}'
+    assert not verdict.fault, form.format(verdict.fault, ','.join(only), verdict.story)
 
 
 @pytest.mark.parametrize('seed, only', EVER_FAILED)

@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.every_python
-
 RECORDS = Path(__file__).parent / 'records'
 CODES = dict(line.split() for line in (RECORDS / 'exit-codes.txt').read_text().splitlines())
 
