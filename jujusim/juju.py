@@ -20,6 +20,7 @@ import functools
 import os
 import shutil
 import sqlite3
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any, Dict, Iterable, Optional, Set, Tuple
@@ -141,6 +142,9 @@ class Juju(Faulty):
         for path in list(self._stores):
             self._close_store(path)
         shutil.rmtree(str(self.home), ignore_errors=True)
+        # Each quick hook goes through what Python knows of folders; those that are gone need not be there.
+        for place in [place for place in sys.path_importer_cache if place.startswith(str(self.home))]:
+            del sys.path_importer_cache[place]
 
     def __enter__(self) -> 'Juju':
         return self
