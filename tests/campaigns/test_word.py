@@ -210,6 +210,37 @@ def test_a_freed_unit_with_a_new_ticket_has_no_more_rights_than_others(ruled):
     assert account.faults == ['at 0.00: app/1 and app/0 at work together']
 
 
+@pytest.mark.parametrize(
+    'lost, leads_again, faults',
+    [
+        (True, True, []),
+        (False, True, ['at 0.00: app/1 and app/0 at work together']),
+        (True, False, ['at 0.00: app/1 and app/0 at work together']),
+    ],
+)
+def test_only_where_the_ledger_is_deleted_before_a_late_write_of_a_leader_that_leads_again_may_two_work(
+    ruled, lost, leads_again, faults
+):
+    model, account = ruled
+    for unit in ('app/0', 'app/1'):
+        model.say(unit, 'asked: restart request False')
+    model.begins('app/0')
+    model.tell('app/0', 'writes late')
+    model.tell('app/1', 'leads')
+    app_1_works(model)
+    model.controller.leader = 'app/1'
+    if leads_again:
+        model.controller.leader = 'app/0'
+        model.tell('app/0', 'leads')
+    if lost:
+        model.tell('', 'loses', 'what leaders wrote: coordinator-ledger*')
+    model.tell('app/0', 'ends')
+    model.begins('app/0')
+    model.works('app/0')
+
+    assert account.faults == faults
+
+
 def test_a_turn_behind_a_gate_that_was_found_shut_is_a_fault_and_so_is_a_gate_asked_in_a_turn(ruled):
     model, account = ruled
     model.say('app/0', 'asked: restart request False')

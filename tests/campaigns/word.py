@@ -107,6 +107,9 @@ class Word:
         self._looked: Any = None
         self._names = {*model.units}
         self.late: Set[str] = set()  # units of which a write has landed late
+        # Units of which a write is on its way: 'deposed' meanwhile, then 'alone', for the ledger was lost.
+        self.landing: Dict[str, str] = {}
+        self.forgotten: Set[str] = set()  # units at work of which the leader cannot know
         self.reborn: Set[str] = set()  # units whose name another one had before
 
     # The ledger
@@ -183,8 +186,29 @@ class Word:
             self._begins(event.unit)
         elif event.what == 'writes late':
             self.late.add(event.unit)
+            self.landing[event.unit] = ''
+        elif event.what == 'leads':
+            others = [unit for unit, how in self.landing.items() if not how and unit != event.unit]
+            self.landing.update(dict.fromkeys(others, 'deposed'))
+        elif event.what == 'loses' and not event.unit:  # what leaders wrote
+            self.landing = {unit: how and 'alone' for unit, how in self.landing.items()}
+        elif event.what == 'ends':
+            self._ends(event.unit)
+        elif event.what in ('fails', 'is killed'):
+            self.landing.pop(event.unit, None)
         elif event.what == 'ran' and event.text.startswith('action coordinator-'):
             self._answered(event)
+
+    def _ends(self, unit: str) -> None:
+        """Excuse turns of which a leader finds no trace when its write lands late (docs/limits.md).
+
+        It was deposed and leads again; who led meanwhile wrote a ledger, and that was deleted.
+        """
+        self.forgotten.discard(unit)
+        if self.landing.pop(unit, '') == 'alone' and self.model.controller.leader == unit:
+            for holders in self.account.holders.values():
+                self.forgotten |= holders - {unit}
+                holders &= {unit}
 
     def _begins(self, unit: str) -> None:
         published = self._published(unit)
@@ -276,7 +300,8 @@ class Word:
         """Return whether this turn counts for nothing: by an operator's word it is over."""
         freed = self.freed.get(unit)
         forgotten = freed and freed.forgotten and token is not None and token <= freed.last
-        return bool(forgotten) or self.is_freed_in(unit, self.model.running.get(unit))
+        unknown = forgotten or unit in self.forgotten
+        return bool(unknown) or self.is_freed_in(unit, self.model.running.get(unit))
 
     def takes(self, unit: str, lock: str) -> Optional[Tuple[str, int]]:
         """Judge a turn that begins or goes on; return its queue and token, None if that is not known."""
