@@ -82,6 +82,42 @@ def test_a_write_of_a_deposed_leader_that_lands_late_lets_no_two_work(
     assert all(watch.served(unit) >= 2 for unit in made.units), made.story(60)
 
 
+MARKED = """
+from subprocess import check_call
+check_call(['relation-set', '-r', 'coordinator:0', '--app', 'coordinator-ledger=lost'])
+"""
+
+
+@pytest.mark.parametrize(
+    'ledger',
+    [
+        'stays',
+        'marked as lost',
+        pytest.param('deleted', marks=pytest.mark.xfail(reason='docs/limits.md, own word', strict=True)),
+    ],
+)
+def test_a_write_that_lands_late_when_its_writer_leads_again_lets_no_two_work(model, charm_with, ledger):
+    made = begun(model, charm_with(ASK + WORK), units=3, juju=4)
+    watch = StrictWatch(made)
+    first, second = made.controller.leader, 'app/1'
+
+    made.delay_next_write(first, 40)
+    made.configure(go=9)
+    made.elect(second, after_s=4)
+    assert made.run(seconds=20, until=lambda: any(event.what == 'works' for event in made.history))
+    if ledger == 'marked as lost':
+        made.run_exec(second, MARKED)
+    made.run(seconds=3)
+    made.elect(first)
+    if ledger == 'deleted':
+        made.lose_app_data('coordinator-ledger')
+    assert [event.what for event in made.history if event.unit == first][-2:] == ['writes late', 'leads']
+    made.run()
+
+    watch.check()
+    assert all(watch.served(unit) for unit in made.units), made.story(60)
+
+
 @both
 @pytest.mark.parametrize('every_s', [0.7, 1.3, 2.9])
 def test_leadership_that_never_stays_lets_no_two_work_and_all_are_served_when_it_does(
