@@ -19,6 +19,7 @@ from charms.layer.coordinator.values import (
     PAUSE,
     RESUME,
     ROLL,
+    Claim,
     Ledger,
     Order,
     Said,
@@ -211,9 +212,8 @@ class Word:
                 holders &= {unit}
 
     def _begins(self, unit: str) -> None:
-        published = self._published(unit)
         # If the store is lost, a turn goes on that has begun as far as Juju knows.
-        claims = self._state(unit).own or (published.queues if published else ())
+        claims = self._state(unit).own or self._published(unit)
         going = tuple((queue, claim.token) for queue, claim in claims if claim.holds)
         stood = frozenset(order.name for order in self.standing(PAUSE, CANCEL))
         execution = self.model.running[unit]
@@ -221,9 +221,10 @@ class Word:
         self.starts[unit] = Start(execution, stood, going, known)
         self.shut.pop(unit, None)
 
-    def _published(self, unit: str) -> Optional[Said]:
+    def _published(self, unit: str) -> Tuple[Tuple[str, Claim], ...]:
         known = self.model.controller.units.get(unit)
-        return _said(known.settings.get('coordinator-claims'), unit) if known else None
+        said = _said(known.settings.get('coordinator-claims'), unit) if known else None
+        return said.queues if said else ()
 
     def _known_to(self, leader: str) -> FrozenSet[str]:
         """Return the units that have spoken, as a leader's agent knows: it reads a unit once (R6)."""
@@ -395,8 +396,8 @@ class Word:
         for roll in orders.rolls(ledger) if ledger else ():
             claims = {
                 (unit, queue): claim
-                for unit, known in self.model.controller.units.items()
-                for queue, claim in self._said(known.settings.get('coordinator-claims', ''))
+                for unit in self.model.controller.units
+                for queue, claim in self._published(unit)
             }
             tickets = orders.left_in(ledger, roll, claims)
             waiting = sorted(ticket.unit for ticket in tickets if ticket.unit not in self.account.leavers)
@@ -405,10 +406,6 @@ class Word:
                     'a roll of {} is left under way, without {}'.format(roll.lock, ', '.join(waiting))
                 )
         return said
-
-    def _said(self, text: str) -> Any:
-        said, _ = wire.said(text, 'a claim')
-        return said.queues if said else ()
 
 
 def is_refused(text: str) -> bool:

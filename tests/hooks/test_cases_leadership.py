@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.cases import ASK, WORK, StrictWatch, both, until
+from tests.cases import ASK, WORK, StrictWatch, both, lose_ledger, until
 from tests.deploy import begun
 
 SLOW = """
@@ -82,18 +82,12 @@ def test_a_write_of_a_deposed_leader_that_lands_late_lets_no_two_work(
     assert all(watch.served(unit) >= 2 for unit in made.units), made.story(60)
 
 
-MARKED = """
-from subprocess import check_call
-check_call(['relation-set', '-r', 'coordinator:0', '--app', 'coordinator-ledger=lost'])
-"""
-
-
 @pytest.mark.parametrize(
     'ledger',
     [
         'stays',
-        'marked as lost',
-        pytest.param('deleted', marks=pytest.mark.xfail(reason='docs/limits.md, own word', strict=True)),
+        'marked',
+        pytest.param('removed', marks=pytest.mark.xfail(reason='docs/limits.md, own word', strict=True)),
     ],
 )
 def test_a_write_that_lands_late_when_its_writer_leads_again_lets_no_two_work(model, charm_with, ledger):
@@ -105,12 +99,10 @@ def test_a_write_that_lands_late_when_its_writer_leads_again_lets_no_two_work(mo
     made.configure(go=9)
     made.elect(second, after_s=4)
     assert made.run(seconds=20, until=lambda: any(event.what == 'works' for event in made.history))
-    if ledger == 'marked as lost':
-        made.run_exec(second, MARKED)
     made.run(seconds=3)
     made.elect(first)
-    if ledger == 'deleted':
-        made.lose_app_data('coordinator-ledger')
+    if ledger != 'stays':
+        lose_ledger(made, ledger)
     assert [event.what for event in made.history if event.unit == first][-2:] == ['writes late', 'leads']
     made.run()
 
