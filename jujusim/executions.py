@@ -345,6 +345,7 @@ class Executing(Watched):
             if execution.killed:
                 return
         if self._take('tool ' + argv[0], execution.unit):
+            self._tell(execution.unit, 'cannot use', argv[0])
             self._answer(
                 execution, True, self._tool_codes[argv[0], execution.unit], '', 'ERROR made to fail\n'
             )

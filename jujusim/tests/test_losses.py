@@ -2,7 +2,7 @@
 
 import pytest
 
-from jujusim.tests.scripts import CHANGED, act, both, forget, hooks, noted, published, run_until
+from jujusim.tests.scripts import CHANGED, act, both, forget, hooks, noted, published, run_until, times
 
 GOAL = 'note("goal", tool("goal-state", "--format=json").returncode)'
 
@@ -105,6 +105,7 @@ def test_a_hook_whose_tool_fails_fails_and_runs_again_while_the_unit_leads(deplo
     made.run()
 
     assert leads == 'app/0'
+    assert len(times(made, 'app/0', 'cannot use', tool)) == 1
     assert (made.controller.leader_settings or made.controller.app_settings) == {'word': 'a'}
 
 

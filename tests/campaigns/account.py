@@ -98,6 +98,7 @@ class Account:
             'is lost': lambda event: self.leavers.add(event.unit),
             'is removed': lambda event: self.leavers.add(event.unit),
             'is cut off': lambda event: self.excused.add(event.unit),
+            'cannot use': self._cannot_use,
             'is back': lambda event: self.excused.add(event.unit),
             'added': self._added,
         }
@@ -211,10 +212,9 @@ class Account:
     def _worked(self, event: Event) -> None:
         unit, lock = event.unit, event.text[len(WORK) + 1 :]
         hook = self._program_over(unit)
-        doing = self.doing.get(unit) or self.beside.get(unit)
-        if doing is None or doing.execution is not hook:
-            doing = self.beside.get(unit)
-        if doing is None or doing.execution is not hook:
+        both = [self.doing.get(unit), self.beside.get(unit)]
+        doing = next((each for each in both if each and each.execution is hook), None)
+        if doing is None:
             return
         if not self._may_have(unit, lock):
             self.broken('{} works under {}, which it has not asked for'.format(unit, lock))
@@ -309,6 +309,9 @@ class Account:
         doing = self.doing.get(event.unit, NOTHING)
         self._comes_to_nothing(event.unit, doing)
         self.doing[event.unit] = Doing(doing.execution, self._saved(event.unit))
+
+    def _cannot_use(self, event: Event) -> None:
+        self.word.woken_in_vain |= self._now(event.unit).woken  # its script leaves at once: docs/limits.md
 
     def _dies(self, event: Event) -> None:
         self._is_cut_short(event.unit, self.doing.pop(event.unit, NOTHING))

@@ -47,11 +47,15 @@ class Ruled(Told):
             'coordinator-ledger-' + wire.record_name(each): wire.record_text(each) for each in records
         }
 
-    def stores(self, unit, token):
-        claim = Claim(1, 0, (('restart', ''),), begun=True, token=token, nonce='0000000' + unit[-1])
+    def stores(self, unit, token, locks=('restart',), waits_in=None):
+        nonce = '0000000' + unit[-1]
+        asked = tuple((lock, '') for lock in locks)
+        own = {'': Claim(1, 0, asked, begun=True, token=token, nonce=nonce)}
+        if waits_in is not None:
+            own[waits_in] = Claim(1, 0, (('restart', ''),), nonce=nonce)
         path = self._charm_dir(unit) / '.coordinator.json'
         path.parent.mkdir(exist_ok=True)
-        state = UnitState(nonce=claim.nonce, own=(('', claim),))
+        state = UnitState(nonce=nonce, own=tuple(sorted(own.items())))
         Store(str(path), print).set('state', wire.state_value(state))
 
     def works_in(self, unit, token):
@@ -256,6 +260,46 @@ def test_a_turn_behind_a_gate_that_was_found_shut_is_a_fault_and_so_is_a_gate_as
         'at 0.00: app/0 begins a turn of restart behind a shut gate',
         'at 0.00: app/0 asks its gate in a turn of restart that has begun',
     ]
+
+
+def test_a_gate_may_be_asked_before_its_lock_joins_a_turn_of_another_that_has_begun(ruled):
+    model, account = ruled
+    model.stores('app/0', 7, locks=('reindex',))
+    model.begins('app/0')
+    model.stores('app/0', 7, locks=('reindex', 'restart'))
+    model.say('app/0', 'gate: restart open')
+    assert not account.faults
+
+    model.begins('app/0')
+    model.say('app/0', 'gate: restart open')
+    assert account.faults == ['at 0.00: app/0 asks its gate in a turn of restart that has begun']
+
+
+@pytest.mark.parametrize('how', ['its own request', 'a place in a roll'])
+@pytest.mark.parametrize('queue, faults', [('restart', 0), ('', 1)])
+def test_a_gate_may_be_asked_before_a_turn_in_another_queue_while_one_goes_on(ruled, how, queue, faults):
+    model, account = ruled
+    waits_in = 'restart' if queue and how == 'its own request' else None
+    if how == 'a place in a roll':
+        model.writes(ROLL_OF_TWO, tickets=tuple(each._replace(queue=queue) for each in TICKETS))
+    model.stores('app/0', 3, waits_in=waits_in)
+    model.begins('app/0')
+    model.say('app/0', 'gate: restart open')
+
+    assert len(account.faults) == faults
+
+
+@pytest.mark.parametrize('script, excused', [('coordinator-wake-up', True), ('restart-now', False)])
+def test_a_wake_up_for_which_a_tool_fails_does_not_run_again(ruled, tmp_path, script, excused):
+    model, account = ruled
+    path = tmp_path / 'script'
+    path.write_text('exec hooks/{} 1'.format(script))
+    model.begins('app/0', script=str(path))
+    assert not account.word.woken_in_vain
+
+    model.tell('app/0', 'cannot use', 'relation-get')
+    model.tell('app/0', 'ran', 'exec script')
+    assert account.word.woken_in_vain == excused
 
 
 @pytest.mark.parametrize('stages, faults', [([['app/1'], ['app/0']], 0), ([['app/0']], 1)])

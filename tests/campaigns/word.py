@@ -63,12 +63,14 @@ class Start(NamedTuple):
         execution: what began.
         stood: the names of the orders that stood.
         going: the turns that had begun: the token by queue.
+        covered: the locks of these turns.
         known: the units that have spoken, as far as its agent knows, if it is an action.
     """
 
     execution: Any
     stood: FrozenSet[str] = frozenset()
     going: Tuple[Tuple[str, int], ...] = ()
+    covered: FrozenSet[str] = frozenset()
     known: FrozenSet[str] = frozenset()
 
 
@@ -215,10 +217,11 @@ class Word:
         # If the store is lost, a turn goes on that has begun as far as Juju knows.
         claims = self._state(unit).own or self._published(unit)
         going = tuple((queue, claim.token) for queue, claim in claims if claim.holds)
+        covered = frozenset(lock for _, claim in claims if claim.holds for lock in claim.names)
         stood = frozenset(order.name for order in self.standing(PAUSE, CANCEL))
         execution = self.model.running[unit]
         known = self._known_to(unit) if execution.operation.action else frozenset()
-        self.starts[unit] = Start(execution, stood, going, known)
+        self.starts[unit] = Start(execution, stood, going, covered, known)
         self.shut.pop(unit, None)
 
     def _published(self, unit: str) -> Tuple[Tuple[str, Claim], ...]:
@@ -330,11 +333,22 @@ class Word:
             self.account.broken('{} begins a turn of {} behind a shut gate'.format(unit, lock))
 
     def gate(self, unit: str, lock: str, how: str) -> None:
-        """Note what a hook has found out about a gate."""
-        if any(self.turn_of(unit, lock) == going for going in self._start(unit).going):
+        """Note what a hook has found out about a gate: none is asked in a turn of its lock that goes on.
+
+        It may ask before the lock joins a turn of others, and before another turn of the lock, which a unit
+        may have in each of two queues after a refresh (docs/limits.md).
+        """
+        start = self._start(unit)
+        if lock in start.covered and not self._waits_in(unit, lock) - {queue for queue, _ in start.going}:
             self.account.broken('{} asks its gate in a turn of {} that has begun'.format(unit, lock))
         found = self.shut.setdefault(unit, set())
         (found.add if how == 'shut' else found.discard)(lock)
+
+    def _waits_in(self, unit: str, lock: str) -> Set[str]:
+        """Return the queues in which a unit has asked for a lock, or has a place in a roll of it."""
+        own = {q for q, claim in self._state(unit).own if claim.outstanding and lock in claim.names}
+        tickets = self.ledger.tickets if self.ledger else ()
+        return own | {each.queue for each in tickets if (each.unit, each.roll) == (unit, lock)}
 
     # What rolls owe
 
