@@ -9,7 +9,8 @@ programs, and the state that charms.reactive and charmhelpers keep in modules.
 Kinder than a process: a module of `charms.layer` is run once for all charms that
 have the same lib/ and the same *.yaml, and not once for each hook. Its lists,
 dicts, sets and Nones are put back as they were; other values that it changes in
-itself stay changed. A hook that is killed stops for ever where it asks; its
+itself stay changed. A function of the framework that a hook replaces is put back
+when it ends, and not while it waits. A hook that is killed stops for ever where it asks; its
 databases are closed, so what it had not committed is lost. Their journals are in
 memory, for this process does not die. jujusim/tests/test_quick.py demands the
 same history from both.
@@ -78,6 +79,7 @@ class _State:
         self._pristine = copy.deepcopy(self.taken())
         self._flat, self._rest = _sorted(self._pristine)
         self.idle = self.fresh()  # between hooks, for nobody
+        self._functions = [(each, *pair) for each in modules for pair in vars(each).items() if callable(pair[1])]
 
     def taken(self) -> List[Any]:
         return [getattr(holder, name) for holder, name in self.slots]
@@ -89,6 +91,12 @@ class _State:
         for index in self._rest:
             fresh[index] = copy.deepcopy(fresh[index], memo)  # one object in two places stays one
         return fresh
+
+    def rest(self) -> None:
+        for module, name, function in self._functions:
+            if vars(module).get(name) is not function:
+                setattr(module, name, function)
+        self.put(self.idle)
 
     def put(self, values: List[Any]) -> None:
         for (holder, name), value in zip(self.slots, values):
@@ -316,7 +324,7 @@ class Child:
         if _Stage.on is self and _Stage.framework is not None:
             self._taken_modules()
             _Stage.on = None
-            _Stage.framework.put(_Stage.framework.idle)
+            _Stage.framework.rest()
         self._values, self._own_values, self._modules = [], [], {}
         if self._output:
             self._output.close()

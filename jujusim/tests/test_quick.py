@@ -5,7 +5,7 @@ from types import ModuleType
 
 import pytest
 
-from jujusim.tests.scripts import CHANGED, both
+from jujusim.tests.scripts import CHANGED, both, noted
 
 HANDLERS = """
 import time
@@ -124,3 +124,14 @@ def test_a_module_of_the_tests_does_not_stand_in_for_one_of_the_charm(model, rea
 
     assert made.log_of('app/0', 'count')
     assert not made.log_of('app/0', 'of the tests')
+
+
+@pytest.mark.parametrize('quick', [False, True])
+def test_a_function_that_a_hook_replaces_is_as_it_was_in_the_next_hook(model, charm, quick):
+    change = 'from charmhelpers.core import hookenv\nhookenv.relation_ids = lambda name: ["cluster:9"]'
+    look = 'from charmhelpers.core import hookenv\nnote("ids", hookenv.relation_ids("cluster"))'
+    made = model(charm({'config-changed': change, 'start': look}), quick=quick)
+
+    made.run()
+
+    assert noted(made, 'app/0', 'ids') == [[['cluster:0']]]
