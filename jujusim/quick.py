@@ -79,7 +79,7 @@ class _State:
         self._pristine = copy.deepcopy(self.taken())
         self._flat, self._rest = _sorted(self._pristine)
         self.idle = self.fresh()  # between hooks, for nobody
-        self._functions = [(each, *pair) for each in modules for pair in vars(each).items() if callable(pair[1])]
+        self._functions = [(each, *it) for each in modules for it in vars(each).items() if callable(it[1])]
 
     def taken(self) -> List[Any]:
         return [getattr(holder, name) for holder, name in self.slots]
