@@ -275,6 +275,16 @@ def test_a_gate_may_be_asked_before_its_lock_joins_a_turn_of_another_that_has_be
     assert account.faults == ['at 0.00: app/0 asks its gate in a turn of restart that has begun']
 
 
+def test_a_gate_may_be_asked_before_a_turn_if_the_last_one_is_over_and_only_the_store_does_not_say_so(ruled):
+    model, account = ruled
+    model.stores('app/0', 7)
+    model.begins('app/0')
+    model.stores('app/0', 8)
+    model.say('app/0', 'gate: restart open')
+
+    assert not account.faults
+
+
 @pytest.mark.parametrize('how', ['its own request', 'a place in a roll'])
 @pytest.mark.parametrize('queue, faults', [('restart', 0), ('', 1)])
 def test_a_gate_may_be_asked_before_a_turn_in_another_queue_while_one_goes_on(ruled, how, queue, faults):

@@ -339,7 +339,8 @@ class Word:
         may have in each of two queues after a refresh (docs/limits.md).
         """
         start = self._start(unit)
-        if lock in start.covered and not self._waits_in(unit, lock) - {queue for queue, _ in start.going}:
+        goes_on = lock in start.covered and self.turn_of(unit, lock) in start.going
+        if goes_on and not self._waits_in(unit, lock) - {queue for queue, _ in start.going}:
             self.account.broken('{} asks its gate in a turn of {} that has begun'.format(unit, lock))
         found = self.shut.setdefault(unit, set())
         (found.add if how == 'shut' else found.discard)(lock)
