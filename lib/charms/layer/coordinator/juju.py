@@ -50,8 +50,8 @@ class Juju:
         self.failing = Failing(environment.local_file(key, 'turn'), self.unit)
         self._stored: Optional[UnitState] = None  # as this process last read or wrote it
         self._relation: Optional[str] = None
-        # In this hook: asked for the relation's id, found this unit's databag spoilt, wrote the ledger.
-        self._looked_up = self._spoilt = self._wrote = False
+        # In this hook: asked for the relation's id, found the own databag spoilt, wrote, saw goal-state fail.
+        self._looked_up = self._spoilt = self._wrote = self._no_goal_state = False
         self.durable_at_once = restricted() or major_version(os.environ.get('JUJU_VERSION', '')) < 4
 
     @property
@@ -253,10 +253,14 @@ class Juju:
         return frozenset(self._about_relation(hookenv.related_units, []))
 
     def goal_state(self) -> Dict[str, Any]:
-        """Return Juju's goal-state (R23), {} if there is none, or if it fails or prints anything else."""
+        """Return Juju's goal-state (R23), {} if there is none, or if it fails or prints anything else.
+
+        If it has failed, it counts as one that fails until the hook is over: a hook has one answer.
+        """
         try:
-            found: Any = hookenv.goal_state()
+            found: Any = {} if self._no_goal_state else hookenv.goal_state()
         except (NotImplementedError, CalledProcessError):  # juju/juju#8909, #21152
+            self._no_goal_state = True
             return {}
         except ValueError as no_json:
             found = str(no_json)

@@ -304,12 +304,18 @@ class Leading(OwnClaims):
         """Return the units, or their principals, that must still answer a claim before there is a ledger.
 
         All that live must. Before the first ledger, those that have neither joined nor spoken hold nothing.
+
+        A unit that is new may lead before it has seen any other join. Where Juju does not list the units, as
+        for a subordinate or while goal-state fails, it cannot tell that it is the first. In update-status it
+        can: Juju runs each relation-joined that is due before that.
         """
-        everyone = self._everyone()
+        everyone, living, listed = self._everyone(), self.port.living(), self.context.full_check
+        if living is None and not listed:
+            return frozenset([terms.GOAL_STATE])
         first = terms.is_first(answer) and not self.port.store.get('moved')
         members = self.port.related_units() if first else everyone
         silent = terms.silent(dict(self.state.about), everyone, members, answer)
-        return silent if first else silent | self._unheard_principals()
+        return silent if first and listed else silent | self._unheard_principals()
 
     def _unheard_principals(self) -> Units:
         """Return the principals beside which a unit may work of which this one has never heard.

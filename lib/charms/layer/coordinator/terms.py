@@ -119,6 +119,9 @@ def known_once_read(terms: Terms, known: int, heard: str) -> int:
     return found + 1 if of_another else max(known, found)
 
 
+GOAL_STATE = "Juju's goal-state"  # what a leader waits for that does not know which units there are
+
+
 def is_first(answer: str) -> bool:
     """Return whether no leader had claimed a term before the claim that has this answer."""
     return answer.startswith('1-')
