@@ -122,6 +122,8 @@ class BadLuck(Operating, Strokes):
             self._leader = leader
         if self.account.word.woken_in_vain:
             self.waits.add('a wake-up that failed does not run again')
+        if (event.what, event.text) == ('cannot use', 'goal-state') and not self.account.word.ledger:
+            self.waits.add('a leader to which goal-state does not say which units there are')
         if event.what in AWAY and 'woken' in self.kind.plan:
             self.waits.add('a wake-up that comes while its agent is away is lost')
         if event.what == 'fails' and event.unit in self.resolved:
