@@ -65,6 +65,7 @@ STROKES = {
     'store-and-databag': Stroke(1),
     'ledger-mark': Stroke(1),
     'ledger-lost': Stroke(1),
+    'new-leader': Stroke(2),
     'tool': Stroke(3),
     'tool-for-ever': Stroke(1),
     # What an operator orders, and a gate that shuts

@@ -201,11 +201,15 @@ class Strokes:
     def do_add(self, unit: str) -> Optional[str]:
         if len(self.model.units) >= 8:
             return None
-        added = self.model.add_unit()
-        self.model.clock_skew_s[added] = self.dice.uniform(-300, 300)
+        added = self._added()
         if self.dice.random() < 0.4:
             self.model.elect(added, after_s=self.dice.uniform(0.01, 5))
         return 'a unit added'
+
+    def _added(self) -> str:
+        added = self.model.add_unit()
+        self.model.clock_skew_s[added] = self.dice.uniform(-300, 300)
+        return added
 
     def _can_spare(self, unit: str) -> bool:
         staying = [each for each in self.model.units if self.model.controller.units[each].life == 'alive']
@@ -389,6 +393,18 @@ class Strokes:
         self.waits.add('a ledger that was lost')
         self.model.lose_app_data(LEDGER)
         return 'the ledger lost'
+
+    def do_new_leader(self, unit: str) -> Optional[str]:
+        """Let a unit lead that has met nobody, mostly where the ledger is lost or goal-state fails."""
+        if len(self.model.units) >= 8:
+            return None
+        way = self.dice.choice([self.do_ledger_lost, self.do_ledger_lost, self.do_ledger_mark, None])
+        said = way and way(unit)
+        added = self._added()
+        if self.dice.random() < 0.6:
+            self._fails_tool(added, 'goal-state', self.dice.choice([1, 4, 9]))
+        self.model.elect(added, after_s=self.dice.uniform(0.01, 5))
+        return ', '.join(['a new leader', *filter(None, [said])])
 
     def do_tool(self, unit: str) -> str:
         tools = ['goal-state', 'relation-set', 'relation-get', 'relation-list', 'is-leader']
