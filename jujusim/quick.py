@@ -9,8 +9,8 @@ programs, and the state that charms.reactive and charmhelpers keep in modules.
 Kinder than a process: a module of `charms.layer` is run once for all charms that
 have the same lib/ and the same *.yaml, and not once for each hook. Its lists,
 dicts, sets and Nones are put back as they were; other values that it changes in
-itself stay changed. A function of the framework that a hook replaces is put back
-when it ends, and not while it waits. A hook that is killed stops for ever where it asks; its
+itself stay changed. A function of the framework that a hook replaces is its own.
+A hook that is killed stops for ever where it asks; its
 databases are closed, so what it had not committed is lost. Their journals are in
 memory, for this process does not die. jujusim/tests/test_quick.py demands the
 same history from both.
@@ -18,8 +18,6 @@ same history from both.
 
 import _imp
 import contextlib
-import copy
-import enum
 import hashlib
 import importlib
 import linecache
@@ -37,6 +35,7 @@ from typing import Any, Dict, Iterator, List, Optional, Set, TextIO, Tuple
 import yaml
 from greenlet import getcurrent, greenlet
 
+from jujusim.modulestate import State
 from jujusim.process import (
     World,
     connect,
@@ -51,84 +50,11 @@ from jujusim.process import (
     take_out,
 )
 
-Slot = Tuple[Any, str]
-"""A module or a class, and the name of a value in it that hooks change."""
-
-MUTABLE = (list, dict, set, type(None))
-
-
-def _slots(module: ModuleType) -> Iterator[Slot]:
-    """Yield containers and Nones of a module and of its classes, and the module's own objects."""
-    values = list(vars(module).items())
-    kinds = [value for _, value in values if isinstance(value, type) and value.__module__ == module.__name__]
-    for name, value in values:
-        own = type(value) in kinds and not isinstance(value, (tuple, enum.Enum))
-        if (own or isinstance(value, MUTABLE)) and not name.startswith('__'):
-            yield module, name
-    for kind in kinds:
-        for name, value in vars(kind).items():
-            if isinstance(value, MUTABLE) and not issubclass(kind, (tuple, enum.Enum)) and name[:2] != '__':
-                yield kind, name
-
-
-class _State:
-    """The values in a set of modules that each hook has for itself."""
-
-    def __init__(self, modules: List[ModuleType]) -> None:
-        self.slots = [slot for module in modules for slot in _slots(module)]
-        self._pristine = copy.deepcopy(self.taken())
-        self._flat, self._rest = _sorted(self._pristine)
-        self.idle = self.fresh()  # between hooks, for nobody
-        self._functions = [(each, *it) for each in modules for it in vars(each).items() if callable(it[1])]
-
-    def taken(self) -> List[Any]:
-        return [getattr(holder, name) for holder, name in self.slots]
-
-    def fresh(self) -> List[Any]:
-        fresh, memo = list(self._pristine), {}  # type: ignore[var-annotated]
-        for index in self._flat:
-            fresh[index] = fresh[index].copy()
-        for index in self._rest:
-            fresh[index] = copy.deepcopy(fresh[index], memo)  # one object in two places stays one
-        return fresh
-
-    def rest(self) -> None:
-        for module, name, function in self._functions:
-            if vars(module).get(name) is not function:
-                setattr(module, name, function)
-        self.put(self.idle)
-
-    def put(self, values: List[Any]) -> None:
-        for (holder, name), value in zip(self.slots, values):
-            setattr(holder, name, value)
-
-
-def _sorted(values: List[Any]) -> Tuple[List[int], List[int]]:
-    """Return which values are containers that a shallow copy serves, and which must be copied deeply.
-
-    Most are Nones and empty containers, and `copy.deepcopy` would be slow in finding that out for each hook.
-    """
-    places = [index for index, value in enumerate(values) if not (value is None or isinstance(value, type))]
-    ids = [id(values[index]) for index in places]
-    flat = [index for index in places if _is_flat(values[index]) and ids.count(id(values[index])) == 1]
-    within: Dict[int, Any] = {}  # what the others lead to
-    copy.deepcopy([values[index] for index in places if index not in flat], within)
-    flat = [index for index in flat if id(values[index]) not in within]
-    return flat, [index for index in places if index not in flat]
-
-
-def _is_flat(value: Any) -> bool:
-    """Tell whether a value is a container of nothing but words and numbers, which cannot change."""
-    if type(value) not in (list, dict, set):
-        return False
-    parts = [*value, *value.values()] if isinstance(value, dict) else value
-    return all(part is None or type(part) in (str, bytes, int, float, bool) for part in parts)
-
 
 class _Charm:
     """The modules of one charm that are run once: those whose import changes nothing but themselves."""
 
-    def __init__(self, framework: _State, lib: str) -> None:
+    def __init__(self, framework: State, lib: str) -> None:
         self.modules: Dict[str, ModuleType] = {}
         for name in sorted(_names(Path(lib), '')):
             framework.put(framework.fresh())
@@ -144,7 +70,7 @@ class _Charm:
             else:  # it registers something: let each hook import it
                 take_out(fresh)
             framework.put(framework.fresh())
-        self.state = _State(list(self.modules.values()))
+        self.state = State(list(self.modules.values()))
         _remember_text(list(self.modules.values()))
 
 
@@ -220,7 +146,7 @@ class _Finder:
 class _Stage:
     """What is in place now; hooks take turns on it."""
 
-    framework: Optional[_State] = None
+    framework: Optional[State] = None
     charms: Dict[str, _Charm] = {}  # noqa: RUF012 - one stage for the process
     alike: Dict[bytes, str] = {}  # noqa: RUF012 - by their content, whose modules serve all that are alike
     scripts: Dict[str, Tuple[float, CodeType]] = {}  # noqa: RUF012
@@ -237,7 +163,7 @@ def _prepare(charm_dir: str) -> None:
     if _Stage.framework is None:
         take_out(modules_of(charm_dir))
         names = [name for name in sys.modules if name.startswith(('charms.reactive', 'charmhelpers.core.'))]
-        _Stage.framework = _State([sys.modules[name] for name in sorted(names)])
+        _Stage.framework = State([sys.modules[name] for name in sorted(names)])
         common = [stand_in for stand_in in replaced() if stand_in[0] is not sqlite3]
         _Stage.stand_ins = [*common, (yaml, 'safe_load', _safe_load), (sqlite3, 'connect', _connect)]
         _Stage.real = [getattr(module, name) for module, name, _ in _Stage.stand_ins]
@@ -289,6 +215,7 @@ class Child:
         self._path: List[str] = []
         self._modules: Dict[str, ModuleType] = {}
         self._values: List[Any] = []
+        self._replaced: List[Tuple[ModuleType, str, Any]] = []
         self._charm: Optional[_Charm] = None
         self._own_values: List[Any] = []
         self._output: Optional[TextIO] = None
@@ -324,7 +251,8 @@ class Child:
         if _Stage.on is self and _Stage.framework is not None:
             self._taken_modules()
             _Stage.on = None
-            _Stage.framework.rest()
+            _Stage.framework.put_back()
+            _Stage.framework.put(_Stage.framework.idle)
         self._values, self._own_values, self._modules = [], [], {}
         if self._output:
             self._output.close()
@@ -366,11 +294,13 @@ class Child:
         put_in(self._modules)
         self._charm.state.put(self._own_values)
         _Stage.framework.put(self._values)
+        for module, name, function in self._replaced:
+            setattr(module, name, function)
 
     def _make_room(self) -> None:
         assert _Stage.framework is not None
         assert self._charm is not None
-        self._values = _Stage.framework.taken()
+        self._values, self._replaced = _Stage.framework.taken(), _Stage.framework.put_back()
         self._own_values = self._charm.state.taken()
         self._modules = self._taken_modules()
 

@@ -636,14 +636,6 @@ def answered_by_those_it_has_met(self, answer):
 
 
 @broken(
-    'rule 14', 'a unit that is alone uses a ticket before Juju has a word of it', 'view.View._may_use',
-    'hooks/test_found_new_leader.py::test_a_lone_unit_works_in_no_hook_before_juju_has_a_word_of_it[False-removed]',
-)  # fmt: skip
-def may_use_alone(self, ticket):
-    return unbroken(self, ticket) or (ticket.place in self.state.seen and self.port.alone())
-
-
-@broken(
     'new leader', 'it does not read the claims of all units', 'leading.Leading._lead',
     history(FOR_EVER, 2000000, terms=2),
 )  # fmt: skip

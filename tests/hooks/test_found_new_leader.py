@@ -6,17 +6,7 @@ from tests.cases import ASK, ASK_FIRST, WORK, StrictWatch, both, lose_ledger, un
 from tests.deploy import begun
 
 LONG = ASK_FIRST + WORK.replace("'60'", "'600'")
-INSTALL = """
-@hook('install')
-def ask():
-    coordinator.request_lock('a')
-
-@when('coordinator.granted.a')
-def work():
-    check_call(['work', '600'])
-"""
-WAYS = ['removed', 'marked', 'move']
-lost = pytest.mark.parametrize('how', WAYS)
+lost = pytest.mark.parametrize('how', ['removed', 'marked', 'move'])
 
 
 def lose(made, how):
@@ -68,23 +58,6 @@ def test_a_subordinate_that_is_new_and_leads_waits_for_those_that_it_has_not_met
 
     watch.check()
     assert all(watch.served(unit) for unit in ('app/0', 'app/1', 'app/2')), made.story(60)
-
-
-@lost
-@pytest.mark.parametrize('fails', [False, True])
-def test_a_lone_unit_works_in_no_hook_before_juju_has_a_word_of_it(model, charm_with, how, fails):
-    """If the ledger is lost meanwhile, a leader that is added must know that it has to wait."""
-    made = model(charm_with(INSTALL), units=1, juju=3)
-    watch = StrictWatch(made, until='work 600' if fails else '')
-    made.fail_command('app/0', 'work 600', times=int(fails))
-    until(made, lambda: 'app/0' in watch.at_work)
-    made.run(seconds=5)
-    lose(made, how)
-    made.elect(made.add_unit())
-    made.run(seconds=3000)
-
-    watch.check()
-    assert watch.served('app/0'), made.story(60)
 
 
 @both

@@ -418,13 +418,13 @@ class View:
 
         A leader on Juju 2.9 - 3.x may use a ticket for an ask that Juju does not have
         yet. If the ledger is lost then, a new leader must know that it has to wait for this
-        unit: so this unit must have said that there is a ledger. If it is alone, or has a ticket of a
-        roll, which serves no ask, it is enough that Juju has any claims of this unit, even empty ones.
+        unit: so this unit must have said that there is a ledger, or be the only one. A ticket of a roll
+        serves no ask; there it is enough that Juju has any claims of this unit, even empty ones.
         """
         asked = dict(self.state.committed).get(ticket.queue, NO_CLAIM).asked
         said = asked >= max(1, ticket.ask) or self.about(self.context.unit).term > 0
         said = said or (bool(ticket.roll) and self.state.spoken)
-        return ticket.place in self.state.seen and (said or (self.state.spoken and self.port.alone()))
+        return ticket.place in self.state.seen and (said or self.port.alone())
 
     def _look_ahead(self, ledger: Ledger, ticket: Ticket) -> None:
         """Read the claims ahead, from the front, until as many as there are slots are still unfinished."""
