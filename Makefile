@@ -39,8 +39,8 @@ plain: .venv/.demo .venv/.test ## Live through random histories in which nothing
 coverage: .venv/.demo .venv/.test ## Measure which lines and branches of lib/ the tests reach; below 95 % it fails. The tracer takes its time.
 	@.venv/bin/python -m pytest -n 2 --dist worksteal -q --cov --cov-report term-missing:skip-covered tests/unit tests/hooks tests/compat
 
-cases: .venv/.demo .venv/.test ## Run every input that was found to fail, with those that `make test` leaves out.
-	@.venv/bin/python -m pytest -n 2 --dist worksteal -q -m '' -k 'cases or found' tests/hooks
+cases: .venv/.demo .venv/.test ## Run every input that was found to fail, and each stroke of the campaign, with those that `make test` leaves out.
+	@.venv/bin/python -m pytest -n 2 --dist worksteal -q -m '' -k 'cases or found or by_one_stroke' tests/hooks tests/campaigns
 
 mutants: .venv/.demo .venv/.test ## Break each rule of the layer on purpose, and show which test notices, and how soon.
 	@.venv/bin/python tests/campaigns/mutants.py

@@ -18,7 +18,7 @@ settings.register_profile('whole', deadline=None, suppress_health_check=[HealthC
 settings.register_profile('share', settings.get_profile('whole'), max_examples=20)
 settings.load_profile('share' if os.environ.get('SUITE') == 'share' else 'whole')
 
-FOUND_TO_FAIL = re.compile('/test_(cases_|found)')
+IN_PART = re.compile('/test_(cases_|found)|_by_one_stroke')
 
 
 @pytest.fixture(scope='session')
@@ -66,9 +66,10 @@ def model(request: Any) -> Iterator[Callable[..., Juju]]:
 def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
     """Begin with the long searches, so that two processes end together.
 
-    Of the inputs that were found to fail, `make test` runs a quarter, always the same; `make cases` runs all.
+    Of the inputs that were found to fail, and of the campaign's strokes, `make test` runs a quarter, always
+    the same; `make cases` runs all.
     """
     for item in items:
-        if FOUND_TO_FAIL.search(item.nodeid) and zlib.crc32(item.nodeid.encode()) % 4:
+        if IN_PART.search(item.nodeid) and zlib.crc32(item.nodeid.encode()) % 4:
             item.add_marker(pytest.mark.long)
     items.sort(key=lambda item: 'test_histories' not in item.nodeid)

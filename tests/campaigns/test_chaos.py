@@ -33,7 +33,7 @@ def live(seed, only=(), **options):
     return chaos.live(kind._replace(**options))
 
 
-@pytest.mark.parametrize('seeds', [range(first, first + 10) for first in range(1, 21, 10)], ids=str)
+@pytest.mark.parametrize('seeds', [range(first, first + 6) for first in range(1, 13, 6)], ids=str)
 def test_no_promise_is_broken_in_a_random_history(seeds):
     for seed in seeds:
         verdict = live(seed)
@@ -57,7 +57,7 @@ def test_a_history_that_once_failed_does_not_fail_again(seed, only):
     assert not verdict.fault, verdict.story
 
 
-@pytest.mark.parametrize('seed', [1, 2, 7, 12])
+@pytest.mark.parametrize('seed', [2, 7, 12])
 def test_quick_hooks_tell_the_same_history_as_a_process_a_hook_to_the_letter(seed):
     kind = chaos.kind_of(seed)
 
