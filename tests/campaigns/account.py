@@ -98,8 +98,8 @@ class Account:
             'is lost': lambda event: self.leavers.add(event.unit),
             'is removed': lambda event: self.leavers.add(event.unit),
             'is cut off': lambda event: self.excused.add(event.unit),
-            'cannot use': self._cannot_use,
             'is back': lambda event: self.excused.add(event.unit),
+            'cannot use': self._cannot_use,
             'added': self._added,
         }
 

@@ -199,12 +199,15 @@ class Strokes:
     # Units
 
     def do_add(self, unit: str) -> Optional[str]:
-        if len(self.model.units) >= 8:
+        if self._is_full():
             return None
         added = self._added()
         if self.dice.random() < 0.4:
             self.model.elect(added, after_s=self.dice.uniform(0.01, 5))
         return 'a unit added'
+
+    def _is_full(self) -> bool:
+        return len(self.model.units) >= 8
 
     def _added(self) -> str:
         added = self.model.add_unit()
@@ -396,7 +399,7 @@ class Strokes:
 
     def do_new_leader(self, unit: str) -> Optional[str]:
         """Let a unit lead that has met nobody, mostly where the ledger is lost or goal-state fails."""
-        if len(self.model.units) >= 8:
+        if self._is_full():
             return None
         way = self.dice.choice([self.do_ledger_lost, self.do_ledger_lost, self.do_ledger_mark, None])
         said = way and way(unit)

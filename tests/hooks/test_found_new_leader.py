@@ -6,6 +6,11 @@ from tests.cases import ASK, ASK_FIRST, WORK, StrictWatch, both, lose_ledger, un
 from tests.deploy import begun
 
 LONG = ASK_FIRST + WORK.replace("'60'", "'600'")
+INSTALL = """
+@hook('install')
+def ask():
+    coordinator.request_lock('a')
+""" + WORK.replace("'60'", "'600'")
 lost = pytest.mark.parametrize('how', ['removed', 'marked', 'move'])
 
 
@@ -58,6 +63,27 @@ def test_a_subordinate_that_is_new_and_leads_waits_for_those_that_it_has_not_met
 
     watch.check()
     assert all(watch.served(unit) for unit in ('app/0', 'app/1', 'app/2')), made.story(60)
+
+
+@pytest.mark.parametrize(
+    'how',
+    [
+        pytest.param('removed', marks=pytest.mark.xfail(strict=True, reason='docs/limits.md')),
+        pytest.param('move', marks=pytest.mark.xfail(strict=True, reason='docs/limits.md')),
+        'marked',
+    ],
+)
+def test_a_lone_unit_in_its_very_first_hook_is_safe_from_the_mark_and_from_no_other_loss(
+    model, charm_with, how
+):
+    made = model(charm_with(INSTALL), units=1, juju=3)
+    watch = StrictWatch(made)
+    until(made, lambda: 'app/0' in watch.at_work)
+    lose(made, how)
+    made.elect(made.add_unit())
+    made.run(seconds=1500)
+
+    watch.check()
 
 
 @both

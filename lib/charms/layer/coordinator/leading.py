@@ -309,13 +309,14 @@ class Leading(OwnClaims):
         for a subordinate or while goal-state fails, it cannot tell that it is the first. In update-status it
         can: Juju runs each relation-joined that is due before that.
         """
-        everyone, living, listed = self._everyone(), self.port.living(), self.context.full_check
-        if living is None and not listed:
+        all_joined = self.context.full_check
+        if self.port.living() is None and not all_joined:
             return frozenset([terms.GOAL_STATE])
+        everyone = self._everyone()
         first = terms.is_first(answer) and not self.port.store.get('moved')
         members = self.port.related_units() if first else everyone
         silent = terms.silent(dict(self.state.about), everyone, members, answer)
-        return silent if first and listed else silent | self._unheard_principals()
+        return silent if first and all_joined else silent | self._unheard_principals()
 
     def _unheard_principals(self) -> Units:
         """Return the principals beside which a unit may work of which this one has never heard.

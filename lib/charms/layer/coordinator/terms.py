@@ -21,6 +21,8 @@ from typing import FrozenSet, Mapping, Optional, Tuple
 
 from charms.layer.coordinator.values import LAST_TERM, About, Ledger, Record, Terms, Units
 
+GOAL_STATE = "Juju's goal-state"  # what a leader waits for that does not know which units there are
+
 
 def highest(terms: Terms) -> int:
     """Return the highest term that a leader has claimed, 0 for none."""
@@ -117,9 +119,6 @@ def known_once_read(terms: Terms, known: int, heard: str) -> int:
     found = highest(terms)
     of_another = known == found < LAST_TERM and claim_to_answer(terms) not in ('', heard)
     return found + 1 if of_another else max(known, found)
-
-
-GOAL_STATE = "Juju's goal-state"  # what a leader waits for that does not know which units there are
 
 
 def is_first(answer: str) -> bool:
