@@ -285,6 +285,19 @@ def test_a_gate_may_be_asked_before_a_turn_if_the_last_one_is_over_and_only_the_
     assert not account.faults
 
 
+@pytest.mark.parametrize(
+    'lost, faults', [('.coordinator.json, .coordinator.json.lock', 0), ('.unit-state.db', 1)]
+)
+def test_a_gate_may_be_asked_again_in_a_turn_that_only_a_lost_store_knew_to_have_begun(ruled, lost, faults):
+    model, account = ruled
+    model.stores('app/0', 7)
+    model.begins('app/0')
+    model.tell('app/0', 'loses', lost)
+    model.say('app/0', 'gate: restart open')
+
+    assert len(account.faults) == faults
+
+
 @pytest.mark.parametrize('how', ['its own request', 'a place in a roll'])
 @pytest.mark.parametrize('queue, faults', [('restart', 0), ('', 1)])
 def test_a_gate_may_be_asked_before_a_turn_in_another_queue_while_one_goes_on(ruled, how, queue, faults):

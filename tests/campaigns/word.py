@@ -197,6 +197,8 @@ class Word:
             self.landing = {unit: how and 'alone' for unit, how in self.landing.items()}
         elif event.what == 'ends':
             self._ends(event.unit)
+        elif event.what == 'loses' and '.coordinator.json' in event.text:
+            self._forgets_gate(event.unit)
         elif event.what in ('fails', 'is killed'):
             self.landing.pop(event.unit, None)
         elif event.what == 'ran' and event.text.startswith('action coordinator-'):
@@ -217,12 +219,16 @@ class Word:
         # If the store is lost, a turn goes on that has begun as far as Juju knows.
         claims = self._state(unit).own or self._published(unit)
         going = tuple((queue, claim.token) for queue, claim in claims if claim.holds)
-        covered = frozenset(lock for _, claim in claims if claim.holds for lock in claim.names)
         stood = frozenset(order.name for order in self.standing(PAUSE, CANCEL))
         execution = self.model.running[unit]
         known = self._known_to(unit) if execution.operation.action else frozenset()
-        self.starts[unit] = Start(execution, stood, going, covered, known)
+        self.starts[unit] = Start(execution, stood, going, _covered(claims), known)
         self.shut.pop(unit, None)
+
+    def _forgets_gate(self, unit: str) -> None:
+        """Excuse a unit that loses its store in a hook: it knows only what Juju knows to have begun."""
+        start = self._start(unit)
+        self.starts[unit] = start._replace(covered=start.covered & _covered(self._published(unit)))
 
     def _published(self, unit: str) -> Tuple[Tuple[str, Claim], ...]:
         known = self.model.controller.units.get(unit)
@@ -251,8 +257,7 @@ class Word:
             if said['name'] not in self.given:
                 given = planned  # it does not stand yet
             # Databags that cannot be read, and those of former units of a name, which nobody has read anew.
-            excused = self.account.spoilt | self.reborn
-            told = excused.intersection(said['left_out'])
+            told = (self.account.spoilt | self.reborn).intersection(said['left_out'])
             for unit in sorted(stay - (planned & given) - told):
                 self.account.broken('{} is left out of a roll'.format(unit))
         if said['order'] == PAUSE:
@@ -417,15 +422,19 @@ class Word:
             tickets = orders.left_in(ledger, roll, claims)
             waiting = sorted(ticket.unit for ticket in tickets if ticket.unit not in self.account.leavers)
             if waiting:
-                said.append(
-                    'a roll of {} is left under way, without {}'.format(roll.lock, ', '.join(waiting))
-                )
+                without = ', '.join(waiting)
+                said.append('a roll of {} is left under way, without {}'.format(roll.lock, without))
         return said
 
 
 def is_refused(text: str) -> bool:
     """Return whether an action has failed because its order is refused, as documented."""
     return text.startswith('action coordinator-') and any(words in text for words in REFUSALS)
+
+
+def _covered(claims: Tuple[Tuple[str, Claim], ...]) -> FrozenSet[str]:
+    """Return the locks of the turns that have begun."""
+    return frozenset(lock for _, claim in claims if claim.holds for lock in claim.names)
 
 
 # The account looks at every hook that begins; what a text says does not change.
