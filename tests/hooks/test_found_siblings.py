@@ -264,3 +264,43 @@ def test_a_hook_that_failed_before_the_layer_and_was_skipped_stops_nothing_beyon
 
     watch.check()
     assert [watch.served(unit) for unit in made.units] == ([1, 0, 0] if lost else [1, 1, 1])
+
+
+KEPT_ONCE = """
+import os
+
+@when('coordinator.granted.a')
+def work():
+    check_call(['work', '2'])
+    if not os.path.exists('kept'):
+        open('kept', 'w').close()
+        coordinator.keep_lock('a')
+        coordinator.request_again('a')
+"""
+
+
+def test_of_two_turns_whose_end_only_the_charm_has_saved_none_begins_again_after_the_store_is_lost(
+    model, charm_with
+):
+    """Campaign, seed 4020940: the charm keeps the last end of a queue, and it is not that of Juju's turn."""
+    charm = charm_with(KEPT_ONCE, **{'class': 'charms.mine.Mine'})
+    (charm / 'lib' / 'charms' / 'mine.py').write_text(MINE_PY)
+    made = begun(model, charm, units=1, juju=3, retry_automatically=False)
+    made.elect('app/0')
+    made.run()
+    ask(made, 'app/0', 'a')
+    made.run()
+    assert worked(made, 'app/0') == 1
+    for turns in (2, 3):
+        made.lose_commit('app/0')
+        made.resolve('app/0') if in_error(made, 'app/0') else made.update_status('app/0')
+        until(made, lambda: in_error(made, 'app/0'), within_s=100)
+        assert worked(made, 'app/0') == turns, made.story(40)
+    made.lose_store('app/0', '.coordinator.json*')
+
+    made.resolve('app/0')
+    made.run()
+    made.update_status('app/0')
+    made.run()
+
+    assert worked(made, 'app/0') == 3, made.story(40)

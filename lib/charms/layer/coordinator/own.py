@@ -42,12 +42,17 @@ class OwnClaims(View):
         """Return own claims after the turns whose end was saved together with the charm's flags.
 
         Args:
-            lost: whether the store is lost. Then only these ends tell which rolls are known to be over.
+            lost: whether the store is lost. Then these ends also tell which asks it had numbered: the
+                charm keeps the last end of each queue only, and whatever came before that is over.
         """
         own = dict(self.state.own)
         if not (lost or self.state.rolling or any(claim.outstanding for claim in own.values())):
             return own
         ends = self.port.ended()
+        for queue, end in ends.items() if lost else ():
+            claim = own.get(queue, self._no_claim)
+            if end.nonce == self.state.nonce and end.ask > claim.asked:
+                own[queue] = rules.merged(claim, claim._replace(asked=end.ask, done=end.ask))
         shown = ends[ROLLED].locks if ROLLED in ends else ()
         self._remember(rolled=(*(name for name in self.state.rolled if name not in shown), *shown)[-8:])
         return rules.after_ends(own, ends)
