@@ -626,6 +626,7 @@ def living_by_goal_state(self):
     'new leader', 'it takes the units that it has met for all there are', 'leading.Leading._must_answer',
     'hooks/test_found_new_leader.py::test_a_leader_that_is_new_makes_no_ledger_while_goal_state_fails[None-removed-3]',
     'hooks/test_found_new_leader.py::test_a_subordinate_that_is_new_and_leads_waits_for_those_that_it_has_not_met[0-removed-3]',
+    history(TWO, 1500000, world='newcomer-subordinate-loses-3', anytime=False),
 )  # fmt: skip
 def answered_by_those_it_has_met(self, answer):
     everyone = self._everyone()
@@ -1259,6 +1260,7 @@ def turn_whatever_the_stage(ledger, ticket, claims):
     'rule 12', 'of two turns that only the charm knows to be over, one begins again if the store is lost',
     'own.OwnClaims._with_ends_saved',
     'hooks/test_found_siblings.py::test_of_two_turns_whose_end_only_the_charm_has_saved_none_begins_again_after_the_store_is_lost',
+    history('its flags know to be over', world='forgets-once-3'),
 )  # fmt: skip
 def forgotten_number(self, lost=False):
     return unbroken(self)

@@ -3,7 +3,7 @@
     no more units are at work than there are slots; a unit is at work until a hook of its own
     that came after has succeeded                                         search.py counts them
     a unit at work has an unfinished ticket in the newest ledger, or its turn has begun
-    a turn ends only after the charm's flags know that its handlers have run
+    a turn ends only after the charm's flags know that its handlers have run; then it does not begin again
     a ticket leaves the newest ledger only after its unit has released it in a hook that succeeded
     a hook that rest.py leaves alone, since it has nothing to do, has nothing to do
     in a roll no turn begins in a hook that has read that a hook ahead of it failed
@@ -115,6 +115,16 @@ def begins_though_stopped(
             stops = said and said.about.failed == ticket.token
             if stops and claim_in(said, ticket.queue).ended < ticket.token:
                 return '{} begins though a hook of {} failed in the roll'.format(name(unit), ticket.unit)
+    return ''
+
+
+def begins_again(kind: Kind, who: str, turns: Iterable[Ticket], before: U) -> str:
+    """Return which turn a hook begins with though the charm's flags know that it is over, '' for none."""
+    ends = dict(before.flags) if len(kind.locks) == 1 and not kind.words else {}
+    for turn in turns:
+        end = ends.get(turn.queue)
+        if end and end.nonce == turn.nonce and end.ask >= turn.ask:
+            return '{} begins turn {}, which its flags know to be over'.format(who, turn.ask)
     return ''
 
 

@@ -196,6 +196,8 @@ class Search:
         self._works = [standing(lambda me, q=q: any(at == q for at, _ in me.works)) for q in queues]
         if kind.exclusive:
             self._works = [standing(lambda me: bool(me.works))]
+        policies = [kind.policy] + ([kind.refreshed] if kind.refreshed else [])
+        self._slots = max(policy.slots_among(kind.units) for policy in policies)
         self._affected: Dict[Tuple[int, int], Table] = {}
         scenes = self._scenes.things
         self._paused = Table(lambda n: is_paused(scenes[n]))
@@ -416,7 +418,7 @@ class Search:
             at_work = sum(
                 (works[part] > 0) & (self._freed[unit][parts[1]] == 0) for unit, part in enumerate(parts[2:])
             )
-            broken |= at_work > self.kind.policy.slots_among(self.count)
+            broken |= at_work > self._slots
         return broken
 
     def fault(self, world: World) -> Tuple[str, str]:
@@ -424,7 +426,7 @@ class Search:
         for works in self._works:
             units = [unit for unit in range(self.count) if works[np.array([world[2 + unit]])][0]]
             units = [unit for unit in units if not self._freed[unit][np.array([world[1]])][0]]
-            if len(units) > self.kind.policy.slots_among(self.count):
+            if len(units) > self._slots:
                 return ' and '.join(map(name, units)) + ' hold one lock', ''
         parts = [np.array([part]) for part in world]
         faces = [self._face[part] for part in parts[2:]]

@@ -65,6 +65,8 @@ class Kind(NamedTuple):
     reborn: str = ''  # a removed unit's name comes back: 'anew', or 'on its disk' with its former store
     newcomer: bool = False  # the last unit is added on the way
     subordinate: bool = False  # goal-state lists principals only
+    mute: str = ''  # goal-state fails: 'in some hooks', or 'always'
+    skips: bool = False  # an operator may resolve a failed hook without a retry
     looks: bool = False  # what calm weather leaves waiting may wait for one update-status of each unit
     tokens: int = 0  # tokens are kept, up to this one; 0: every token is 1
     # Hooks of all kinds may come at any time: more may happen than in Juju, in fewer worlds, since none
@@ -145,6 +147,7 @@ class U(NamedTuple):
     second: bool = False  # the process under way is not the first in its context
     read: Any = UNREAD  # what leaders keep, as this hook has it cached
     minion: bool = False  # is-leader was False once in this hook
+    mute: Any = UNREAD  # whether goal-state fails in this hook
     stopped: Tuple[Any, ...] = ()  # a protocol function half way: its name, arguments, answers so far
 
     @property
@@ -445,14 +448,26 @@ class SmallPort:
             return self._step(any_version, shared=True)
         return self._step(does, shared=self.me.seen[peer] == UNREAD)
 
+    def _is_mute(self) -> bool:
+        """Whether goal-state fails; a hook has one answer."""
+
+        def does() -> Tuple[bool]:
+            if self.me.mute == UNREAD:
+                self._now(mute=self.kind.mute == 'always' or bool(self._pick(2)))
+            return (self.me.mute,)
+
+        return bool(self.kind.mute) and self._step(does)[0]
+
     def everybody(self) -> FrozenSet[str]:
         if not self.me.related:
             return frozenset()
-        if self.kind.subordinate:
+        if self.kind.subordinate or self._is_mute():
             return self._step(lambda: frozenset(map(name, set(self._peers()) - self.me.strangers)))
         return self._step(lambda: self._of_life(THERE), shared=self._changes)
 
     def living(self) -> Optional[FrozenSet[str]]:
+        if self._is_mute():
+            return None
         if self.kind.subordinate:
             # goal-state lists the principals only, each until its subordinate has run its last hook.
             there = [peer for peer in self._peers() if self._changes and self.around.life(peer) == GONE]
@@ -481,7 +496,7 @@ class SmallPort:
         return frozenset(name(peer) for peer in self._peers() if self.around.life(peer) in lives)
 
     def unit_count(self) -> int:
-        if self.kind.subordinate:
+        if self.kind.subordinate or self._is_mute():
             return 1 + len(self.everybody())
         related = self._step(lambda: {peer for peer in self._peers() if self._joined(peer)})
         return 1 + len((self.living() or frozenset()) & frozenset(map(name, related)))
@@ -705,7 +720,7 @@ def hook_over(kind: Kind, me: U, retry: bool) -> U:
     seen = tuple(UNREAD if peer in me.strangers else bag for peer, bag in enumerate(me.seen))
     return me._replace(
         hook=None, why=('', -1), used=(), noted=(), process=UNREAD, out=None, wrote=None, second=False,
-        read=UNREAD,        minion=False, stopped=(), store=_of_an_old_hook(me.store),
+        read=UNREAD, minion=False, mute=UNREAD, stopped=(), store=_of_an_old_hook(me.store),
         news=news, leavers=leavers, seen=seen, due=me.due or (retry and why not in ('leaving', 'shared')),
     )  # fmt: skip
 

@@ -5,8 +5,9 @@ that a unit remembers. What is modelled is in smalljuju.py; what is promised, in
 
     a hook begins, with or without one peer's news · asks · works · keeps · releases · succeeds ·
     fails · is killed before the charm's key-value store is flushed, or after · is flushed and run
-    again · is not flushed · is run a second time in its context · has a child process · leadership
-    moves between any two steps · an action, or juju exec, between any two hooks · a charm is refreshed ·
+    again · is not flushed · is resolved without a retry · is run a second time in its context · has a
+    child process · finds that goal-state fails · leadership moves between any two steps · an action, or
+    juju exec, between any two hooks · a charm is refreshed ·
     a local store, a databag, all that leaders keep is lost · the model moves to Juju 4 · a unit is
     removed, leaves and is gone, or is lost · its name comes back · a unit is added, and may
     lead before it has joined anyone · update-status
@@ -223,6 +224,7 @@ def _begin(port: SmallPort, kind: Kind, me: U, unit: int, why: str, about: int) 
         port.broken = promises.does_something(name(unit), session, me)
     scene = around_scene(port)
     broken = promises.works_though_freed(unit, session.turns, scene)
+    broken = broken or promises.begins_again(kind, name(unit), session.turns, port.before)
     broken = broken or promises.begins_though_paused(unit, session.turns, me, scene)
     broken = broken or promises.begins_though_stopped(unit, session.turns, me, port.me, port.around, scene)
     return _after(port, session, broken=broken)
@@ -381,9 +383,17 @@ def _endings(kind: Kind, me: U, around: Around, who: str) -> Iterator[Option]:
     saved = _with_flags(me)
     yield _flushed(kind, saved, around, 'succeed ' + who)
     yield _flushed(kind, saved, around, 'flush, and run again the hook of ' + who, again=True)
-    yield Option('lose the flush of ' + who, hook_over(kind, saved, retry=True))
+    yield from _failures(kind, saved, 'lose the flush of ' + who)
     if saved != me or kind.classic:
-        yield Option('kill {} before its flags are saved'.format(who), hook_over(kind, me, retry=True))
+        yield from _failures(kind, me, 'kill {} before its flags are saved'.format(who))
+
+
+def _failures(kind: Kind, me: U, said: str) -> Iterator[Option]:
+    """A hook fails: Juju runs it again, or an operator tells Juju to go on (`resolve --no-retry`)."""
+    yield Option(said, hook_over(kind, me, retry=True))
+    if kind.skips and me.life == THERE:
+        skipped = hook_over(kind, me, retry=False)
+        yield Option(said + ', which is resolved without a retry', skipped)
 
 
 # Everything a unit may do
@@ -439,7 +449,7 @@ def _options(kind: Kind, unit: int, me: U, around: Around, quiet: bool = False) 
     if me.stopped:
         for option in _call(kind, unit, me, around, *me.stopped):
             yield option._replace(said='go on ' + who, calm=CALM)
-        yield Option('crash ' + who, hook_over(kind, me, retry=True))
+        yield from _failures(kind, me, 'crash ' + who)
         return
     if me.flying is not None:
         yield from _landing(kind, me, around, who)
@@ -544,8 +554,9 @@ def _beginnings(kind: Kind, unit: int, me: U, around: Around, who: str) -> Itera
         said = 'begin {}, leaders wrote'.format(who)
         yield from _begun(kind, unit, heard, around, said, 'shared', -1, int(not me.due))
     calm = not (me.due or me.shared)
-    looks = kind.spoils or kind.loses or kind.moves or kind.reborn or (kind.removals and around.leads)
-    if looks and calm:
+    looks = kind.looks or kind.spoils or kind.loses or kind.moves or kind.reborn
+    looks = looks or (kind.removals and around.leads)
+    if looks and calm and not me.news & me.strangers:  # each relation-joined that is due comes first (R26)
         # Where a unit does not lead, update-status is mostly a hook like any other.
         yield from _begun(kind, unit, me, around, 'begin update-status of ' + who, 'look', -1, LOOK)
     leavers, news = _units_to_hear(kind, unit, me, around)
@@ -662,7 +673,7 @@ def _handlers(kind: Kind, unit: int, me: U, around: Around, hook: Snapshot) -> I
                 yield from call('{} {} {}'.format(verb, who, lock), 'release', lock)
     for word in kind.words if me.words and hook.leading else ():
         yield from call('tell {} to {}'.format(who, word), 'order', word, words=me.words - 1)
-    yield Option('fail ' + who, hook_over(kind, me, retry=True))
+    yield from _failures(kind, me, 'fail ' + who)
     for does in _ways_to_end(kind, me) if held else ():
         # Who keeps, or asks again, counts on its own next hook, update-status at the latest.
         spent = me.asks - ('ask again' in does)

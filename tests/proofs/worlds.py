@@ -83,6 +83,47 @@ _on('reborn', '2 units × 1, its name comes back', removals=1, reborn='anew', lo
 _on('newcomer', '2 units × 1, the second is added on the way', newcomer=True, terms=2)
 _on('subordinate', '2 subordinates × 1, one leaves or is lost', subordinate=True, removals=1, terms=2)
 
+# A unit that has met nobody may lead where the ledger is lost, and Juju may not tell it who is there.
+ADDED: Dict[str, Any] = {'newcomer': True, 'looks': True, 'terms': 2}
+MUTE: Dict[str, Any] = {'mute': 'in some hooks', 'looks': True, 'terms': 2}
+_on('newcomer-loses', '2 units × 1, the second is added, the ledger is lost', loses=1, **ADDED)
+_on('newcomer-moves', '2 units × 1, the second is added, the model moves', '', '3', moves=True, **ADDED)
+_on('newcomer-subordinate', '2 subordinates × 1, the second is added', subordinate=True, **ADDED)
+_on(
+    'newcomer-subordinate-loses',
+    '2 subordinates × 1, the second is added, the ledger is lost',
+    subordinate=True,
+    loses=1,
+    **ADDED,
+)
+_on('mute', '2 units × 1, goal-state fails in some hooks, one is removed or lost', removals=1, **MUTE)
+_on('mute-always', '2 units × 1, goal-state always fails', mute='always', looks=True, terms=2)
+_on(
+    'mute-first',
+    '2 units × 1, the same, before there is a ledger',
+    blank=True,
+    mute='always',
+    looks=True,
+    terms=2,
+)
+_on('mute-loses', '2 units × 1, goal-state fails in some hooks, the ledger is lost', loses=1, **MUTE)
+_on('mute-newcomer', '2 units × 1, the same, and the second is added', loses=1, newcomer=True, **MUTE)
+
+# An operator tells Juju to go on after a hook has failed, which is not run again.
+SKIPS: Dict[str, Any] = {'skips': True, 'looks': True}
+_on('skips', '2 units × 1, failed hooks are resolved without a retry', terms=1, **SKIPS)
+_on('skips-elected', '2 units × 1, the same, leadership moves', terms=2, **SKIPS)
+_on(
+    'skips-early',
+    '2 units × 1, the same, released early, withdrawn, kept',
+    releases=True,
+    keeps=True,
+    terms=1,
+    **SKIPS,
+)
+_on('skips-wakes', '2 units × 1, the same, only hooks that must', wakes=True, terms=1, **SKIPS)
+_on('skips-forgets', '2 units × 1, the same, local stores are lost', forgets=1, terms=1, **SKIPS)
+
 # Hooks for news that cannot matter do not run (rule 19).
 WAKES: Dict[str, Any] = {'wakes': True, 'terms': 1}
 _on('wakes', '2 units × 1, only hooks that must', quick='3', **WAKES)
@@ -182,6 +223,15 @@ _on('again', '2 units × 2, kept, and asked for again', releases=True, keeps=Tru
 _on('tokens', '2 units × 1, tokens up to 6', tokens=6, terms=3, **ANY_TIME)
 _on('tokens-twice', '2 units × 2, tokens up to 7', asks=2, tokens=7, terms=2, **ANY_TIME)
 _on('aside', '2 units × 1, actions, second and child processes', aside=True, terms=1, **ANY_TIME)
+_on(
+    'aside-forgets',
+    '2 units × 1, the same, local stores are lost',
+    aside=True,
+    forgets=1,
+    terms=1,
+    **ANY_TIME,
+)
+_on('aside-loses', '2 units × 1, the same, the ledger is lost', aside=True, loses=1, terms=2, **ANY_TIME)
 _on('aside-twice', '2 units × 2, the same', aside=True, asks=2, terms=1, **ANY_TIME)
 _on('aba', '2 units × 1, leadership leaves and returns in a hook', aba=True, terms=6, **ANY_TIME)
 _on('aba-twice', '2 units × 2, the same', aba=True, asks=2, terms=3, **ANY_TIME)
@@ -207,6 +257,39 @@ _on('reborn-disk', '2 units × 1, on its disk', removals=1, reborn='on its disk'
 REFRESHED: Dict[str, Any] = {'keeps': True, 'exclusive': True, 'terms': 1, 'anytime': True}
 _on('refreshed', '2 units × 1, queues becomes per-lock', refreshed=PER_LOCK, **REFRESHED)
 _on('refreshed-back', '2 units × 1, queues becomes one', policy=PER_LOCK, refreshed=Policy(), **REFRESHED)
+_on(
+    'refreshed-forgets',
+    '2 units × 1, the same as refreshed, local stores are lost',
+    refreshed=PER_LOCK,
+    forgets=1,
+    **REFRESHED,
+)
+_on(
+    'refreshed-loses',
+    '2 units × 1, the same, the ledger is lost',
+    refreshed=PER_LOCK,
+    loses=1,
+    **{**REFRESHED, 'terms': 2},
+)
+_on(
+    'refreshed-moves',
+    '2 units × 1, the same, the model moves',
+    '',
+    '3',
+    refreshed=PER_LOCK,
+    moves=True,
+    **{**REFRESHED, 'terms': 2},
+)
+
+_on('slots-more', '2 units × 1, 1 slot becomes 2', refreshed=Policy(slots=2), keeps=True, terms=1)
+_on(
+    'slots-fewer',
+    '2 units × 1, 2 slots become 1',
+    policy=Policy(slots=2),
+    refreshed=Policy(),
+    keeps=True,
+    terms=1,
+)
 
 # Three units: of a peer's databag any version may be read that there ever was.
 _on('three', '3 units × 1', terms=2, **THREE)
@@ -218,6 +301,10 @@ _on('three-newcomer', '3 units × 1, the third is added on the way', newcomer=Tr
 # lock, which is why a ticket names those it waits for (`after`).
 ONE = Policy(per_lock=True, grow=growing(first_where_nobody_holds_it))
 ANY = Policy(per_lock=True, grow=growing(first_where_nobody_else_holds_anything))
+_on('refreshed-class', '2 units × 1, class becomes one of the charm', refreshed=ONE, **REFRESHED)
+_on(
+    'refreshed-class-back', '2 units × 1, it becomes the default', policy=ONE, refreshed=Policy(), **REFRESHED
+)
 _on('policy', '2 units × 2, a policy of one at a time', policy=ONE, asks=2, terms=1)
 _on(
     'policy-locks',
