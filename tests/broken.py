@@ -448,7 +448,7 @@ def write_in_the_hook_that_claims(self, found, gone, reported):
 
 
 @broken(
-    'rule 13', 'a ticket of a contested ledger is used', 'view.View._may_use',
+    'rule 13', 'a ticket of a contested ledger is used', 'turns.Turns._may_use',
     history(TWO, aba=True, juju=4),
 )  # fmt: skip
 def may_use_any(self, ticket):
@@ -1173,7 +1173,7 @@ def bring_no_hook(self):
 
 
 @broken(
-    'rule 11', 'a lock is released in one queue only', 'session.Session._queues_with',
+    'rule 11', 'a lock is released in one queue only', 'holding.Holding._queues_with',
     'hooks/test_found_anew.py::test_a_unit_that_releases_a_lock_has_released_it_in_every_queue[3]',
 )  # fmt: skip
 def the_queue_of_its_turn(self, lock):
@@ -1210,7 +1210,7 @@ def behind_all_with_one_slot(queue, unit, slots=1):
 
 
 @broken(
-    'rule 4', 'a turn that is left in update-status makes a unit forget another one', 'view.View._puts_off',
+    'rule 4', 'a turn that is left in update-status makes a unit forget another one', 'turns.Turns._puts_off',
     'hooks/test_found_orders.py::'
     'test_turns_of_two_locks_that_come_in_update_status_are_left_for_a_better_hook_once',
 )  # fmt: skip
@@ -1264,6 +1264,66 @@ def turn_whatever_the_stage(ledger, ticket, claims):
 )  # fmt: skip
 def forgotten_number(self, lost=False):
     return unbroken(self)
+
+
+@broken(
+    'rule 14', 'without a ledger, the turn of a unit that departs is forgotten', 'view.View._forget',
+    'hooks/test_found_together.py::test_a_leader_without_a_ledger_does_not_forget_the_turn_of_a_unit_that_departs_at_work[marked]',
+)  # fmt: skip
+def forgotten_with_its_turn(self, leavers=frozenset()):
+    if self.ledger:
+        return unbroken(self, leavers)
+    asks = {key for key, claim in self.state.peers if claim.outstanding and key[0] in leavers}
+    self._remember(peers=tuple(peer for peer in self.state.peers if peer[0] not in asks))
+
+
+@broken(
+    'rule 14', 'nobody reads what a unit says that departs', 'view.View._hear_leaver',
+    'hooks/test_found_together.py::test_a_unit_that_departs_at_work_is_waited_for_also_while_goal_state_fails[removed]',
+)  # fmt: skip
+def unheard_leaver(self):
+    pass
+
+
+@broken(
+    'rule 12', 'an end takes the place of those that earlier hooks have saved', 'values.End.beside',
+    'hooks/test_found_together.py::test_what_two_hooks_have_ended_is_over_if_only_the_charm_has_saved_it[one-ab-3]',
+)  # fmt: skip
+def the_last_end_only(self, earlier):
+    return self
+
+
+@broken(
+    'rule 12', 'an action that makes a lost store anew knows of no begun turn', 'holding.Holding._goes_on',
+    'hooks/test_found_together.py::test_an_action_that_makes_a_lost_store_anew_gives_up_no_turn_of_a_failed_hook[1-3]',
+    'hooks/test_found_together.py::test_an_action_that_makes_a_lost_store_anew_gives_up_no_turn_of_a_failed_hook[2-4]',
+)  # fmt: skip
+def goes_on_if_it_is_known(self, queue):
+    self.unsure = False
+    return unbroken(self, queue)
+
+
+@broken(
+    'rule 4', 'a turn whose gate has opened is left for a better hook in update-status',
+    'turns.Turns._puts_off',
+    'hooks/test_found_stalls.py::test_a_turn_behind_a_gate_that_has_opened_begins_in_the_first_update_status[3]',
+)  # fmt: skip
+def no_better_hook(self, ticket):
+    state = self.state
+    own = {queue: claim._replace(reason='') for queue, claim in state.own}
+    self._remember(own=rules.frozen(own))
+    put_off = unbroken(self, ticket)
+    self._remember(own=state.own)
+    return put_off
+
+
+@broken(
+    'gates', 'a lock behind a gate is held at import', 'gates.guards',
+    'hooks/test_found_stalls.py::test_a_lock_behind_a_shut_gate_is_not_held_at_import[3]',
+    'hooks/test_found_stalls.py::test_what_is_asked_again_at_import_behind_a_shut_gate_gives_no_second_turn[4]',
+)  # fmt: skip
+def unguarded(locks):
+    return False
 
 
 @broken(

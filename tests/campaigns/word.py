@@ -37,6 +37,7 @@ REFUSALS = (
     'a roll is under way',
     'no unit has asked for it',
     'it holds no lock and waits for none',
+    'there is no ledger',
     'this unit itself gives the order',
     "a class of the charm's own",
 )
@@ -389,9 +390,8 @@ class Word:
 
     def forgets(self, unit: str) -> None:
         """Excuse a unit that has lost what it knew: it may take a turn twice, or not at all."""
-        for key, due in self.due.items():
-            if key[0] == unit:
-                self.due[key] = due._replace(sure='maybe')
+        mine = {key: due._replace(sure='maybe') for key, due in self.due.items() if key[0] == unit}
+        self.due.update(mine)
 
     def added(self, unit: str) -> None:
         self.reborn |= {unit} & self._names

@@ -150,6 +150,7 @@ def has_no_ticket(unit: int, me: U, scene: Scene) -> str:
         begun = any(claim.begun and claim.outstanding and claim.asked == ask for claim in (own, said))
         # What the charm's flags know to be over is only said once more.
         rests = turn in me.rested or _of_lost_roll(own, scene)
+        rests = rests or bool(me.stops and scene.lost)  # it has given up; who leads awaits its answer
         if said.done >= ask or not (seated or begun or rests):
             return '{} works without an unfinished ticket'.format(name(unit))
     return ''

@@ -17,7 +17,7 @@ from typing import Any, Callable, Dict, FrozenSet, Iterator, List, NamedTuple, O
 from charms.layer.coordinator import rules
 from charms.layer.coordinator.context import LedgerClosed
 from charms.layer.coordinator.policy import Policy
-from charms.layer.coordinator.values import ROLL, End, Ledger, Record, Said, Terms, Ticket, UnitState
+from charms.layer.coordinator.values import ANEW, ROLL, End, Ledger, Record, Said, Terms, Ticket, UnitState
 from charms.layer.coordinator.view import Snapshot
 from charms.layer.coordinator.wake import Wake
 
@@ -388,7 +388,8 @@ class SmallPort:
     def note_ended(self, ends: Any) -> bool:
         if self.kind.classic:
             return False
-        noted = {**dict(self.me.flags), **dict(self.me.noted), **ends}
+        before = dict(self.me.flags)
+        noted = {**before, **{queue: end.beside(before.get(queue, end)) for queue, end in ends.items()}}
         self._step(lambda: self._now(noted=rules.frozen(noted)))
         return True
 
@@ -604,7 +605,7 @@ class SmallPort:
 class NoWakeUp:
     """No unit of a small world wakes itself: update-status comes at any time."""
 
-    def withdraw(self) -> None:
+    def withdraw(self, woken: bool = False) -> None:
         pass
 
     def arrange(self, seconds: Optional[int]) -> None:
@@ -727,7 +728,9 @@ def hook_over(kind: Kind, me: U, retry: bool) -> U:
 
 def _of_an_old_hook(store: Optional[UnitState]) -> Optional[UnitState]:
     """Return the store as the next hook finds it: every id of a hook that is over is as good as another."""
-    return store._replace(context='before') if store and store.context else store
+    if not (store and store.context):
+        return store
+    return store._replace(context=(ANEW if store.context.startswith(ANEW) else '') + 'before')
 
 
 def unheard(kind: Kind, me: U) -> bool:

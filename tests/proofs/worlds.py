@@ -97,6 +97,17 @@ _on(
     **ADDED,
 )
 _on('mute', '2 units × 1, goal-state fails in some hooks, one is removed or lost', removals=1, **MUTE)
+_on(
+    'removed-loses',
+    '2 units × 1, one is removed or lost, the ledger is lost',
+    removals=1,
+    loses=1,
+    looks=True,
+    terms=2,
+)
+_on(
+    'mute-removed-loses', '2 units × 1, the same, goal-state fails in some hooks', removals=1, loses=1, **MUTE
+)
 _on('mute-always', '2 units × 1, goal-state always fails', mute='always', looks=True, terms=2)
 _on(
     'mute-first',

@@ -24,8 +24,9 @@ MAY_IMPORT = {
     'why.py': {'orders', 'rules', 'values'},
     'policy.py': {'forms', 'values'},
     'context.py': set(),
-    'view.py': {'context', 'orders', 'policy', 'rules', 'terms', 'values', 'wake'},
-    'own.py': {'orders', 'rules', 'values', 'view'},
+    'view.py': {'context', 'orders', 'policy', 'rules', 'terms', 'values'},
+    'turns.py': {'context', 'orders', 'rules', 'values', 'view', 'wake'},
+    'own.py': {'orders', 'rules', 'turns', 'values'},
     'leading.py': {'context', 'orders', 'own', 'rules', 'terms', 'values', 'why'},
     'waking.py': {'context', 'leading', 'orders', 'rules', 'values', 'wake'},
     'holding.py': {'context', 'orders', 'rules', 'values', 'waking'},
@@ -124,7 +125,7 @@ MAY_IMPORT = {
 PURE = (
     *('values.py', 'rules.py', 'terms.py', 'forms.py', 'ordertext.py', 'wire.py', 'orders.py', 'plan.py'),
     *('why.py', 'policy.py', 'context.py', 'view.py', 'own.py', 'leading.py', 'waking.py', 'session.py'),
-    *('holding.py', 'compat/deciding.py', 'report.py', 'table.py', 'ordering.py', 'answers.py'),
+    *('turns.py', 'holding.py', 'compat/deciding.py', 'report.py', 'table.py', 'ordering.py', 'answers.py'),
 )
 OUTSIDE_OF_PURE = {'typing', 'types', 'json', 're', 'enum', 'math'}
 ALSO = {

@@ -573,3 +573,29 @@ def test_units_that_are_gone_are_not_asked_about_and_lose_their_tickets():
     ledger = decided(ledger, said, said, alone, frozenset({'app/0', 'app/1'}))
 
     assert [ticket.unit for ticket in ledger.tickets] == ['app/2']
+
+
+AB = (('a', '1'), ('b', '1'))
+
+
+def test_an_end_is_beside_what_an_earlier_hook_saved_of_the_same_ask():
+    earlier = End(3, ('a',), 'n1', 7, AB, (('b', '2'),))
+
+    assert End(3, ('b',), 'n1', 5, AB).beside(earlier) == End(3, ('a', 'b'), 'n1', 7, AB, (('b', '2'),))
+    assert End(4, ('b',), 'n1', 5, AB).beside(earlier) == End(4, ('b',), 'n1', 7, AB)
+    assert End(3, ('b',), 'n2', 5, AB).beside(earlier) == End(3, ('b',), 'n2', 5, AB)
+
+
+def test_a_lock_that_was_asked_for_anew_is_not_over_by_an_earlier_end():
+    anew = (('a', '5'), ('b', '1'))
+
+    assert End(3, ('b',), 'n1', 0, anew).beside(End(3, ('a',), 'n1', 0, AB)).locks == ('b',)
+
+
+def test_what_is_withdrawn_of_what_comes_after_a_turn_does_not_come():
+    claim = Claim(3, 2, (('a', '1'),), begun=True, token=4, again=(('a', '2'), ('b', '3')), nonce='n1')
+    end = End(3, (), 'n1', 0, claim.locks, (('a', '2'),))
+
+    assert rules.after_ends({'': claim}, {'': end}) == {'': claim._replace(again=(('b', '3'),))}
+    over = rules.after_ends({'': claim}, {'': end._replace(locks=('a',))})['']
+    assert (over.asked, over.done, over.locks) == (4, 3, (('b', '3'),))

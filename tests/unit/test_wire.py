@@ -180,7 +180,7 @@ def test_two_records_of_leaders_have_one_key_only_if_their_place_and_writer_are_
 
 @given(
     st.dictionaries(
-        queues, st.builds(End, counts, st.lists(names).map(tuple), nonces, tokens, locks), max_size=3
+        queues, st.builds(End, counts, st.lists(names).map(tuple), nonces, tokens, locks, locks), max_size=3
     )
 )
 def test_ends_of_turns_are_read_back_as_they_were_written(ends):

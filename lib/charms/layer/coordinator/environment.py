@@ -145,6 +145,13 @@ def note(key: str, value: Any) -> bool:
     return True
 
 
+def flush() -> None:
+    """Save the charm's own key-value store now, with the flags as they are."""
+    from charmhelpers.core import unitdata
+
+    unitdata.kv().flush()
+
+
 def major_version(version: str) -> int:
     """Return the agent's major version.
 

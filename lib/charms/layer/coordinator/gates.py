@@ -44,6 +44,11 @@ def gate(name: str) -> Callable[[Gate], Gate]:
     return named
 
 
+def guards(locks: FrozenSet[str]) -> bool:
+    """Return whether the charm wants to be asked before a turn begins under these locks."""
+    return not locks.isdisjoint(GATES)
+
+
 def closed(locks: FrozenSet[str]) -> str:
     """Return why no turn may begin under these locks, in one line of up to 200 characters; '' if one may."""
     for lock in sorted(locks & frozenset(GATES)):

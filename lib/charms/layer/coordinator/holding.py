@@ -8,10 +8,11 @@ from typing import Callable, Dict, FrozenSet, Optional, Tuple
 
 from charms.layer.coordinator import orders, rules
 from charms.layer.coordinator.context import Phase
-from charms.layer.coordinator.values import NO_CLAIM, Claim, Ticket
+from charms.layer.coordinator.values import NO_CLAIM, NOBODY, Claim, End, Locks, Ticket, Units
 from charms.layer.coordinator.waking import Waking
 
 SOON_S = 1
+MANY = 2  # a percentage may be more than one slot
 
 
 class Holding(Waking):
@@ -19,10 +20,12 @@ class Holding(Waking):
 
     Attributes:
         gate: called with the locks of a turn that would begin; returns why it may not begin now.
+        has_gate: called with such locks; returns whether the charm wants to be asked.
         asks_gate: whether that is just being called: until it has returned, no new turn is usable.
     """
 
     gate: Callable[[FrozenSet[str]], str] = staticmethod(lambda locks: '')
+    has_gate: Callable[[FrozenSet[str]], bool] = staticmethod(lambda locks: False)
     asks_gate = False
     _kept: FrozenSet[str] = frozenset()
     _check_in: Tuple[Tuple[str, int], ...] = ()
@@ -54,7 +57,20 @@ class Holding(Waking):
         queue = self.queue_of(lock)
         if lock not in self.claim(lock).names:
             return None
-        return next((turn for turn in self._usable() if turn.queue == queue), None)
+        found = next((turn for turn in self._usable() if turn.queue == queue), None)
+        if found and self.phase is Phase.BEFORE_HANDLERS:
+            self._begin_early(found)
+        return found
+
+    def _begin_early(self, turn: Ticket) -> None:
+        """Note that a turn has begun of which code at import has learned: it may work at once (rule 11)."""
+        own = dict(self.state.own)
+        claim = own.get(turn.queue, self._no_claim)
+        if not claim.holds:
+            own[turn.queue] = claim._replace(begun=True, token=turn.token, roll=bool(turn.roll))
+            self._save(own=rules.frozen(own))
+            now = turn._replace(ask=claim.asked, roll='')
+            self.turns = tuple(now if each == turn else each for each in self.turns)
 
     def _usable(self) -> Tuple[Ticket, ...]:
         """Return the turns that may be used here: none, if this is not a hook of its own (rule 12).
@@ -64,9 +80,18 @@ class Holding(Waking):
         """
         if self.context.aside:
             return ()
-        begun = {queue for queue, claim in self.state.own if claim.holds}
+        own = dict(self.state.own)
+        begun = {queue for queue, claim in own.items() if claim.holds}
         late = self.context.woken or self.phase > Phase.HANDLERS or self.asks_gate
-        return tuple(turn for turn in self.turns if turn.queue in begun or not late)
+        new = () if late else (turn for turn in self.turns if turn.queue not in begun)
+        if self.phase is Phase.BEFORE_HANDLERS:  # the charm is asked when they begin
+            new = (turn for turn in new if not self.has_gate(self._locks_of(turn)))
+        usable = begun.union(turn.queue for turn in new)
+        return tuple(turn for turn in self.turns if turn.queue in usable)
+
+    def _locks_of(self, turn: Ticket) -> FrozenSet[str]:
+        claim = dict(self.state.own).get(turn.queue, self._no_claim)
+        return claim.names | ({turn.roll} - {''})
 
     def _is_under_way(self, queue: str) -> bool:
         """Return whether a turn of this unit in a queue has begun, or begins in this hook."""
@@ -82,7 +107,9 @@ class Holding(Waking):
             if turn.roll and not claim.holds:
                 claim = rules.asked_for(claim, turn.roll, self.port.now())._replace(roll=True)
             if not claim.holds and (turn.roll or claim.asked == turn.ask):
-                own[turn.queue] = claim._replace(begun=True, token=turn.token, reason='')
+                kept = bool(claim.names & self._kept)  # at import; otherwise the reason is of a gate
+                reason = claim.reason if kept else ''
+                own[turn.queue] = claim._replace(begun=True, token=turn.token, reason=reason)
         if own != dict(self.state.own):
             self._save(own=rules.frozen(own))
             # A turn of a roll is from now on that of the ask which it began.
@@ -104,8 +131,8 @@ class Holding(Waking):
             if not new:
                 break
             turn = new[0]
-            claim = dict(self.state.own).get(turn.queue, self._no_claim)
-            asked[turn.queue] = '' if claim.holds else self._asked_gate(claim.names | ({turn.roll} - {''}))
+            holds = dict(self.state.own).get(turn.queue, self._no_claim).holds
+            asked[turn.queue] = '' if holds else self._asked_gate(self._locks_of(turn))
         own, shut = dict(self.state.own), {queue: why for queue, why in asked.items() if why}
         for queue, why_not in shut.items():
             own[queue] = own.get(queue, self._no_claim)._replace(reason=why_not)
@@ -143,7 +170,9 @@ class Holding(Waking):
 
         With one slot it stops anyway: nobody begins before the turn is over.
         """
-        if self.policy.slots == 1 or self.port.failing.has_begun() or not self.port.relation:
+        tickets = self.ledger.tickets if self.ledger else ()
+        most = max([self.policy.slots or MANY, *(ticket.slots for ticket in tickets if ticket.roll)])
+        if most == 1 or self.port.failing.has_begun() or not self.port.relation:
             return
         tokens = {turn.token for turn in self._usable()}
         used = (claim.token for _, claim in self.state.own if claim.roll and claim.token in tokens)
@@ -161,13 +190,63 @@ class Holding(Waking):
         """
         if lock not in self.granted:
             return False
+        queue, own = self.queue_of(lock), dict(self.state.own)
+        others = (self._kept & own[queue].names) - {lock}
         self._kept |= {lock}
         if check_again_in is not None:
             self._check_in += ((lock, check_again_in),)
-        queue, own = self.queue_of(lock), dict(self.state.own)
-        if own[queue].reason != reason:
+            if self.asleep:  # in a callback after the layer's own
+                self._wake_up_again()
+        if own[queue].reason != reason and (reason or not others):
             self._say({**own, queue: own[queue]._replace(reason=reason)})
         return True
+
+    def _queues_with(self, lock: str) -> FrozenSet[str]:
+        """Return the queues in which this unit has asked for a lock.
+
+        They are several if a refresh moves the lock to another queue while this unit has a place in a roll.
+        """
+        own = self.state.own
+        return frozenset(queue for queue, claim in own if lock in claim.names | {*dict(claim.again)})
+
+    def _goes_on(self, queue: str) -> bool:
+        """Return whether a turn has begun, perhaps in a predecessor, that cannot be ended here."""
+        usable = any(turn.queue == queue for turn in self._usable())
+        claim = dict(self.state.own).get(queue, NO_CLAIM)
+        perhaps = self.unsure and claim.asked == dict(self.state.committed).get(queue, NO_CLAIM).asked
+        begun = self.context.aside and (claim.begun or perhaps)
+        return begun or (self._is_under_way(queue) and not usable)
+
+    def _leave(self, ticket: Ticket, claim: Claim) -> None:
+        """Give up a place in a roll, if no earlier place of this unit is still needed."""
+        if self.unsure and self.context.aside:
+            self.log('{}: not given up here: its turn may have begun'.format(ticket.roll))
+        elif orders.may_end(self.ledger, ticket, self.own.get(ticket.queue, self._no_claim)):
+            self._give_up(ticket.queue, claim, NOBODY, ticket.token)
+        else:
+            self.log('{}: not given up: this unit has an earlier turn in another roll'.format(ticket.roll))
+
+    def _give_up(self, queue: str, claim: Claim, locks: Units, token: int = 0, again: Locks = ()) -> None:
+        """Let locks of a claim, what comes after its turn, and tickets of rolls up to a token be over.
+
+        That is true if this hook succeeds.
+        """
+        ends = dict(self.ends)
+        before = ends.get(queue, End(claim.asked, ()))
+        earlier = before.locks if before.ask == claim.asked else ()  # it may have asked since the last end
+        token = max(before.token, token)
+        again += before.again if before.ask == claim.asked else ()
+        left = tuple(sorted({*earlier, *locks}))
+        end = End(claim.asked, left, claim.nonce, token, claim.locks, tuple(sorted({*again})))
+        after = rules.after_ends({queue: claim}, {queue: end})[queue]
+        ends[queue] = end._replace(token=max(token, after.ended)) if claim.roll else end
+        self.ends = rules.frozen(ends)
+        over = bool(locks) and after.done >= claim.asked
+        self.turns = tuple(
+            turn
+            for turn in self.turns
+            if turn.queue != queue or not (over or (turn.roll and turn.token <= token))
+        )
 
     def sleep(self, beside: bool = False) -> None:
         """Say whose news this unit must hear until its next hook (rule 19), and when it wakes itself.

@@ -50,6 +50,7 @@ class Juju:
         self.failing = Failing(environment.local_file(key, 'turn'), self.unit)
         self._stored: Optional[UnitState] = None  # as this process last read or wrote it
         self._relation: Optional[str] = None
+        self._ended: Optional[Dict[str, End]] = None  # as it was when this process began
         # In this hook: asked for the relation's id, found the own databag spoilt, wrote, saw goal-state fail.
         self._looked_up = self._spoilt = self._wrote = self._no_goal_state = False
         self.durable_at_once = restricted() or major_version(os.environ.get('JUJU_VERSION', '')) < 4
@@ -156,7 +157,8 @@ class Juju:
 
     def ended(self) -> Dict[str, End]:
         """Return the ends of turns that were saved together with the charm's flags."""
-        return wire.ends(environment.saved(self.ends_key))
+        self._ended = wire.ends(environment.saved(self.ends_key)) if self._ended is None else self._ended
+        return self._ended
 
     def note_ended(self, ends: Mapping[str, End]) -> bool:
         """Put the ends of turns into the charm's key-value store, which charms.reactive saves with its flags.
@@ -164,13 +166,12 @@ class Juju:
         Returns:
             False where charms.reactive does not run, so nobody would save them.
         """
-        return environment.note(self.ends_key, wire.ends_value(ends))
+        new = {queue: end.beside(self.ended().get(queue, end)) for queue, end in ends.items()}
+        return environment.note(self.ends_key, wire.ends_value({**self.ended(), **new}))
 
     def flush(self) -> None:
         """Save the charm's key-value store now, with the flags as they are."""
-        from charmhelpers.core import unitdata
-
-        unitdata.kv().flush()
+        environment.flush()
 
     # Claims
 
@@ -203,8 +204,7 @@ class Juju:
 
     def said(self, unit: str, key: str) -> str:
         """Return the text under a key of a unit's databag, '' where there is none."""
-        found = self.relation and hookenv.relation_get(key, unit, self.relation)
-        return found or ''
+        return (self.relation and hookenv.relation_get(key, unit, self.relation)) or ''
 
     def said_if_any(self, unit: str, key: str) -> Optional[str]:
         """Return the text under a key of a unit's databag, None if the unit has no databag yet (R22).

@@ -15,6 +15,7 @@ from charms.layer.coordinator.values import (
     MAX_COUNT,
     NOBODY,
     UNNAMED,
+    About,
     Claims,
     Ledger,
     Order,
@@ -219,6 +220,8 @@ class Leading(OwnClaims):
                 self.log('{}; {}'.format(what, terms.awaiting(self.silent)))
             if self.silent:
                 return
+            gone = gone | self._gone_among(frozenset(unit for (unit, _), _ in self.state.peers))
+            self._end_claims(gone)
             base = rules.rebuilt(self._unfinished_claims(), self._slots())
         self._must_lead()
         grown = grown or self._next(base, gone, reported)
@@ -227,6 +230,14 @@ class Leading(OwnClaims):
             self._remember(told=base.token if base.term else 0)  # what it copies, another leader gave
         self.port.write(record, terms.superseded(found, record), unmark=False)
         self._note_written(base, grown, gone)
+
+    def _end_claims(self, gone: Units) -> None:
+        """Let what units that are gone have asked for be over: it gets no tickets, and their tokens count."""
+        peers = dict(self.state.peers)
+        for place, claim in peers.items():
+            if place[0] in gone:
+                peers[place] = rules.released(claim._replace(again=()))
+        self._remember(peers=rules.frozen(peers))
 
     def _claims_at_once(self, found: Terms, known: int) -> bool:
         """Claim a term; return whether Juju has the claim already."""
@@ -289,7 +300,8 @@ class Leading(OwnClaims):
                 self.log(self.port.awaiting(self.awaited))
             return found
         waits = terms.may_write(found, self.state.nonce, self._known_term) and not self.context.full_check
-        known = frozenset(unit for unit, _ in self.state.about) if waits else NOBODY
+        read = (unit for unit, about in self.state.about if about != About())
+        known = frozenset(read) if waits else NOBODY
         self._read_claims(sorted(self._everyone() - known))  # every claim must be known
         return self.port.fresh_terms()
 
@@ -307,13 +319,17 @@ class Leading(OwnClaims):
 
         A unit that is new may lead before it has seen any other join. Where Juju does not list the units, as
         for a subordinate or while goal-state fails, it cannot tell that it is the first. In update-status it
-        can: Juju runs each relation-joined that is due before that.
+        can: Juju runs each relation-joined that is due before that. But if the peer relation has another id
+        now, a unit at work has not joined it yet.
         """
+        living, moved = self.port.living(), bool(self.port.store.get('moved'))
         all_joined = self.context.full_check
-        if self.port.living() is None and not all_joined:
+        if living is None and (moved or not all_joined):
             return frozenset([terms.GOAL_STATE])
         everyone = self._everyone()
-        first = terms.is_first(answer) and not self.port.store.get('moved')
+        if living and self.context.unit in living:  # goal-state may fail in the next hook
+            self._remember(about=rules.frozen({**dict.fromkeys(everyone, About()), **dict(self.state.about)}))
+        first = terms.is_first(answer) and not moved
         members = self.port.related_units() if first else everyone
         silent = terms.silent(dict(self.state.about), everyone, members, answer)
         return silent if first and all_joined else silent | self._unheard_principals()

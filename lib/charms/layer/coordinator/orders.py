@@ -311,6 +311,8 @@ def _after_cancel(order: Order, claim: Claim, ticket: Ticket, ledger: Ledger) ->
 # Why an order is refused
 
 NOT_LEADING = 'this unit does not lead'
+NO_LEDGER = 'there is no ledger, and a new one waits for its answer, too; resolve it or remove it'
+NOT_HERE = 'Juju answers nothing in a hook of this kind; give the order in another'
 NO_TICKET = "a class of the charm's own gives the tickets, and no unit that waits has one; release it there"
 
 

@@ -6,11 +6,11 @@ What lives here: how these are merged. What must not: a hook tool, whose turn it
 from typing import Dict, Mapping, Optional
 
 from charms.layer.coordinator import orders, rules
-from charms.layer.coordinator.values import MAX_TOKEN, ROLLED, About, Claim, Said, UnitState
-from charms.layer.coordinator.view import View
+from charms.layer.coordinator.turns import Turns
+from charms.layer.coordinator.values import ANEW, MAX_TOKEN, ROLLED, About, Claim, Said, UnitState
 
 
-class OwnClaims(View):
+class OwnClaims(Turns):
     """The part of a hook in which a unit finds out what it has asked for itself; arguments as for View."""
 
     def _recall(self, stored: UnitState) -> None:
@@ -27,7 +27,8 @@ class OwnClaims(View):
         asked a predecessor for. A turn that had begun there counts as begun, so it comes first
         in the first ledger.
         """
-        second = self.state.context == self.context.id != ''
+        lost, ids = not self.state.nonce, (self.context.id, ANEW + self.context.id)
+        second = self.context.id != '' and self.state.context in ids
         if (reread or not self.state.known) and not second:
             said = self.port.published()
             self._set_nonce(said)
@@ -35,7 +36,8 @@ class OwnClaims(View):
             self._remember(own=rules.frozen(self._with_ends_saved(first)))  # also of what the store had lost
         elif not self.state.nonce:
             self._set_nonce(None)
-        if not first or self.context.leaving:  # without a store, it is not known which turns have begun
+        self.unsure = self.state.context.startswith(ANEW) or (lost and self.context.aside)
+        if not (first or self.unsure) or self.context.leaving:  # else it is not known which turns have begun
             self._remember(own=rules.frozen(self._fitting(dict(self.state.own))))
 
     def _with_ends_saved(self, lost: bool = False) -> Mapping[str, Claim]:
@@ -43,16 +45,19 @@ class OwnClaims(View):
 
         Args:
             lost: whether the store is lost. Then these ends also tell which asks it had numbered: the
-                charm keeps the last end of each queue only, and whatever came before that is over.
+                charm keeps the ends of the last ask in each queue, and whatever came before that is over.
         """
         own = dict(self.state.own)
         if not (lost or self.state.rolling or any(claim.outstanding for claim in own.values())):
             return own
-        ends = self.port.ended()
+        mine = ('', self.state.nonce)  # another unit of this name may have left some behind
+        ends = {queue: end for queue, end in self.port.ended().items() if end.nonce in mine}
         for queue, end in ends.items() if lost else ():
             claim = own.get(queue, self._no_claim)
             if end.nonce == self.state.nonce and end.ask > claim.asked:
-                own[queue] = rules.merged(claim, claim._replace(asked=end.ask, done=end.ask))
+                left = tuple(pair for pair in end.asked if pair[0] not in end.locks)
+                last = Claim(end.ask, end.ask - bool(left), left, nonce=claim.nonce)
+                own[queue] = rules.merged(claim, last._replace(token=claim.token, ended=claim.ended))
         shown = ends[ROLLED].locks if ROLLED in ends else ()
         self._remember(rolled=(*(name for name in self.state.rolled if name not in shown), *shown)[-8:])
         return rules.after_ends(own, ends)
@@ -65,7 +70,7 @@ class OwnClaims(View):
         """
         nonce = (said and said.nonce) or self.state.nonce or self.port.new_nonce()
         own = dict(self.state.own)
-        if said and self.state.nonce and said.nonce and said.nonce != self.state.nonce:
+        if said and said.nonce and said.nonce != self.state.nonce:
             asked = [
                 lock
                 for claim in own.values()
@@ -91,9 +96,10 @@ class OwnClaims(View):
             theirs = claim._replace(nonce=self.state.nonce)
             own[queue] = rules.merged(own.get(queue, self._no_claim), theirs)
         about = {**dict(self.state.about), me: said.about if said else About()}
+        term, heard = max((self.state.term, self.state.heard), about[me][:2])  # see `rules.merged_states`
         self._remember(
             own=rules.frozen(own), committed=said.queues if said else (), known=spoken,
-            spoken=self.state.spoken or spoken, about=rules.frozen(about),
+            spoken=self.state.spoken or spoken, about=rules.frozen(about), term=term, heard=heard,
         )  # fmt: skip
 
     def _fitting(self, own: Mapping[str, Claim]) -> Dict[str, Claim]:

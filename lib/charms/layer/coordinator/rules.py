@@ -132,8 +132,9 @@ def after_ends(own: Mapping[str, Claim], ends: Mapping[str, End]) -> Dict[str, C
         claim = claims.get(queue, NO_CLAIM)
         if claim.outstanding and (claim.asked, claim.nonce) == (end.ask, end.nonce):
             before, now = dict(end.asked), dict(claim.locks)
-            left = (lock for lock in end.locks if before.get(lock) in (None, now.get(lock)))
-            claims[queue] = claim = without(claim, frozenset(left))
+            left = frozenset(lock for lock in end.locks if before.get(lock) in (None, now.get(lock)))
+            claim = claim._replace(again=tuple(pair for pair in claim.again if pair not in end.again))
+            claims[queue] = claim = without(claim, left) if left or not end.again else claim
         if end.token > claim.ended and claim.nonce in ('', end.nonce):
             claims[queue] = claim._replace(ended=end.token, nonce=end.nonce)
     return claims

@@ -7,7 +7,7 @@ What lives here: in which order a hook reads, decides and writes, on a port to J
       │ own claim, a peer's news, what the leader owes the others, whose turn it is
 """
 
-from typing import Callable, Dict, FrozenSet, Mapping, Optional, Tuple
+from typing import Callable, Dict, Mapping, Optional, Tuple
 
 from charms.layer.coordinator import orders, rules, terms, why
 from charms.layer.coordinator.context import Phase
@@ -124,6 +124,7 @@ class Session(Holding):
         self._compare_own_claims(first, reread or self.context.full_check)
         if not self.context.aside:
             self._find_unheard()
+            self._hear_leaver()
         if self.leading:
             self._lead()
         elif self.state.wishes and not self.context.aside:
@@ -144,7 +145,7 @@ class Session(Holding):
     def _find_unheard(self) -> None:
         """Find out of which units there has been news since this unit read their claims."""
         skipped = self.port.wake.withdraw()
-        self.port.wake_up.withdraw()
+        self.port.wake_up.withdraw(self.context.woken)
         self.port.failing.withdraw()
         if skipped is None or self.context.reread:  # a disk that lost power may lack the last names
             skipped = frozenset(unit for (unit, _), _ in self.state.peers)
@@ -230,7 +231,7 @@ class Session(Holding):
         late = context.child or context.woken or self.phase is Phase.CALLBACKS
         anew = held and (late or lock in claim.names)  # or it was released in this hook
         if ended or anew or self._needs_another_ticket(queue, claim, lock):
-            asked = rules.asked_again(claim, lock, self.port.now())
+            asked = self._asked_again(queue, lock)
         elif queue in ends and lock in claim.names:
             left = tuple(name for name in ends[queue].locks if name != lock)
             self.ends = rules.frozen({**ends, queue: ends[queue]._replace(locks=left)})
@@ -246,12 +247,25 @@ class Session(Holding):
         """Queue up again for a held lock when its turn is over; if it is not held, ask for it."""
         queue, claim = self.queue_of(lock), dict(self.state.own).get(self.queue_of(lock), NO_CLAIM)
         if lock in claim.names and (self._is_under_way(queue) or self.turn(lock)):
-            self._say({**dict(self.state.own), queue: rules.asked_again(claim, lock, self.port.now())})
+            self._say({**dict(self.state.own), queue: self._asked_again(queue, lock)})
             if self.context.child:
                 self._serve_own()
             self._show_locks()
             return
         self.request(lock)
+
+    def _asked_again(self, queue: str, lock: str) -> Claim:
+        """Return a claim with a lock asked for again; what this hook has withdrawn of that is taken back."""
+        claim, ends = dict(self.state.own).get(queue, self._no_claim), dict(self.ends)
+        if queue in ends:
+            withdrawn = {pair for pair in ends[queue].again if pair[0] == lock}
+            left = tuple(pair for pair in ends[queue].again if pair not in withdrawn)
+            ends[queue] = ends[queue]._replace(again=left)
+            # It gets another time: the charm may have saved already that the earlier one is withdrawn.
+            claim = claim._replace(again=tuple(pair for pair in claim.again if pair not in withdrawn))
+            self.ends = rules.frozen(ends)
+            self.port.note_ended(ends)
+        return rules.asked_again(claim, lock, self.port.now())
 
     def release(self, lock: str) -> None:
         """Give up a lock, or a request for it. It is true when the hook has succeeded, for this unit too."""
@@ -262,10 +276,9 @@ class Session(Holding):
             return
         self._kept -= {lock}
         for queue in queues:
-            again = tuple(pair for pair in own[queue].again if pair[0] != lock)
-            own[queue] = own[queue]._replace(again=again)
-            if lock in self.own[queue].names:
-                self._give_up(queue, own[queue], {lock})
+            again = tuple(pair for pair in own[queue].again if pair[0] == lock)
+            if again or lock in self.own[queue].names:
+                self._give_up(queue, own[queue], self.own[queue].names & {lock}, again=again)
         for ticket in self._rolls():
             if ticket.roll == lock:
                 self._leave(ticket, own.get(ticket.queue, self._no_claim))
@@ -276,42 +289,6 @@ class Session(Holding):
         self._show_locks()
         if was_requested:
             self.log('{}: released'.format(lock))
-
-    def _queues_with(self, lock: str) -> FrozenSet[str]:
-        """Return the queues in which this unit has asked for a lock.
-
-        They are several if a refresh moves the lock to another queue while this unit has a place in a roll.
-        """
-        own = self.state.own
-        return frozenset(queue for queue, claim in own if lock in claim.names | {*dict(claim.again)})
-
-    def _goes_on(self, queue: str) -> bool:
-        """Return whether a turn has begun, perhaps in a predecessor, that cannot be ended here."""
-        usable = any(turn.queue == queue for turn in self._usable())
-        begun = self.context.aside and dict(self.state.own).get(queue, NO_CLAIM).begun
-        return begun or (self._is_under_way(queue) and not usable)
-
-    def _leave(self, ticket: Ticket, claim: Claim) -> None:
-        """Give up a place in a roll, if no earlier place of this unit is still needed."""
-        if orders.may_end(self.ledger, ticket, self.own.get(ticket.queue, self._no_claim)):
-            self._give_up(ticket.queue, claim, NOBODY, ticket.token)
-        else:
-            self.log('{}: not given up: this unit has an earlier turn in another roll'.format(ticket.roll))
-
-    def _give_up(self, queue: str, claim: Claim, locks: Units, token: int = 0) -> None:
-        """Let these locks of a claim, and tickets of rolls up to a token, be over if this hook succeeds."""
-        ends = dict(self.ends)
-        before = ends.get(queue, End(claim.asked, ()))
-        earlier = before.locks if before.ask == claim.asked else ()  # it may have asked since the last end
-        token = max(before.token, token)
-        ends[queue] = End(claim.asked, tuple(sorted({*earlier, *locks})), claim.nonce, token, claim.locks)
-        self.ends = rules.frozen(ends)
-        over = bool(locks) and rules.after_ends({queue: claim}, ends)[queue].done >= claim.asked
-        self.turns = tuple(
-            turn
-            for turn in self.turns
-            if turn.queue != queue or not (over or (turn.roll and turn.token <= token))
-        )
 
     def _end_turns(self, own: Optional[Mapping[str, Claim]] = None) -> None:
         """Publish what is over; it becomes true with the charm's own key-value store, which has its flags.
@@ -330,12 +307,14 @@ class Session(Holding):
         It is saved at once, and written with the ledger: now, or in the next hook in which this unit may.
         """
         if not self.leading:
-            return orders.NOT_LEADING
+            return orders.NOT_HERE if self.context.restricted else orders.NOT_LEADING
         if not self.ledger_read:
             self._read_ledger()
         if wish.order.kind in (CANCEL, FREE):
             self._read_claims(sorted(self.port.everybody()))  # hooks that brought them may not have run
         refused = orders.refused(self._with_wishes(self.ledger or Ledger()), wish, self.claims)
+        if not refused and wish.order.kind == FREE and self.ledger is None:
+            refused = orders.NO_LEDGER
         if not refused and wish.order.kind == CANCEL and self.policy.grow:
             refused = orders.no_ticket(self.ledger, wish.order.lock, self.claims)
         if not refused:
@@ -392,6 +371,8 @@ class Session(Holding):
             self._append(reported=self.finished)
         if again and (self.port.durable_at_once or not decides):
             self._serve_own()
+        if self.ends and not self.context.aside:
+            self._published = None  # say it once more: if the agent is dead, that fails
         if self._has_more_to_say() or self.ends or self.port.failing.has_begun():
             self._end_turns(own)
         self._show_locks()

@@ -309,7 +309,8 @@ class UnitState(NamedTuple):
         heard: see About.
         about: what units, this one too, were last seen to say beside their claims.
         seen: the places of own tickets that were seen in a ledger that was not contested.
-        context: the hook that saved this; Juju gives each hook an id of its own.
+        context: the hook that saved this; Juju gives each hook an id of its own. It follows ANEW if an
+            action has found no store, and no hook of the unit has run since.
         told: the last token that this unit, as the leader, has logged.
         claimed: the highest term that this unit has claimed; no two of its claims have the same.
         opened: the term of the ledger that counted when this unit last read it, 0 if it was lost.
@@ -356,6 +357,7 @@ class End(NamedTuple):
         token: tickets of rolls up to this one are over too.
         asked: when the locks of that ask had been asked for; one that was asked for anew since then, in the
             same ask, is not given up. Empty if that is not known.
+        again: what is withdrawn of that which was to be asked for when the turn is over.
     """
 
     ask: int
@@ -363,6 +365,24 @@ class End(NamedTuple):
     nonce: str = ''
     token: int = 0
     asked: Locks = ()
+    again: Locks = ()
 
+    def beside(self, earlier: 'End') -> 'End':
+        """Return this end with what an earlier hook saved as over: nothing takes that back."""
+        if self.nonce != earlier.nonce:
+            return self
+        end = self._replace(token=max(self.token, earlier.token))
+        if self.ask != earlier.ask or not self.ask:
+            return end
+        now, before = dict(self.asked), dict(earlier.asked)
+        over = {lock for lock in earlier.locks if before.get(lock) in (None, now.get(lock, before.get(lock)))}
+        return end._replace(
+            locks=tuple(sorted(over.union(self.locks))),
+            asked=tuple(sorted({**before, **now}.items())),
+            again=tuple(sorted({*earlier.again, *self.again})),
+        )
+
+
+ANEW = 'store made anew by '
 
 ROLLED = '{rolled}'

@@ -6,10 +6,11 @@ not: a decision of the leader, an answer to the charm, a hook tool.
 
 from typing import TYPE_CHECKING, Any, Collection, Dict, FrozenSet, Mapping, NamedTuple, Optional, Tuple
 
-from charms.layer.coordinator import orders, rules, terms, wake
+from charms.layer.coordinator import orders, rules, terms
 from charms.layer.coordinator.context import HookContext, Log, Phase
 from charms.layer.coordinator.policy import Policy
 from charms.layer.coordinator.values import (
+    ANEW,
     MAX_TERM,
     NO_CLAIM,
     NOBODY,
@@ -93,6 +94,7 @@ class View:
         self.claimed, self.silent, self.unheard, self.heard, self.deposed, self.rolled = start[12:]
         self._saved: Optional[UnitState] = None
         self.saved_ends: Tuple[Tuple[str, End], ...] = ()  # in a wake-up, those that were saved already
+        self.unsure = False  # whether an action has made the store anew: a failed hook may have begun a turn
         self.asleep = False  # whether the wake file was written in this hook
         self._published: Optional[Said] = None
 
@@ -163,16 +165,17 @@ class View:
         """Remember something, and save everything at once."""
         self._remember(**known)
         if self.state != self._saved:
+            by = (ANEW if self.unsure and self.context.aside else '') + self.context.id
             if self.context.aside or self.context.restricted or self.asleep:
                 self.port.wake.withdraw()
-            self.state = self._saved = self.port.save(self.state._replace(context=self.context.id))
+            self.state = self._saved = self.port.save(self.state._replace(context=by))
 
     # What this unit says
 
     def _say(self, own: Optional[Mapping[str, Claim]] = None) -> None:
         """Save own claims at once, and publish them as they will be: Juju sends them if the hook succeeds."""
         claims = self.state.own if own is None else rules.frozen(own)
-        self._save(known=False, own=claims, context=self.context.id)
+        self._save(known=False, own=claims)
         said = self._to_say()
         if said != self._published and not self.context.restricted:
             self.port.publish(said)
@@ -229,6 +232,16 @@ class View:
         self._remember(peers=rules.frozen(peers), about=rules.frozen(about))
         self.unheard -= {*units}
 
+    def _hear_leaver(self) -> None:
+        """Read what a unit that departs says: if it is at work, the next leader must know of it.
+
+        On Juju 2.9 - 3.x it leaves relation-list while its last hooks run (R20).
+        """
+        before, unit = self.state, self.context.departed
+        self._read_claims([unit] if unit else [])
+        if not any(claim.outstanding for (who, _), claim in self.state.peers if who == unit):
+            self.state = before
+
     def _read_all_claims(self) -> None:
         """Read the claims of every unit that stays or has an unfinished ticket; forget those of all others.
 
@@ -239,8 +252,8 @@ class View:
         everybody = self.port.everybody()
         self._read_claims(sorted(everybody))
         holders = frozenset(rules.unfinished_units(self.ledger, self.claims))
-        if not self.ledger:  # then any unit that has ever spoken may be at work
-            holders |= {unit for unit, about in self.state.about if about.spoke}
+        if not self.ledger:  # then any unit that was ever known may be at work
+            holders |= {unit for unit, _ in self.state.about}
         heard = everybody.union(holders) - self._gone_among(everybody)
         self._read_claims(sorted(heard - everybody - {self.context.unit, UNNAMED}))
         seated = {ticket.unit for ticket in (self.ledger.tickets if self.ledger else ())}
@@ -283,10 +296,12 @@ class View:
         """Forget claims that no longer matter: those with neither a request nor a ticket.
 
         A leaver takes no new turn, so its request is forgotten too if it has no ticket. While there is no
-        ledger, all that is over is remembered: it tells which tokens have been used (`rules.rebuilt`).
+        ledger, a turn that has begun is remembered, for a leaver may be at work; and all that is over: it
+        tells which tokens have been used (`rules.rebuilt`).
         """
         if not self.ledger:
-            leavers_ask = {key for key, claim in self.state.peers if claim.outstanding and key[0] in leavers}
+            asks = (key for key, claim in self.state.peers if claim.outstanding and not claim.begun)
+            leavers_ask = {key for key in asks if key[0] in leavers}
             self._remember(peers=tuple(peer for peer in self.state.peers if peer[0] not in leavers_ask))
             return
         matter = {(ticket.unit, ticket.queue) for ticket in self.ledger.tickets}
@@ -327,7 +342,7 @@ class View:
             whose = self.context.unit, self.state.nonce
             mine = (each for each in self.ledger.tickets if (each.unit, each.nonce) == whose)
             seen = tuple(sorted(ticket.place for ticket in mine))
-        self._forget_wishes()
+        self._forget_wishes(found)
         self._remember(
             term=terms.known_once_read(found, self.state.term, self.state.heard), heard=heard,
             seen=seen, opened=self.ledger.term if self.ledger else 0,
@@ -335,8 +350,16 @@ class View:
         )  # fmt: skip
         self._tell(terms.newest_record(found))
 
-    def _forget_wishes(self) -> None:
-        """Forget the orders that the ledger has: they are carried out."""
+    def _forget_wishes(self, found: Terms) -> None:
+        """Forget the orders that the ledger has: they are carried out.
+
+        If another unit has claimed a term since, it has led: they may have been carried out, and be in the
+        ledger no more.
+        """
+        others = (record.term for record in found.records if record.nonce != self.state.nonce)
+        if self.state.wishes and max(others, default=0) > self.state.term:
+            self._remember(wishes=())
+            self.log('another unit has led, so what this unit was told to do for all units is dropped')
         ledger = self.ledger
         if ledger and self.state.wishes and not ledger.contested:
             left = tuple(wish for wish in self.state.wishes if not orders.stands(ledger, wish))
@@ -350,101 +373,3 @@ class View:
                 if ticket.token > self.state.told:
                     self.log('{} is given a ticket, token {}'.format(ticket.unit, ticket.token))
             self._remember(told=self.ledger.token)
-
-    # Whose turn it is
-
-    def _take_turns(self, reread: bool = False) -> None:
-        """Find out for which of this unit's requests the turn has come, and set `turns`.
-
-        A turn that has begun goes on, whatever the ledger says (rule 11).
-
-        Args:
-            reread: read the ledger even if this unit knows of no request: it may
-                have forgotten one.
-        """
-        if (self.waiting or reread) and not self.ledger_read:
-            self._read_ledger()
-            self._forget()
-        if self.ledger_read:
-            self._adopt()
-        turns, said = [], dict(self.state.own)
-        for queue, claim in sorted(self.places.items()):
-            if self.context.leaving or claim.done > said.get(queue, claim).done:
-                continue  # it leaves, or the turn is over if this hook succeeds
-            if claim.holds:
-                here = self.context.unit, claim.asked
-                turns.append(Ticket(claim.token, queue, *here, nonce=claim.nonce))
-                continue
-            ticket = rules.ticket_of(self.ledger, self.context.unit, queue, claim)
-            if self.ledger and ticket and self._may_use(ticket):
-                self._look_ahead(self.ledger, ticket)
-                self._hear_nearest(self.ledger, ticket)
-                if self._has_come(ticket) and not self._puts_off(ticket):
-                    turns.append(ticket)
-        self.turns = tuple(turns)
-
-    def _has_come(self, ticket: Ticket) -> bool:
-        """Return whether the turn of an own ticket has come, as far as claims are known, and may begin."""
-        names = self.own.get(ticket.queue, NO_CLAIM).names
-        paused = orders.pause_of(self.ledger, ticket, names)
-        come = self.ledger and rules.is_turn(self.ledger, ticket, self.claims)
-        stopped = self.ledger and orders.stopped_by(self.ledger, ticket, self.claims, self.failed)
-        return bool(come) and not (paused or stopped) and self._may_use(ticket)
-
-    def _puts_off(self, ticket: Ticket) -> bool:
-        """Return whether a turn found in update-status is left for a better hook, once.
-
-        Many charms run no handlers in update-status. On Juju 2.9 - 3.x it is the first hook in which
-        a unit can see that a holder that leaves has released; the leader's own update-status then
-        writes the ledger, which brings every other unit a hook, and has Juju bring itself one.
-        """
-        place, early = ticket.place, self.phase is Phase.BEFORE_HANDLERS  # later, it is a handler that asks
-        better = early and self.context.full_check and self.port.durable_at_once
-        if not better or place in self.state.put_off:
-            return False
-        self._remember(put_off=rules.frozen({**dict(self.state.put_off), place[0]: place[1]}))
-        return True
-
-    def _adopt(self) -> None:
-        own, me = dict(self.state.own), self.context.unit
-        adopted = rules.adopted(self.ledger, me, self.state.nonce, own)
-        if self.ledger:
-            adopted = orders.obeyed(self.ledger, me, self.state.nonce, adopted)
-        if adopted != own and not self.context.leaving:
-            self._say(adopted)
-
-    def _may_use(self, ticket: Ticket) -> bool:
-        """Return whether the ticket may be used as soon as its turn comes.
-
-        A leader on Juju 2.9 - 3.x may use a ticket for an ask that Juju does not have
-        yet. If the ledger is lost then, a new leader must know that it has to wait for this
-        unit: so this unit must have said that there is a ledger, or be the only one. A ticket of a roll
-        serves no ask; there it is enough that Juju has any claims of this unit, even empty ones.
-        """
-        asked = dict(self.state.committed).get(ticket.queue, NO_CLAIM).asked
-        said = asked >= max(1, ticket.ask) or self.about(self.context.unit).term > 0
-        said = said or (bool(ticket.roll) and self.state.spoken)
-        return ticket.place in self.state.seen and (said or self.port.alone())
-
-    def _look_ahead(self, ledger: Ledger, ticket: Ticket) -> None:
-        """Read the claims ahead, from the front, until as many as there are slots are still unfinished."""
-        claims, unfinished = self.claims, 0
-        for earlier in rules.ahead(ledger, ticket, claims):
-            if earlier.unit != UNNAMED and earlier not in self.dropped:
-                self._read_claims([earlier.unit])
-                claims = self.claims
-            unfinished += not rules.finished(earlier, claims)
-            if unfinished == ticket.slots:
-                break
-
-    def _hear_nearest(self, ledger: Ledger, ticket: Ticket) -> None:
-        """Read the claims of those that this unit watches, where Juju has told more than it has read."""
-        known = {key for key, _ in self.state.peers}
-        near = wake.watched(ledger, ticket, self.claims)
-        while near:
-            old = {each.unit for each in near if (each.unit, each.queue) not in known} | self.unheard
-            old -= {*self.heard, *(each.unit for each in self.dropped), UNNAMED}
-            last = [each.unit for each in near if each.unit in old][-1:]
-            self._read_claims(last)
-            self.heard |= {*last} or {each.unit for each in near}
-            near = wake.watched(ledger, ticket, self.claims) if last else ()

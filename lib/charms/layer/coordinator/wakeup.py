@@ -40,6 +40,8 @@ HOOK_KEY = 'coordinator.wake-up'
 # The longest time after which a unit can wake itself, in seconds.
 MOST_S = 86400
 
+SOON_S = 1
+
 SCRIPT = 'hooks/coordinator-wake-up'
 
 # These are there where systemd runs the machine, and where Linux says which start of the machine this is.
@@ -152,11 +154,17 @@ class WakeUp:
     ) -> None:
         self._path, self._charm_dir, self._unit = path, os.path.dirname(path), unit
         self._note, self._log = note, log
+        self._counted = ''  # the token of the wake-up that counted when this hook began
 
-    def withdraw(self) -> None:
-        """Let no wake-up count from now on: a hook begins, and nobody knows whether it will succeed."""
+    def withdraw(self, woken: bool = False) -> None:
+        """Let no wake-up count from now on: a hook begins, and nobody knows whether it will succeed.
+
+        Args:
+            woken: whether that hook is the wake-up, which then was not missed.
+        """
         noted = _found(self._path)
         if noted.counts:
+            self._counted = '' if woken else noted.counts
             replace(self._path, text(noted._replace(counts='')), sync=False)
 
     def arrange(self, seconds: Optional[int]) -> None:
@@ -166,10 +174,14 @@ class WakeUp:
         looks again at update-status.
 
         Args:
-            seconds: after how many seconds; None leaves a timer that runs as it is.
+            seconds: after how many seconds; None leaves a timer that runs as it is. One that counted when
+                this hook began, and has ended since, is set again: its wake-up does not count any more.
         """
         now, boot = time.time(), _first_line(BOOT)
-        timer = running(_found(self._path).timer, now, boot)
+        last = _found(self._path).timer
+        timer = running(last, now, boot)
+        if seconds is None and not timer and last and last.token == self._counted and last.boot == boot:
+            seconds = SOON_S
         new = planned(timer, now, seconds)
         if new is not None:
             before, timer = timer, Timer(uuid.uuid4().hex, int(now + new), boot)

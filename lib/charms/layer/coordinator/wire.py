@@ -327,8 +327,9 @@ def ends_value(ends: Mapping[str, End]) -> Dict[str, Any]:
     """Return the ends of turns as a value that JSON can express."""
     return {
         queue: [end.ask, list(end.locks), end.nonce]
-        + [end.token] * bool(end.token or end.asked)
-        + [dict(end.asked)] * bool(end.asked)
+        + [end.token] * bool(end.token or end.asked or end.again)
+        + [dict(end.asked)] * bool(end.asked or end.again)
+        + [dict(end.again)] * bool(end.again)
         for queue, end in ends.items()
     }
 
@@ -337,9 +338,9 @@ def ends(found: Any) -> Dict[str, End]:
     """Return the ends of turns in a decoded JSON value; what cannot be read ended nothing."""
     read = {}
     for queue, end in found.items() if isinstance(found, dict) else ():
-        formed = isinstance(end, list) and len(end) in (3, 4, 5) and is_count(end[0])
+        formed = isinstance(end, list) and len(end) in (3, 4, 5, 6) and is_count(end[0])
         formed = formed and all(map(is_token, end[3:4])) and all(map(is_timed, end[4:]))
         if formed and isinstance(end[1], list):
-            asked = (tuple(sorted(each.items())) for each in end[4:])
-            read[queue] = End(end[0], tuple(map(str, end[1])), str(end[2]), *end[3:4], *asked)
+            times = (tuple(sorted(each.items())) for each in end[4:])
+            read[queue] = End(end[0], tuple(map(str, end[1])), str(end[2]), *end[3:4], *times)
     return read

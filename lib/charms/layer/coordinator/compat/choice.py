@@ -95,7 +95,9 @@ def chosen() -> Choice:
         RuntimeError: below Juju 2.9.
     """
     if not rest.CHOSEN:
-        rest.CHOSEN.append(_choice(environment.layer_options()))
+        made = _choice(environment.layer_options())
+        made.session.has_gate = gates.guards
+        rest.CHOSEN.append(made)
         rest.make_up(rest.CHOSEN[0])
     return rest.CHOSEN[0]
 
