@@ -1486,7 +1486,7 @@ def principals_not_awaited(self):
     'wakeup.WakeUp.withdraw',
     'hooks/test_wakeup.py::test_a_wake_up_between_a_failed_hook_and_its_retry_leaves_before_any_handler',
 )
-def never_withdrawn(self):
+def never_withdrawn(self, woken=False):
     pass
 
 
@@ -1506,9 +1506,9 @@ def counts_unsaved(path, token, saved):
     'wakeup.WakeUp.withdraw',
     'hooks/test_wakeup.py::test_each_wake_up_counts_once',
 )
-def not_withdrawn_in_a_wake_up(self):
+def not_withdrawn_in_a_wake_up(self, woken=False):
     if not os.environ.get('COORDINATOR_WAKE_UP'):
-        unbroken(self)
+        unbroken(self, woken)
 
 
 @broken(

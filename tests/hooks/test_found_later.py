@@ -3,6 +3,7 @@
 import pytest
 
 from tests.cases import (
+    NO_UPDATE_STATUS_S,
     RESTART,
     StrictWatch,
     ask,
@@ -13,10 +14,27 @@ from tests.cases import (
     worked,
 )
 from tests.deploy import begun, said
-from tests.hooks.test_found_together import RELEASE, WORK, at_rest
 
+WORK = """
+@when('coordinator.granted.a')
+def work():
+    check_call(['work', '60'])
+"""
+RELEASE = """from charms.layer import coordinator
+coordinator.release_lock('a')
+"""
 RELEASE_RESTART = RELEASE.replace("'a'", "'restart'")
 LOOK = RELEASE_RESTART.replace('release_lock', 'is_requested')
+
+
+def at_rest(model, charm, units, juju, **more):
+    made = begun(
+        model, charm, units=units, juju=juju,
+        **{'retry_automatically': False, 'update_status_s': NO_UPDATE_STATUS_S, **more},
+    )  # fmt: skip
+    made.elect('app/0')
+    made.run()
+    return made
 
 
 def lost_in_its_turn(made, unit, other):

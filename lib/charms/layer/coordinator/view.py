@@ -165,17 +165,21 @@ class View:
         """Remember something, and save everything at once."""
         self._remember(**known)
         if self.state != self._saved:
-            by = (ANEW if self.unsure and self.context.aside else '') + self.context.id
             if self.context.aside or self.context.restricted or self.asleep:
                 self.port.wake.withdraw()
-            self.state = self._saved = self.port.save(self.state._replace(context=by))
+            self.state = self._saved = self.port.save(self.state._replace(context=self._by))
+
+    @property
+    def _by(self) -> str:
+        return (ANEW if self.unsure and self.context.aside else '') + self.context.id
 
     # What this unit says
 
     def _say(self, own: Optional[Mapping[str, Claim]] = None) -> None:
         """Save own claims at once, and publish them as they will be: Juju sends them if the hook succeeds."""
         claims = self.state.own if own is None else rules.frozen(own)
-        self._save(known=False, own=claims)
+        # Saved in any case: a second process of this hook must know that what it reads may be this one's.
+        self._save(known=False, own=claims, context=self._by)
         said = self._to_say()
         if said != self._published and not self.context.restricted:
             self.port.publish(said)
