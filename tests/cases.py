@@ -8,6 +8,7 @@ from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 import pytest
 
 from jujusim.juju import Event, Juju
+from tests.deploy import begun
 from tests.deploy import machine as programs
 from tests.watch import Turn, Watch
 
@@ -91,6 +92,17 @@ class Mine(BaseCoordinator):
         return not granted and queue[0] == unit
 """
 """The file lib/charms/mine.py of a charm with a class of its own, `charms.mine.Mine`."""
+
+
+def at_rest(model: Any, charm: Path, units: int, juju: int, **more: Any) -> Any:
+    """Return a model that has settled, led by app/0: no failed hook is retried, no update-status comes."""
+    made = begun(
+        model, charm, units=units, juju=juju,
+        **{'retry_automatically': False, 'update_status_s': NO_UPDATE_STATUS_S, **more},
+    )  # fmt: skip
+    made.elect('app/0')
+    made.run()
+    return made
 
 
 class StrictWatch(Watch):

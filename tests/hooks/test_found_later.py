@@ -3,10 +3,10 @@
 import pytest
 
 from tests.cases import (
-    NO_UPDATE_STATUS_S,
     RESTART,
     StrictWatch,
     ask,
+    at_rest,
     both,
     in_error,
     lose_ledger,
@@ -25,16 +25,6 @@ coordinator.release_lock('a')
 """
 RELEASE_RESTART = RELEASE.replace("'a'", "'restart'")
 LOOK = RELEASE_RESTART.replace('release_lock', 'is_requested')
-
-
-def at_rest(model, charm, units, juju, **more):
-    made = begun(
-        model, charm, units=units, juju=juju,
-        **{'retry_automatically': False, 'update_status_s': NO_UPDATE_STATUS_S, **more},
-    )  # fmt: skip
-    made.elect('app/0')
-    made.run()
-    return made
 
 
 def lost_in_its_turn(made, unit, other):

@@ -4,8 +4,8 @@ import pytest
 
 from tests.cases import (
     ASK,
-    NO_UPDATE_STATUS_S,
     StrictWatch,
+    at_rest,
     both,
     failures,
     in_error,
@@ -14,18 +14,7 @@ from tests.cases import (
     with_metrics,
     worked,
 )
-from tests.deploy import begun, said
-
-
-def at_rest(model, charm, units, juju, **more):
-    made = begun(
-        model, charm, units=units, juju=juju, retry_automatically=False,
-        update_status_s=NO_UPDATE_STATUS_S, **more,
-    )  # fmt: skip
-    made.elect('app/0')
-    made.run()
-    return made
-
+from tests.deploy import said
 
 APP_1_ASKS = """
 import os

@@ -3,10 +3,10 @@
 import pytest
 
 from tests.cases import (
-    NO_UPDATE_STATUS_S,
     RESTART,
     StrictWatch,
     ask,
+    at_rest,
     both,
     in_error,
     lose_ledger,
@@ -14,18 +14,6 @@ from tests.cases import (
     with_metrics,
     worked,
 )
-from tests.deploy import begun
-
-
-def at_rest(model, charm, units, juju, **more):
-    made = begun(
-        model, charm, units=units, juju=juju,
-        **{'retry_automatically': False, 'update_status_s': NO_UPDATE_STATUS_S, **more},
-    )  # fmt: skip
-    made.elect('app/0')
-    made.run()
-    return made
-
 
 LONG = """
 @when('coordinator.granted.a')
