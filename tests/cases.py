@@ -94,6 +94,13 @@ class Mine(BaseCoordinator):
 """The file lib/charms/mine.py of a charm with a class of its own, `charms.mine.Mine`."""
 
 
+WHY = """from charmhelpers.core import hookenv
+from charms.layer import coordinator
+hookenv.log('why ' + coordinator.explain('a'))
+"""
+"""A script that logs why the lock a is not held."""
+
+
 def at_rest(model: Any, charm: Path, units: int, juju: int, **more: Any) -> Any:
     """Return a model that has settled, led by app/0: no failed hook is retried, no update-status comes."""
     made = begun(

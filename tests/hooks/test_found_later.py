@@ -4,12 +4,14 @@ import pytest
 
 from tests.cases import (
     RESTART,
+    WHY,
     StrictWatch,
     ask,
     at_rest,
     both,
     in_error,
     lose_ledger,
+    order,
     until,
     worked,
 )
@@ -103,6 +105,37 @@ def test_a_turn_that_is_used_at_import_has_begun(model, charm_with, juju):
 
     watch.check()
     assert not worked(made, 'app/2')
+
+
+BESIDE_A_ROLL = """
+if coordinator.is_granted('a'):
+    hookenv.log('has a at import')
+
+@when('coordinator.granted.a')
+def has_a():
+    hookenv.log('has a')
+
+@when('coordinator.granted.b')
+def has_b():
+    hookenv.log('has b')
+"""
+
+
+@both
+def test_a_turn_that_is_used_at_import_is_that_of_a_roll_of_another_lock_too(model, charm_with, juju):
+    made = at_rest(model, charm_with(BESIDE_A_ROLL), 3, juju)
+    order(made, "pause('b')")
+    made.run(seconds=20)
+    order(made, "request_roll('b')")
+    made.run(seconds=20)
+    ask(made, 'app/1', 'a')
+    made.run(seconds=20)
+    order(made, "resume('b')")
+    made.run(seconds=200)
+
+    assert len(made.log_of('app/1', 'has b')) == 1, made.story(40)
+    assert made.log_of('app/1', 'has a at import')
+    assert len(said(made, 'app/1', 'has a')) >= 1
 
 
 LONG_ON_2 = """
@@ -355,10 +388,6 @@ REASON = """
 def keep():
     coordinator.keep_lock('b')
     coordinator.keep_lock('a', reason='' if hookenv.config('go') else 'it heals')
-"""
-WHY = """from charmhelpers.core import hookenv
-from charms.layer import coordinator
-hookenv.log('why ' + coordinator.explain('a'))
 """
 
 

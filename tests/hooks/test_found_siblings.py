@@ -10,6 +10,7 @@ from tests.cases import (
     MINE_PY,
     NO_UPDATE_STATUS_S,
     RESTART,
+    WHY,
     WORK,
     StrictWatch,
     ask,
@@ -23,11 +24,6 @@ from tests.cases import (
     worked,
 )
 from tests.deploy import begun, said
-
-EXPLAIN = """from charmhelpers.core import hookenv
-from charms.layer import coordinator
-hookenv.log('why ' + coordinator.explain('a'))
-"""
 
 LATE = """
 import os
@@ -190,7 +186,7 @@ def work():
     made.configure(go=1)
     until(made, lambda: watch.at_work >= {'app/1', 'app/3'})
     made.run(seconds=20)
-    made.run_exec('app/4', EXPLAIN, as_action=True)
+    made.run_exec('app/4', WHY, as_action=True)
     made.run(seconds=5)
 
     assert 'app/1 and app/3 hold it' in said(made, 'app/4', 'why ')[-1]

@@ -4,6 +4,7 @@ import pytest
 
 from tests.cases import (
     ASK,
+    WHY,
     StrictWatch,
     at_rest,
     both,
@@ -311,10 +312,6 @@ def ask_both():
 def keep():
     coordinator.keep_lock('a', reason='it heals')
     coordinator.keep_lock('b')
-"""
-WHY = """from charmhelpers.core import hookenv
-from charms.layer import coordinator
-hookenv.log('why ' + coordinator.explain('a'))
 """
 
 

@@ -4,7 +4,7 @@ What lives here: the turns that may be used, and what a wake-up owes (wakeup.py)
 What must not: a hook tool, a clock, a rule about whose turn it is.
 """
 
-from typing import Callable, Dict, FrozenSet, Optional, Tuple
+from typing import Callable, Dict, FrozenSet, Optional, Sequence, Tuple
 
 from charms.layer.coordinator import orders, rules
 from charms.layer.coordinator.context import Phase
@@ -59,18 +59,9 @@ class Holding(Waking):
             return None
         found = next((turn for turn in self._usable() if turn.queue == queue), None)
         if found and self.phase is Phase.BEFORE_HANDLERS:
-            self._begin_early(found)
+            self._note_begun([found])  # code at import has learned of it, and may work at once
+            found = next(turn for turn in self.turns if turn.queue == queue)
         return found
-
-    def _begin_early(self, turn: Ticket) -> None:
-        """Note that a turn has begun of which code at import has learned: it may work at once (rule 11)."""
-        own = dict(self.state.own)
-        claim = own.get(turn.queue, self._no_claim)
-        if not claim.holds:
-            own[turn.queue] = claim._replace(begun=True, token=turn.token, roll=bool(turn.roll))
-            self._save(own=rules.frozen(own))
-            now = turn._replace(ask=claim.asked, roll='')
-            self.turns = tuple(now if each == turn else each for each in self.turns)
 
     def _usable(self) -> Tuple[Ticket, ...]:
         """Return the turns that may be used here: none, if this is not a hook of its own (rule 12).
@@ -80,14 +71,14 @@ class Holding(Waking):
         """
         if self.context.aside:
             return ()
-        own = dict(self.state.own)
-        begun = {queue for queue, claim in own.items() if claim.holds}
+        begun = {queue for queue, claim in self.state.own if claim.holds}
         late = self.context.woken or self.phase > Phase.HANDLERS or self.asks_gate
-        new = () if late else (turn for turn in self.turns if turn.queue not in begun)
-        if self.phase is Phase.BEFORE_HANDLERS:  # the charm is asked when they begin
-            new = (turn for turn in new if not self.has_gate(self._locks_of(turn)))
-        usable = begun.union(turn.queue for turn in new)
-        return tuple(turn for turn in self.turns if turn.queue in usable)
+        early = self.phase is Phase.BEFORE_HANDLERS  # no gate has been asked yet
+        return tuple(
+            turn
+            for turn in self.turns
+            if turn.queue in begun or not (late or (early and self.has_gate(self._locks_of(turn))))
+        )
 
     def _locks_of(self, turn: Ticket) -> FrozenSet[str]:
         claim = dict(self.state.own).get(turn.queue, self._no_claim)
@@ -99,10 +90,15 @@ class Holding(Waking):
         return begun and any(turn.queue == queue for turn in self.turns)
 
     def _begin_turns(self) -> None:
-        """Note, before any handler runs in them, that these turns have begun (rule 11)."""
+        """Begin the turns that may be used, before any handler runs in them."""
         self._ask_gates()
+        self._note_begun(self._usable())
+        self._leave_word()
+
+    def _note_begun(self, turns: Sequence[Ticket]) -> None:
+        """Note that these turns have begun (rule 11)."""
         own = dict(self.state.own)
-        for turn in self._usable():
+        for turn in turns:
             claim = own.get(turn.queue, self._no_claim)
             if turn.roll and not claim.holds:
                 claim = rules.asked_for(claim, turn.roll, self.port.now())._replace(roll=True)
@@ -113,11 +109,11 @@ class Holding(Waking):
         if own != dict(self.state.own):
             self._save(own=rules.frozen(own))
             # A turn of a roll is from now on that of the ask which it began.
+            asks = {turn.queue: own[turn.queue].asked for turn in turns if turn.queue in own}
             self.turns = tuple(
-                turn._replace(ask=own[turn.queue].asked, roll='') if turn.roll else turn
+                turn._replace(ask=asks[turn.queue], roll='') if turn.roll and turn.queue in asks else turn
                 for turn in self.turns
             )
-        self._leave_word()
 
     def _ask_gates(self) -> None:
         """Take back the turns that the charm does not want to begin now, and say why.
@@ -214,12 +210,12 @@ class Holding(Waking):
         usable = any(turn.queue == queue for turn in self._usable())
         claim = dict(self.state.own).get(queue, NO_CLAIM)
         perhaps = self.unsure and claim.asked == dict(self.state.committed).get(queue, NO_CLAIM).asked
-        begun = self.context.aside and (claim.begun or perhaps)
-        return begun or (self._is_under_way(queue) and not usable)
+        begun = self.context.aside and claim.begun
+        return begun or perhaps or (self._is_under_way(queue) and not usable)
 
     def _leave(self, ticket: Ticket, claim: Claim) -> None:
         """Give up a place in a roll, if no earlier place of this unit is still needed."""
-        if self.unsure and self.context.aside:
+        if self.unsure:
             self.log('{}: not given up here: its turn may have begun'.format(ticket.roll))
         elif orders.may_end(self.ledger, ticket, self.own.get(ticket.queue, self._no_claim)):
             self._give_up(ticket.queue, claim, NOBODY, ticket.token)

@@ -36,8 +36,9 @@ class OwnClaims(Turns):
             self._remember(own=rules.frozen(self._with_ends_saved(first)))  # also of what the store had lost
         elif not self.state.nonce:
             self._set_nonce(None)
-        self.unsure = self.state.context.startswith(ANEW) or (lost and self.context.aside)
-        if not (first or self.unsure) or self.context.leaving:  # else it is not known which turns have begun
+        anew = self.state.context.startswith(ANEW) or (lost and self.context.aside)
+        self.unsure = anew and self.context.aside
+        if not (first or anew) or self.context.leaving:  # else it is not known which turns have begun
             self._remember(own=rules.frozen(self._fitting(dict(self.state.own))))
 
     def _with_ends_saved(self, lost: bool = False) -> Mapping[str, Claim]:

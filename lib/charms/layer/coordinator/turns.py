@@ -70,7 +70,7 @@ class Turns(View):
     def _adopt(self) -> None:
         own, me = dict(self.state.own), self.context.unit
         adopted = rules.adopted(self.ledger, me, self.state.nonce, own)
-        if self.ledger and not (self.unsure and self.context.aside):
+        if self.ledger and not self.unsure:
             adopted = orders.obeyed(self.ledger, me, self.state.nonce, adopted)
         if adopted != own and not self.context.leaving:
             self._say(adopted)

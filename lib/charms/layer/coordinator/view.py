@@ -94,7 +94,7 @@ class View:
         self.claimed, self.silent, self.unheard, self.heard, self.deposed, self.rolled = start[12:]
         self._saved: Optional[UnitState] = None
         self.saved_ends: Tuple[Tuple[str, End], ...] = ()  # in a wake-up, those that were saved already
-        self.unsure = False  # whether an action has made the store anew: a failed hook may have begun a turn
+        self.unsure = False  # aside, in a store made anew: a failed hook may have begun a turn
         self.asleep = False  # whether the wake file was written in this hook
         self._published: Optional[Said] = None
 
@@ -171,7 +171,7 @@ class View:
 
     @property
     def _by(self) -> str:
-        return (ANEW if self.unsure and self.context.aside else '') + self.context.id
+        return (ANEW if self.unsure else '') + self.context.id
 
     # What this unit says
 
