@@ -17,10 +17,9 @@ import os
 from typing import Tuple
 
 from charms.layer.coordinator.store import replace
-from charms.layer.coordinator.wakeup import run_later
+from charms.layer.coordinator.wakeup import SOON_S, run_later
 
 SCRIPT = 'hooks/coordinator-failed'
-SOON_S = 1  # juju-exec waits for the end of the hook by itself
 
 
 class Failing:

@@ -234,8 +234,7 @@ class Session(Holding):
             asked = self._asked_again(queue, lock)
         elif queue in ends and lock in claim.names:
             left = tuple(name for name in ends[queue].locks if name != lock)
-            self.ends = rules.frozen({**ends, queue: ends[queue]._replace(locks=left)})
-            self.port.note_ended(dict(self.ends))
+            self._take_back(ends[queue]._replace(locks=left), queue)
             asked = claim
         else:
             asked = rules.asked_for(claim, lock, self.port.now())
@@ -260,12 +259,15 @@ class Session(Holding):
         if queue in ends:
             withdrawn = {pair for pair in ends[queue].again if pair[0] == lock}
             left = tuple(pair for pair in ends[queue].again if pair not in withdrawn)
-            ends[queue] = ends[queue]._replace(again=left)
+            self._take_back(ends[queue]._replace(again=left), queue)
             # It gets another time: the charm may have saved already that the earlier one is withdrawn.
             claim = claim._replace(again=tuple(pair for pair in claim.again if pair not in withdrawn))
-            self.ends = rules.frozen(ends)
-            self.port.note_ended(ends)
         return rules.asked_again(claim, lock, self.port.now())
+
+    def _take_back(self, end: End, queue: str) -> None:
+        """Let this hook end less in a queue than it has said so far."""
+        self.ends = rules.frozen({**dict(self.ends), queue: end})
+        self.port.note_ended(dict(self.ends))
 
     def release(self, lock: str) -> None:
         """Give up a lock, or a request for it. It is true when the hook has succeeded, for this unit too."""

@@ -40,6 +40,7 @@ HOOK_KEY = 'coordinator.wake-up'
 # The longest time after which a unit can wake itself, in seconds.
 MOST_S = 86400
 
+# After how many seconds juju-exec starts that is to run when the hook is over: it waits for that by itself.
 SOON_S = 1
 
 SCRIPT = 'hooks/coordinator-wake-up'
