@@ -1,7 +1,7 @@
-"""What one run of a hook has done so far, and what a unit has coming, as the account keeps them."""
+"""What one run of a hook has done so far, and what a unit has coming, as the campaign's judges keep them."""
 
 from pathlib import Path
-from typing import Any, Dict, NamedTuple, Set
+from typing import Any, Dict, FrozenSet, List, NamedTuple, Set, Tuple
 
 WAKE_UP = 'hooks/coordinator-wake-up'
 
@@ -44,3 +44,50 @@ class Owed(NamedTuple):
 
     turn: str = ''
     more: str = ''
+
+
+class Due(NamedTuple):
+    """What one roll owes one unit: yes, maybe, or '' when the turn has been used.
+
+    Args:
+        queue: in which the unit's ticket stands.
+        token: of that ticket.
+    """
+
+    queue: str
+    token: int
+    sure: str
+
+
+class Start(NamedTuple):
+    """What stood when a hook, an action or a script began.
+
+    Args:
+        execution: what began.
+        stood: the names of the orders that stood.
+        going: the turns that had begun: the token by queue.
+        covered: the locks of these turns.
+        known: the units that have spoken, as far as its agent knows, if it is an action.
+    """
+
+    execution: Any
+    stood: FrozenSet[str] = frozenset()
+    going: Tuple[Tuple[str, int], ...] = ()
+    covered: FrozenSet[str] = frozenset()
+    known: FrozenSet[str] = frozenset()
+
+
+NO_START = Start(None)
+
+
+class Freed:
+    """A unit that was freed.
+
+    Args:
+        last: the last token that is over.
+        until: the hooks under way, to whose end the unit may go on.
+    """
+
+    def __init__(self, last: int, until: List[Any]) -> None:
+        self.last, self.until = last, until
+        self.forgotten = False  # with a ledger that was lost

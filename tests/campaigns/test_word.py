@@ -390,3 +390,35 @@ def test_the_ledgers_of_this_file_are_ledgers_that_the_layer_reads():
 
     ledger = newest(model.controller.leader_settings).ledger
     assert (ledger.tickets, set(ledger.orders)) == (TICKETS, {PAUSED, ROLL_OF_TWO})
+
+
+def test_a_unit_that_is_freed_as_its_hook_ends_may_have_asked_anew_for_what_it_kept(ruled):
+    """Seed 4161412: Juju has ended the hook when the judge next looks, and finds both at once."""
+    model, account = ruled
+    account.kind = account.kind._replace(plan='kept after work')
+    model.say('app/0', 'asked: restart request False')
+    model.writes(tickets=TICKETS)
+    model.begins('app/0')
+    model.stores('app/0', 7)
+    model.works('app/0')
+    model.say('app/0', 'kept: restart')
+    del model.running['app/0']
+    model.writes(Order(FREE, 'f1', unit='app/0', first=1, last=7))
+    model.tell('app/0', 'ends')
+    model.begins('app/0')
+    model.tell('app/0', 'ends')
+
+    model.works_in('app/0', 9)
+    assert account.faults == []
+
+
+def test_a_roll_owes_nothing_to_a_new_unit_that_finds_the_files_of_the_former_one(ruled):
+    """Seed 4161291: the order was given while that one was there, and landed after it had gone."""
+    model, account = ruled
+    model.stores('app/1', 6)
+    for _ in range(2):
+        model.tell('app/1', 'added')
+    model.writes(ROLL_OF_TWO, tickets=TICKETS)
+    model.tell('app/1', 'ends')
+
+    assert account.unserved() == ['app/0 waits for restart, in a roll']

@@ -9,7 +9,7 @@ Which order stands is read from the ledger that counts, and which ticket a unit 
 
 import functools
 import json
-from typing import Any, Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Dict, FrozenSet, Iterator, List, Optional, Set, Tuple
 
 from charms.layer.coordinator import orders, terms, wire
 from charms.layer.coordinator.values import (
@@ -23,10 +23,12 @@ from charms.layer.coordinator.values import (
     Ledger,
     Order,
     Said,
+    Ticket,
     UnitState,
 )
 
 from jujusim.juju import Event, Juju
+from tests.campaigns.doing import NO_START, NOTHING, Due, Freed, Start
 from tests.ledger import KEY, data_of, terms_in
 
 ANSWER = 'coordinator: '
@@ -42,53 +44,6 @@ REFUSALS = (
     "a class of the charm's own",
 )
 """Sentences with which an order is refused: docs/operating.md."""
-
-
-class Due(NamedTuple):
-    """What one roll owes one unit: yes, maybe, or '' when the turn has been used.
-
-    Args:
-        queue: in which the unit's ticket stands.
-        token: of that ticket.
-    """
-
-    queue: str
-    token: int
-    sure: str
-
-
-class Start(NamedTuple):
-    """What stood when a hook, an action or a script began.
-
-    Args:
-        execution: what began.
-        stood: the names of the orders that stood.
-        going: the turns that had begun: the token by queue.
-        covered: the locks of these turns.
-        known: the units that have spoken, as far as its agent knows, if it is an action.
-    """
-
-    execution: Any
-    stood: FrozenSet[str] = frozenset()
-    going: Tuple[Tuple[str, int], ...] = ()
-    covered: FrozenSet[str] = frozenset()
-    known: FrozenSet[str] = frozenset()
-
-
-NO_START = Start(None)
-
-
-class Freed:
-    """A unit that was freed.
-
-    Args:
-        last: the last token that is over.
-        until: the hooks under way, to whose end the unit may go on.
-    """
-
-    def __init__(self, last: int, until: List[Any]) -> None:
-        self.last, self.until = last, until
-        self.forgotten = False  # with a ledger that was lost
 
 
 class Word:
@@ -157,8 +112,7 @@ class Word:
             for ticket in self.ledger.tickets if self.ledger else ():
                 if ticket.roll == order.lock and order.first <= ticket.token <= order.last:
                     # A unit that has lost store and databag together is another one now.
-                    nonce = self._state(ticket.unit).nonce
-                    anew = nonce not in ('', ticket.nonce) or ticket.unit in self.account.emptied
+                    anew = self._is_another(ticket) or ticket.unit in self.account.emptied
                     sure = 'maybe' if anew else 'yes'
                     self.due[ticket.unit, order.lock, order.name] = Due(ticket.queue, ticket.token, sure)
         elif order.kind == CANCEL:
@@ -172,7 +126,9 @@ class Word:
 
     def _frees(self, order: Order) -> None:
         unit = order.unit
+        # A hook that has just ended, which its event has not told yet, was under way.
         under_way = [self.model.running.get(unit), *self.model.beside]
+        under_way += [self.account.doing.get(unit, NOTHING).execution]
         self.freed[unit] = Freed(order.last, [each for each in under_way if each and each.unit == unit])
         self._doubt(*(key for key, due in self.due.items() if key[0] == unit and due.token <= order.last))
         self.account.is_freed(unit)
@@ -231,9 +187,20 @@ class Word:
         start = self._start(unit)
         self.starts[unit] = start._replace(covered=start.covered & _covered(self._published(unit)))
 
-    def _published(self, unit: str) -> Tuple[Tuple[str, Claim], ...]:
+    def _is_another(self, ticket: Ticket) -> bool:
+        """Return whether a ticket is of a former unit of that name: a new one may find the files of that."""
+        unit = ticket.unit
+        if unit in self.reborn:
+            said = self._said_by(unit)
+            return said is None or said.nonce != ticket.nonce
+        return self._state(unit).nonce not in ('', ticket.nonce)
+
+    def _said_by(self, unit: str) -> Optional[Said]:
         known = self.model.controller.units.get(unit)
-        said = _said(known.settings.get('coordinator-claims'), unit) if known else None
+        return _said(known.settings.get('coordinator-claims'), unit) if known else None
+
+    def _published(self, unit: str) -> Tuple[Tuple[str, Claim], ...]:
+        said = self._said_by(unit)
         return said.queues if said else ()
 
     def _known_to(self, leader: str) -> FrozenSet[str]:
