@@ -23,9 +23,9 @@ CACHES = ('.git', '.hypothesis', '.mypy_cache', '.pytest_cache', '.ruff_cache', 
 
 MODULES = (
     '__init__', 'actions', 'answers', 'callbacks', 'context', 'environment', 'failing', 'flags', 'forms',
-    'gates', 'holding', 'juju', 'leading', 'onlooker', 'ordering', 'orders', 'ordertext', 'own', 'plan',
-    'policy', 'report', 'rest', 'rules', 'session', 'store', 'table', 'terms', 'turns', 'values', 'view',
-    'wake', 'wakeup', 'waking', 'why', 'wire',
+    'gates', 'holding', 'juju', 'leading', 'merging', 'onlooker', 'ordering', 'orders', 'ordertext', 'own',
+    'plan', 'policy', 'report', 'rest', 'rules', 'session', 'store', 'table', 'terms', 'turns', 'values',
+    'view', 'wake', 'wakeup', 'waking', 'why', 'wire',
     'compat/__init__', 'compat/choice', 'compat/classes', 'compat/deciding', 'compat/predecessor',
 )  # fmt: skip
 SHIPPED = {'lib/charms/layer/coordinator/{}.py'.format(module) for module in MODULES} | {

@@ -14,7 +14,7 @@ others do meanwhile changes nothing of it, and a crash after it is a crash at th
 from itertools import permutations
 from typing import Any, Callable, Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Tuple
 
-from charms.layer.coordinator import rules
+from charms.layer.coordinator import merging, rules
 from charms.layer.coordinator.context import LedgerClosed
 from charms.layer.coordinator.policy import Policy
 from charms.layer.coordinator.values import ANEW, ROLL, End, Ledger, Record, Said, Terms, Ticket, UnitState
@@ -348,7 +348,7 @@ class SmallPort:
             theirs = self.me.store
             both = state._replace(told=0)  # only for the log
             if self.me.process != UNREAD and theirs is not None:
-                both = rules.merged_states(both, theirs)
+                both = merging.merged_states(both, theirs)
             if self.me.wake and both != theirs:
                 self._now(wake=self.me.wake._replace(rests=False))
             self._now(store=both, process=UNREAD)

@@ -15,6 +15,7 @@ OURS = 'charms.layer.coordinator'
 MAY_IMPORT = {
     'values.py': set(),
     'rules.py': {'values'},
+    'merging.py': {'rules', 'values'},
     'terms.py': {'values'},
     'forms.py': {'values'},
     'ordertext.py': {'forms', 'values'},
@@ -44,7 +45,7 @@ MAY_IMPORT = {
         'environment',
         'failing',
         'forms',
-        'rules',
+        'merging',
         'store',
         'values',
         'wake',
@@ -125,7 +126,16 @@ MAY_IMPORT = {
 PURE = (
     *('values.py', 'rules.py', 'terms.py', 'forms.py', 'ordertext.py', 'wire.py', 'orders.py', 'plan.py'),
     *('why.py', 'policy.py', 'context.py', 'view.py', 'own.py', 'leading.py', 'waking.py', 'session.py'),
-    *('turns.py', 'holding.py', 'compat/deciding.py', 'report.py', 'table.py', 'ordering.py', 'answers.py'),
+    *(
+        'turns.py',
+        'merging.py',
+        'holding.py',
+        'compat/deciding.py',
+        'report.py',
+        'table.py',
+        'ordering.py',
+        'answers.py',
+    ),
 )
 OUTSIDE_OF_PURE = {'typing', 'types', 'json', 're', 'enum', 'math'}
 ALSO = {

@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from charms.layer.coordinator import environment, juju, rules, terms, wire
+from charms.layer.coordinator import environment, juju, merging, rules, terms, wire
 from charms.layer.coordinator.policy import Policy
 from charms.layer.coordinator.session import Session
 from charms.layer.coordinator.store import Store
@@ -150,23 +150,23 @@ def test_a_release_that_another_process_wrote_is_not_forgotten():
     asked = UnitState(own=(('', Claim(2, 1, (('a', ''),))),))
     released = UnitState(own=(('', Claim(2, 2, token=7)),))
 
-    assert rules.merged_states(asked, released).own == released.own
-    assert rules.merged_states(released, asked).own == released.own
+    assert merging.merged_states(asked, released).own == released.own
+    assert merging.merged_states(released, asked).own == released.own
 
 
 def test_a_turn_that_began_in_one_process_has_begun_in_the_other():
     asked = UnitState(own=(('', Claim(2, 1, (('a', ''),))),))
     begun = UnitState(own=(('', Claim(2, 1, (('a', ''),), True, 7)),))
 
-    assert dict(rules.merged_states(asked, begun).own)[''].holds
-    assert dict(rules.merged_states(begun, asked).own)[''].holds
+    assert dict(merging.merged_states(asked, begun).own)[''].holds
+    assert dict(merging.merged_states(begun, asked).own)[''].holds
 
 
 def test_what_one_process_published_is_not_known_to_be_what_juju_has():
     known = UnitState(known=True)
 
-    assert not rules.merged_states(known, UnitState(known=False)).known
-    assert not rules.merged_states(UnitState(known=False), known).known
+    assert not merging.merged_states(known, UnitState(known=False)).known
+    assert not merging.merged_states(UnitState(known=False), known).known
 
 
 def test_a_claim_that_one_process_has_read_and_answered_is_no_news_to_the_other():
@@ -175,7 +175,7 @@ def test_a_claim_that_one_process_has_read_and_answered_is_no_news_to_the_other(
     before = UnitState(term=1)
     answered = before._replace(term=terms.known_once_read(found, 1, ''), heard=terms.claim_to_answer(found))
 
-    for merged in (rules.merged_states(before, answered), rules.merged_states(answered, before)):
+    for merged in (merging.merged_states(before, answered), merging.merged_states(answered, before)):
         assert terms.known_once_read(found, merged.term, merged.heard) == 2
 
 

@@ -61,6 +61,7 @@ class Holding(Waking):
         if found and self.phase is Phase.BEFORE_HANDLERS:
             self._note_begun([found])  # code at import has learned of it, and may work at once
             found = next(turn for turn in self.turns if turn.queue == queue)
+            self._leave_word()
         return found
 
     def _usable(self) -> Tuple[Ticket, ...]:

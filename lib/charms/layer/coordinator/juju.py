@@ -12,7 +12,7 @@ from subprocess import CalledProcessError
 from typing import Any, Callable, Dict, FrozenSet, Iterable, Mapping, Optional, Tuple, TypeVar
 
 from charmhelpers.core import hookenv
-from charms.layer.coordinator import callbacks, environment, forms, rules, wake, wire
+from charms.layer.coordinator import callbacks, environment, forms, merging, wake, wire
 from charms.layer.coordinator.context import LedgerClosed
 from charms.layer.coordinator.environment import KEY, PEERS, major_version, restricted
 from charms.layer.coordinator.failing import Failing
@@ -139,8 +139,8 @@ class Juju:
 
         def merged(found: Any) -> Any:
             other = wire.state(found, '')[0]  # `load` has reported it; a report here would wait for this lock
-            known = other is None or other == self._stored or other.nonce != state.nonce
-            self._stored = state if other is None or known else rules.merged_states(state, other)
+            known, base = other is None or other == self._stored or other.nonce != state.nonce, self._stored
+            self._stored = state if other is None or known else merging.merged_states(state, other, base)
             return wire.state_value(self._stored)
 
         self.store.update('state', merged)

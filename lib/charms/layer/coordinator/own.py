@@ -36,6 +36,7 @@ class OwnClaims(Turns):
             self._remember(own=rules.frozen(self._with_ends_saved(first)))  # also of what the store had lost
         elif not self.state.nonce:
             self._set_nonce(None)
+        self.lost = lost
         anew = self.state.context.startswith(ANEW) or (lost and self.context.aside)
         self.unsure = anew and self.context.aside
         if not (first or anew) or self.context.leaving:  # else it is not known which turns have begun
@@ -76,12 +77,15 @@ class OwnClaims(Turns):
                 lock
                 for claim in own.values()
                 if claim.outstanding and not claim.begun
-                for lock in claim.locks
+                for lock in claim.locks + claim.again
             ]
             own = dict(said.queues)
             for lock, requested_at in asked:
                 queue = self.policy.queue_of(lock)
-                own[queue] = rules.asked_for(own.get(queue, Claim(nonce=nonce)), lock, requested_at)
+                juju_has = dict(said.queues).get(queue, Claim(nonce=nonce))
+                more = juju_has.outstanding and lock not in juju_has.names  # see `_needs_another_ticket`
+                ask = rules.asked_again if more else rules.asked_for
+                own[queue] = ask(own.get(queue, juju_has), lock, requested_at)
             self._remember(committed=(), term=0, heard='', seen=())
         own = {queue: claim._replace(nonce=nonce) for queue, claim in own.items()}
         self._remember(nonce=nonce, own=rules.frozen(own))
@@ -97,7 +101,7 @@ class OwnClaims(Turns):
             theirs = claim._replace(nonce=self.state.nonce)
             own[queue] = rules.merged(own.get(queue, self._no_claim), theirs)
         about = {**dict(self.state.about), me: said.about if said else About()}
-        term, heard = max((self.state.term, self.state.heard), about[me][:2])  # see `rules.merged_states`
+        term, heard = max((self.state.term, self.state.heard), about[me][:2])  # see `merging.merged_states`
         self._remember(
             own=rules.frozen(own), committed=said.queues if said else (), known=spoken,
             spoken=self.state.spoken or spoken, about=rules.frozen(about), term=term, heard=heard,
@@ -133,7 +137,9 @@ class OwnClaims(Turns):
         """Ask for the locks of a claim where they are now; also for those that come after its turn."""
         for lock, requested_at in claim.locks:
             home = self.policy.queue_of(lock)
-            own[home] = rules.asked_for(own.get(home, self._no_claim), lock, requested_at)
+            before = own.get(home, self._no_claim)
+            beside = before.holds and lock not in before.names  # that turn has asked no gate of this lock
+            own[home] = (rules.asked_again if beside else rules.asked_for)(before, lock, requested_at)
         for lock, requested_at in claim.again:
             home = self.policy.queue_of(lock)
             before = own.get(home, self._no_claim)

@@ -84,7 +84,6 @@ from charms.layer.coordinator.values import (
     Ledger,
     Ticket,
     Units,
-    UnitState,
 )
 
 # What a unit claims
@@ -96,7 +95,9 @@ def asked_for(claim: Claim, lock: str, requested_at: str) -> Claim:
         return claim._replace(locks=tuple(sorted(claim.locks + ((lock, requested_at),))))
     if claim.outstanding or claim.asked >= MAX_COUNT:
         return claim
-    return claim._replace(asked=claim.asked + 1, locks=((lock, requested_at),), begun=False, again=())
+    return claim._replace(
+        asked=claim.asked + 1, locks=((lock, requested_at),), begun=False, again=(), reason=''
+    )
 
 
 def asked_again(claim: Claim, lock: str, requested_at: str) -> Claim:
@@ -177,33 +178,6 @@ def merged(ours: Claim, theirs: Claim) -> Claim:
         return both
     begun, roll = ours.begun or theirs.begun, ours.roll or theirs.roll
     return both._replace(begun=both.begun or begun, roll=both.roll or roll)
-
-
-def merged_states(ours: UnitState, theirs: UnitState) -> UnitState:
-    """Return what two processes of one unit remember, so that no request of either is lost."""
-    own, committed, peers = (_merged_pairs(*pair) for pair in zip(ours[:3], theirs[:3]))
-    # Apart, a term would look as if it were known from another ledger: see `terms.known_once_read`.
-    term, heard = max((ours.term, ours.heard), (theirs.term, theirs.heard))
-    return ours._replace(
-        own=own, committed=committed, peers=peers,
-        known=ours.known and theirs.known, spoken=ours.spoken or theirs.spoken,
-        term=term, heard=heard, about=frozen({**dict(theirs.about), **dict(ours.about)}),
-        seen=tuple(sorted({*ours.seen, *theirs.seen})), rolling=ours.rolling or theirs.rolling,
-        wishes=tuple({wish.order.name: wish for wish in (*theirs.wishes, *ours.wishes)}.values()),
-    )  # fmt: skip
-
-
-def _merged_pairs(ours: Any, theirs: Any) -> Any:
-    both = dict(ours)
-    for key, claim in theirs:
-        mine = both.get(key, claim)
-        both[key] = merged(mine, claim)
-        if both[key].outstanding and mine[:2] == claim[:2]:  # both processes asked: neither request is lost
-            locks, again = ({**dict(claim[at]), **dict(mine[at])} for at in (2, 5))
-            both[key] = both[key]._replace(
-                locks=tuple(sorted(locks.items())), again=tuple(sorted(again.items()))
-            )
-    return frozen(both)
 
 
 def frozen(known: Mapping[Any, Any]) -> Tuple[Any, ...]:

@@ -13,6 +13,7 @@ from charms.layer.coordinator import orders, rules, terms, why
 from charms.layer.coordinator.context import Phase
 from charms.layer.coordinator.holding import Holding
 from charms.layer.coordinator.values import (
+    ANEW,
     CANCEL,
     FREE,
     NO_CLAIM,
@@ -165,6 +166,8 @@ class Session(Holding):
         if self.state.own != self._own_at_look and self.waiting:
             self._serve_own()
         self._begin_turns()
+        if self.state.context.startswith(ANEW) and not (self.context.aside or self.context.restricted):
+            self._save(context=self._by)
         self._show_locks()
 
     def _take_turns(self, reread: bool = False) -> None:
@@ -235,7 +238,8 @@ class Session(Holding):
         elif queue in ends and lock in claim.names:
             left = tuple(name for name in ends[queue].locks if name != lock)
             self._take_back(ends[queue]._replace(locks=left), queue)
-            asked = claim
+            # Another time, as in `_asked_again`.
+            asked = claim._replace(locks=tuple(sorted({**dict(claim.locks), lock: self.port.now()}.items())))
         else:
             asked = rules.asked_for(claim, lock, self.port.now())
         self._say({**own, queue: asked} if asked != claim else None)

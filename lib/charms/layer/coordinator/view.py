@@ -94,6 +94,7 @@ class View:
         self.claimed, self.silent, self.unheard, self.heard, self.deposed, self.rolled = start[12:]
         self._saved: Optional[UnitState] = None
         self.saved_ends: Tuple[Tuple[str, End], ...] = ()  # in a wake-up, those that were saved already
+        self.lost = False  # whether this process has found no store
         self.unsure = False  # aside, in a store made anew: a failed hook may have begun a turn
         self.asleep = False  # whether the wake file was written in this hook
         self._published: Optional[Said] = None
@@ -171,7 +172,11 @@ class View:
 
     @property
     def _by(self) -> str:
-        return (ANEW if self.unsure else '') + self.context.id
+        kept = self.state.context.startswith(ANEW) or self.lost
+        unsure = kept and (
+            self.phase is Phase.BEFORE_HANDLERS or self.context.aside or self.context.restricted
+        )
+        return (ANEW if unsure else '') + self.context.id
 
     # What this unit says
 
@@ -241,10 +246,10 @@ class View:
 
         On Juju 2.9 - 3.x it leaves relation-list while its last hooks run (R20).
         """
-        before, unit = self.state, self.context.departed
+        before, unit = (self.state, self.unheard), self.context.departed
         self._read_claims([unit] if unit else [])
         if not any(claim.outstanding for (who, _), claim in self.state.peers if who == unit):
-            self.state = before
+            self.state, self.unheard = before
 
     def _read_all_claims(self) -> None:
         """Read the claims of every unit that stays or has an unfinished ticket; forget those of all others.

@@ -96,7 +96,7 @@ def chosen() -> Choice:
     """
     if not rest.CHOSEN:
         made = _choice(environment.layer_options())
-        made.session.has_gate = gates.guards
+        made.session.has_gate, made.session.gate = gates.guards, gates.closed
         rest.CHOSEN.append(made)
         rest.make_up(rest.CHOSEN[0])
     return rest.CHOSEN[0]
