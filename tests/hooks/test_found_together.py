@@ -129,7 +129,7 @@ def test_goal_state_that_fails_once_hides_no_unit_that_works_under_another_relat
 
 @both
 @pytest.mark.parametrize('fails', ['all', 'leader'])
-def test_a_leader_of_another_relation_id_makes_no_ledger_while_goal_state_fails(
+def test_a_leader_of_another_relation_id_that_did_not_lead_before_makes_no_ledger_while_goal_state_fails(
     model, charm_with, juju, fails
 ):
     made, watch = at_work_under_another_relation_id(model, charm_with, juju)
@@ -145,6 +145,32 @@ def test_a_leader_of_another_relation_id_makes_no_ledger_while_goal_state_fails(
 
     watch.check()
     assert watch.at_work == {'app/1'}
+
+
+@both
+@pytest.mark.parametrize('works', [True, False])
+def test_a_leader_that_led_under_the_old_relation_id_makes_a_ledger_also_if_goal_state_fails_for_ever(
+    model, charm_with, juju, works
+):
+    """It has read the claims of all, and waits for the answer of each."""
+    made, watch = at_work_under_another_relation_id(model, charm_with, juju)
+    if not works:
+        made.run(seconds=1600)
+    for unit in made.units:
+        made.fail_tool(unit, 'goal-state', None)
+    made.change_relation_id(keep_databags=False)
+    if juju == 3:
+        made.lose_app_data('coordinator-ledger')
+    ask(made, 'app/2', 'a')
+    for _ in range(18):
+        for unit in made.units:
+            made.update_status(unit)
+        made.run(seconds=300)
+        for unit in made.units:
+            made.resolve(unit)  # Juju knows the old relation no more, in which the hook of app/1 has worked
+
+    watch.check()
+    assert worked(made, 'app/2') == 1, made.story(40)
 
 
 WORK = """

@@ -75,7 +75,8 @@ class Juju:
         self._relation, before = found or None, self.store.get('relation')
         if found and found != before:
             self.store.set('relation', found)
-            self.store.set('moved', before is not None or self.store.get('moved'))
+            moved = before and ('led' if self._stored and self._stored.led else 'moved')
+            self.store.set('moved', self.store.get('moved') or moved)
 
     def _look_up(self) -> bool:
         """Ask Juju for the relation's id, once in a hook; return whether it is another than was remembered.
@@ -338,9 +339,7 @@ class Juju:
             self._wrote = True
         self.write_shared(self._to_write(record, superseded, unmark))
 
-    def _to_write(
-        self, record: Record, superseded: Iterable[Record], unmark: bool
-    ) -> Dict[str, Optional[str]]:
+    def _to_write(self, record: Record, superseded: Iterable[Record], unmark: bool) -> Dict[str, Any]:
         removed = [self._key_of(each) for each in superseded] + [self.ledger_key] * unmark
         return {**dict.fromkeys(removed), self._key_of(record): wire.record_text(record)}
 

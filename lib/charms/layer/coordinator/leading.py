@@ -320,11 +320,11 @@ class Leading(OwnClaims):
         A unit that is new may lead before it has seen any other join. Where Juju does not list the units, as
         for a subordinate or while goal-state fails, it cannot tell that it is the first. In update-status it
         can: Juju runs each relation-joined that is due before that. But if the peer relation has another id
-        now, a unit at work has not joined it yet.
+        now, a unit at work has not joined it yet. Only a unit that led under the old id knows it then.
         """
-        living, moved = self.port.living(), bool(self.port.store.get('moved'))
+        living, moved = self.port.living(), self.port.store.get('moved')
         all_joined = self.context.full_check
-        if living is None and (moved or not all_joined):
+        if living is None and ((moved and moved != 'led') or not all_joined):
             return frozenset([terms.GOAL_STATE])
         everyone = self._everyone()
         if living and self.context.unit in living:  # goal-state may fail in the next hook
