@@ -28,6 +28,7 @@ class Holding(Waking):
     has_gate: Callable[[FrozenSet[str]], bool] = staticmethod(lambda locks: False)
     asks_gate = False
     _kept: FrozenSet[str] = frozenset()
+    _shut: FrozenSet[str] = frozenset()  # locks whose gate was shut, beside a turn of a roll
     _check_in: Tuple[Tuple[str, int], ...] = ()
 
     @property
@@ -58,6 +59,8 @@ class Holding(Waking):
         if lock not in self.claim(lock).names:
             return None
         found = next((turn for turn in self._usable() if turn.queue == queue), None)
+        if found and found.roll and lock in self._later(found, self.claim(lock)):
+            return None
         if found and self.phase is Phase.BEFORE_HANDLERS:
             self._note_begun([found])  # code at import has learned of it, and may work at once
             found = next(turn for turn in self.turns if turn.queue == queue)
@@ -83,7 +86,7 @@ class Holding(Waking):
 
     def _locks_of(self, turn: Ticket) -> FrozenSet[str]:
         claim = dict(self.state.own).get(turn.queue, self._no_claim)
-        return claim.names | ({turn.roll} - {''})
+        return frozenset([turn.roll]) if turn.roll and not claim.holds else claim.names
 
     def _is_under_way(self, queue: str) -> bool:
         """Return whether a turn of this unit in a queue has begun, or begins in this hook."""
@@ -102,6 +105,7 @@ class Holding(Waking):
         for turn in turns:
             claim = own.get(turn.queue, self._no_claim)
             if turn.roll and not claim.holds:
+                claim = rules.put_after(claim, self._later(turn, claim))
                 claim = rules.asked_for(claim, turn.roll, self.port.now())._replace(roll=True)
             if not claim.holds and (turn.roll or claim.asked == turn.ask):
                 kept = bool(claim.names & self._kept)  # at import; otherwise the reason is of a gate
@@ -116,6 +120,16 @@ class Holding(Waking):
                 for turn in self.turns
             )
 
+    def _later(self, turn: Ticket, claim: Claim) -> FrozenSet[str]:
+        """Return the locks of a claim that do not begin with a roll's turn: paused, or behind a shut gate."""
+        early = self.phase is Phase.BEFORE_HANDLERS  # no gate has been asked yet
+        others = {lock: frozenset([lock]) for lock in claim.names - {turn.roll}}
+        return self._shut & frozenset(others) | frozenset(
+            lock
+            for lock, only in others.items()
+            if orders.pause_of(self.ledger, turn, only) or (early and self.has_gate(only))
+        )
+
     def _ask_gates(self) -> None:
         """Take back the turns that the charm does not want to begin now, and say why.
 
@@ -128,8 +142,10 @@ class Holding(Waking):
             if not new:
                 break
             turn = new[0]
-            holds = dict(self.state.own).get(turn.queue, self._no_claim).holds
-            asked[turn.queue] = '' if holds else self._asked_gate(self._locks_of(turn))
+            claim = dict(self.state.own).get(turn.queue, self._no_claim)
+            asked[turn.queue] = '' if claim.holds else self._asked_gate(self._locks_of(turn))
+            for lock in sorted(claim.names - {turn.roll}) if turn.roll and not claim.holds else ():
+                self._shut |= {lock} if self._asked_gate(frozenset([lock])) else NOBODY
         own, shut = dict(self.state.own), {queue: why for queue, why in asked.items() if why}
         for queue, why_not in shut.items():
             own[queue] = own.get(queue, self._no_claim)._replace(reason=why_not)

@@ -258,13 +258,16 @@ class Leading(OwnClaims):
         for ticket in dropped:
             self.log('{} is gone; the leader drops its ticket, token {}'.format(ticket.unit, ticket.token))
 
-    def _bring_hook(self) -> None:
+    def _bring_hook(self, written: bool = True) -> None:
         """As the leader, have Juju bring this unit a hook, where its own write does not.
 
         On Juju 2.9 - 3.x a write to leader settings wakes every unit but the leader. A program that the
         leader's hook runs writes no ledger on any Juju.
+
+        Args:
+            written: whether this hook writes the ledger.
         """
-        no_write = self.port.durable_at_once or self.context.child or self._asks_class_later
+        no_write = not written or self.port.durable_at_once or self.context.child or self._asks_class_later
         if no_write and self.port.relation:
             try:
                 self.port.bring_hook(self.context.id)

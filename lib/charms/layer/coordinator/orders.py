@@ -254,6 +254,14 @@ def pause_of(ledger: Optional[Ledger], ticket: Ticket, locks: Units) -> Optional
     return None
 
 
+def pause_before(ledger: Optional[Ledger], ticket: Ticket, claim: Claim) -> Optional[Order]:
+    """Return the pause because of which a unit's next turn does not begin, None if there is none.
+
+    Only the lock of a roll counts in its turn: what else the unit has asked for may come after that.
+    """
+    return pause_of(ledger, ticket, NO_CLAIM.names if ticket.roll else claim.names)
+
+
 def stopped_by(ledger: Ledger, ticket: Ticket, claims: Claims, failed: Mapping[str, int]) -> str:
     """Return the unit whose hook failed in the same roll, ahead of this ticket; '' for none.
 

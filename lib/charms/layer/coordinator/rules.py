@@ -70,7 +70,7 @@ a ticket waits only for the tickets that it names.
 """
 
 import json
-from typing import AbstractSet, Any, Dict, Iterable, List, Mapping, Optional, Tuple
+from typing import AbstractSet, Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 from charms.layer.coordinator.values import (
     MAX_BYTES,
@@ -105,6 +105,13 @@ def asked_again(claim: Claim, lock: str, requested_at: str) -> Claim:
     if lock in dict(claim.again):
         return claim
     return claim._replace(again=tuple(sorted(claim.again + ((lock, requested_at),))))
+
+
+def put_after(claim: Claim, locks: AbstractSet[str]) -> Claim:
+    """Return the claim with these of its locks asked for after its next turn."""
+    later = tuple(pair for pair in claim.locks if pair[0] in locks)
+    left = claim._replace(locks=tuple(pair for pair in claim.locks if pair not in later))
+    return left._replace(again=tuple(sorted({**dict(later), **dict(claim.again)}.items())))
 
 
 def released(claim: Claim) -> Claim:
@@ -210,7 +217,10 @@ def is_turn(ledger: Ledger, ticket: Ticket, claims: Claims) -> bool:
 
     Fewer unfinished tickets than its slots are ahead of it, and none of an earlier stage.
     """
-    waits = ahead(ledger, ticket, claims)
+    return _is_next(ticket, ahead(ledger, ticket, claims))
+
+
+def _is_next(ticket: Ticket, waits: Sequence[Ticket]) -> bool:
     return len(waits) < ticket.slots and all(other.stage >= ticket.stage for other in waits)
 
 
@@ -297,8 +307,9 @@ def appended(
 
     While at most `slots` tickets of a queue are unfinished, each known request of
     the queue gets a ticket. Otherwise none does: a write wakes every unit, and a
-    waiting request is safe in its claim. If nothing is appended and no ticket
-    belongs to a unit that is gone, the ledger comes back as it was.
+    waiting request is safe in its claim. If nothing is appended, no ticket
+    belongs to a unit that is gone, and no unit needs the hook that a write brings
+    (`next_by_own_turn`), the ledger comes back as it was.
 
     Args:
         ledger: as read just before. One that cannot be read comes back as it was.
@@ -331,8 +342,30 @@ def appended(
             if unit not in gone and bytes_of(ticket) <= room and token < MAX_TOKEN:
                 token, room = ticket.token, room - bytes_of(ticket)
                 added.append(ticket)
-    changed = added or there != ledger.tickets
+    changed = added or there != ledger.tickets or next_by_own_turn(ledger, committed, over=True)
     return ledger._replace(token=token, tickets=standing + tuple(added)) if changed else ledger
+
+
+def next_by_own_turn(ledger: Ledger, claims: Claims, over: bool) -> Units:
+    """Return the units whose next turn, that of a roll, comes by the end of a turn of their own.
+
+    No news of others brings such a unit a hook.
+
+    Args:
+        ledger: the ledger that all go by.
+        claims: what units say.
+        over: whether those are meant whose own turn is over, or those in which it goes on.
+    """
+    earlier: Dict[Tuple[str, ...], List[Ticket]] = {}
+    found: Set[str] = set()
+    for ticket in ledger.tickets:
+        place = (*ticket[1:3], ticket.nonce)
+        mine = [each for each in earlier.get(place, ()) if finished(each, claims) == over]
+        if ticket.roll and mine and not finished(ticket, claims):
+            waits = [each for each in ahead(ledger, ticket, claims) if each not in mine]
+            found |= {ticket.unit} if _is_next(ticket, waits) else set()
+        earlier.setdefault(place, []).append(ticket)
+    return frozenset(found)
 
 
 def room_after(tickets: Iterable[Ticket]) -> int:

@@ -7,7 +7,7 @@ What lives here: in which order a hook reads, decides and writes, on a port to J
       │ own claim, a peer's news, what the leader owes the others, whose turn it is
 """
 
-from typing import Callable, Dict, Mapping, Optional, Tuple
+from typing import Callable, Mapping, Optional, Tuple
 
 from charms.layer.coordinator import orders, rules, terms, why
 from charms.layer.coordinator.context import Phase
@@ -211,7 +211,7 @@ class Session(Holding):
         if self.policy.grow:
             return True  # only the charm's class can tell
         ledger, ticket, claims = self._told(queue, self._slots())
-        if not ledger or not ticket or orders.pause_of(ledger, ticket, self.own[queue].names):
+        if not ledger or not ticket or orders.pause_before(ledger, ticket, self.own[queue]):
             return False
         return rules.is_turn(ledger, ticket, claims)
 
@@ -279,6 +279,8 @@ class Session(Holding):
         queues = self._queues_with(lock)
         if self.context.restricted or any(self._goes_on(each) for each in queues):
             self.log('{}: not released here; a turn that has begun goes on in the next hook'.format(lock))
+            if not self.context.restricted:
+                self._withdraw_again(lock, queues)
             return
         self._kept -= {lock}
         for queue in queues:
@@ -292,9 +294,21 @@ class Session(Holding):
             self._end_turns(own)
             if self.phase is not Phase.HANDLERS and self._policy_must_decide():
                 self._append()
+                if self._asks_class_later:
+                    self._bring_hook()
         self._show_locks()
         if was_requested:
             self.log('{}: released'.format(lock))
+
+    def _withdraw_again(self, lock: str, queues: Units) -> None:
+        """Withdraw what is asked for after a turn that goes on: that turn has not begun."""
+        own = dict(self.state.own)
+        asked = {queue: tuple(pair for pair in own[queue].again if pair[0] == lock) for queue in queues}
+        for queue, again in asked.items():
+            if again:
+                self._give_up(queue, own[queue], NOBODY, again=again)
+        if any(asked.values()):
+            self._end_turns(own)
 
     def _end_turns(self, own: Optional[Mapping[str, Claim]] = None) -> None:
         """Publish what is over; it becomes true with the charm's own key-value store, which has its flags.
@@ -333,6 +347,8 @@ class Session(Holding):
             self._show_locks()
             self._save()
             self._bring_own_turn()
+            if self._asks_class_later:
+                self._bring_hook()
         return refused
 
     def _bring_own_turn(self) -> None:
@@ -364,7 +380,7 @@ class Session(Holding):
             left = claim.names - self._kept
             if left or not claim.names:
                 self._give_up(ticket.queue, claim, left)
-        own = self._queued_again(own)
+        self._bring_next_turn(own)
         if self.ends and self.context.woken:
             self._show_locks()  # what is saved with the end stays, even if the wake-up fails after this
             self._save_ends()
@@ -385,29 +401,22 @@ class Session(Holding):
         for lock in sorted(before - self.granted):
             self.log('{}: released{}'.format(lock, ', and asked for again' if lock in again else ''))
 
-    def _queued_again(self, own: Dict[str, Claim]) -> Dict[str, Claim]:
-        """Return own claims, in which a roll's ticket that nobody would bring a hook for is asked for anew.
+    def _bring_next_turn(self, own: Mapping[str, Claim]) -> None:
+        """As the leader, have Juju bring this unit a hook if its turn in a roll comes by the end of another.
 
-        Its turn has come while another turn of this unit went on. When that one is over, no news comes
-        to this unit, and all others would wait for it. If its roll was cancelled meanwhile, it is over, too.
+        No news of others does that. To any other unit the leader's write does (`rules.next_by_own_turn`).
+        If that roll was cancelled meanwhile, its turn is over, too.
         """
         for queue, _ in self.ends:
             if self.ledger:
                 obeyed = orders.obeyed(self.ledger, self.context.unit, self.state.nonce, self.own)[queue]
                 if obeyed.ended > self.own[queue].ended:
                     self._give_up(queue, own.get(queue, self._no_claim), NOBODY, obeyed.ended)
-            while True:  # this unit may have places in several rolls
-                ticket = rules.ticket_of(self.ledger, self.context.unit, queue, self.own[queue])
-                if not (self.ledger and ticket and ticket.roll) or self.own[queue].holds:
-                    break
+            ticket = rules.ticket_of(self.ledger, self.context.unit, queue, self.own[queue])
+            if self.leading and self.ledger and ticket and ticket.roll and not self.own[queue].holds:
                 self._look_ahead(self.ledger, ticket)  # those ahead may have withdrawn long ago
-                if not self._has_come(ticket):
-                    break
-                claim = own.get(queue, self._no_claim)
-                own = {**own, queue: rules.asked_again(claim, ticket.roll, self.port.now())}
-                ends = dict(self.ends)
-                self.ends = rules.frozen({**ends, queue: ends[queue]._replace(token=ticket.token)})
-        return own
+                if self._has_come(ticket):
+                    self._bring_hook(written=False)
 
     def _policy_must_decide(self) -> bool:
         """Return whether this unit leads, has a policy of its own, and has changed its claims.

@@ -38,8 +38,7 @@ def refusal(
     if ticket.raw:
         reason = who_holds(ledger, ticket, claims) or 'a leader in error gives none'
         return 'asked, and the leader has given no ticket yet; ' + reason
-    names = claims.get((ticket.unit, ticket.queue), NO_CLAIM).names
-    pause = orders.pause_of(ledger, ticket, names)
+    pause = orders.pause_before(ledger, ticket, claims.get((ticket.unit, ticket.queue), NO_CLAIM))
     if is_turn(ledger, ticket, claims):
         if pause:
             return paused(pause)
