@@ -1,4 +1,4 @@
-"""What a review of 2026-11-28 found where nothing goes wrong: rolls beside other turns, orders, withdrawals."""
+"""What a review of 2026-11-28 found where nothing goes wrong: rolls beside turns, orders, withdrawals."""
 
 import pytest
 
