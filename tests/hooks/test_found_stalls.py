@@ -341,6 +341,6 @@ def test_a_leader_is_not_told_in_collect_metrics_that_it_does_not_lead(model, ch
     made.run(seconds=30)
 
     assert said(made, 'app/0', 'answer ') == [
-        'a: Juju answers nothing in a hook of this kind; give the order in another'
+        'a: Juju answers nothing in this hook; give the order in another hook'
     ]
     assert not failures(made)

@@ -4,6 +4,7 @@
     that came after has succeeded                                         search.py counts them
     a unit at work has an unfinished ticket in the newest ledger, or its turn has begun
     a turn ends only after the charm's flags know that its handlers have run; then it does not begin again
+    (the latter is looked at in worlds of one lock without orders)
     a ticket leaves the newest ledger only after its unit has released it in a hook that succeeded
     a hook that rest.py leaves alone, since it has nothing to do, has nothing to do
     in a roll no turn begins in a hook that has read that a hook ahead of it failed

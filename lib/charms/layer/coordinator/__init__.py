@@ -11,9 +11,8 @@
     def restart():
         check_call(['systemctl', 'restart', 'db'])  # the turn ends when this hook succeeds
 
-What lives here: the functions a charm calls. What must not: a rule, a hook
-tool, work at import. The classes of charmhelpers.coordinator are here too, for
-charms written for them; see compat/.
+What lives here: the functions a charm calls. What must not: a rule, a hook tool, work at import. The classes
+of charmhelpers.coordinator are here too, for charms written for them; see compat/.
 
 A lock is fair and not re-entrant: turns come in the order in which the leader
 learns of requests, and asking again for a lock before its turn is over changes
@@ -21,10 +20,9 @@ nothing. All functions work in handlers, in `@hook` functions, in library code,
 in `hookenv.atexit` callbacks and in actions. Outside the handlers of a hook (in
 callbacks and in actions) a request is recorded and its turn comes in a later hook.
 
-The first call in a process reads the current state from Juju and from disk. So
-each function may raise, in addition to what its docstring lists: ValueError for a
-layer option with a value that is not allowed, RuntimeError below Juju 2.9,
-CalledProcessError if a hook tool fails, and OSError if the disk is full.
+The first call in a process reads the current state from Juju and from disk. So each function may raise, in
+addition to what its docstring lists: ValueError for a layer option with a value that is not allowed,
+RuntimeError below Juju 2.9, CalledProcessError if a hook tool fails, and OSError if the disk is full.
 
 Flags, which are up to date before the first handler runs:
     coordinator.requested.LOCK  from the request until the turn is used and released
@@ -100,11 +98,11 @@ def _lock(name: str) -> str:
 def begin_hook() -> None:
     """Find out what is true now, show it in the flags, and book `end_hook`.
 
-    reactive/coordinator.py has it called once at the start of a hook, before any
-    handler. It costs at most one hook-tool call if this unit has no request and does
-    not lead; two more in update-status, one more after the leader has written the ledger. An
-    action, juju exec, or a program that a hook runs cannot use a turn, since it may run
-    between a failed hook and its retry: the turn stays for the next hook.
+    reactive/coordinator.py has it called once at the start of a hook, before any handler. It costs at most
+    one hook-tool call if this unit has no request and does not lead; two more in update-status, one more in a
+    relation-departed, one more after the leader has written the ledger. An action, juju exec, or a program
+    that a hook runs cannot use a turn, since it may run between a failed hook and its retry: the turn stays
+    for the next hook.
 
     Raises:
         ValueError: for a layer option with a value that is not allowed.
@@ -146,7 +144,7 @@ def request_lock(name: str) -> bool:
             without blanks at either end.
 
     Returns:
-        Whether this unit holds the lock now.
+        Whether this unit holds the lock now. Before the handlers, at import, True begins the turn.
 
     Raises:
         ValueError: for a name that is not a lock name; nothing changes.
@@ -234,7 +232,8 @@ def is_granted(name: str) -> bool:
             without blanks at either end.
 
     Returns:
-        True while this unit holds the lock.
+        True while this unit holds the lock. Before the handlers, at import, True begins the turn: it goes on
+        if this hook fails.
 
     Raises:
         ValueError: for a name that is not a lock name; nothing changes.
@@ -267,7 +266,8 @@ def token(name: str) -> Optional[int]:
 
     Returns:
         A number from 1 to 2**53 that is never given twice. With one slot, every
-        later turn of any unit has a greater one. None if the lock is not held.
+        later turn of any unit has a greater one. None if the lock is not held. Before the handlers, at
+        import, a token begins the turn.
 
     Raises:
         ValueError: for a name that is not a lock name; nothing changes.
@@ -429,7 +429,8 @@ def free(unit: str, confirm: bool = False, reason: str = '') -> str:
 
     The other units go on. When the freed unit runs again it learns that, and asks anew for what it had asked
     for itself. This is the one order that can break exclusion: if that unit is alive and in its turn, two
-    units work at once.
+    units work at once. It is refused while there is no ledger: the leader makes one when that unit has
+    answered, too.
 
     Args:
         unit: a unit of this application, such as app/3; not this one.

@@ -1,6 +1,6 @@
 """Which locks a unit may use in its hook, and which it keeps over the hook's end.
 
-What lives here: the turns that may be used, and what a wake-up owes (wakeup.py) if they are kept.
+What lives here: the turns that may be used, begin, are kept or given up, and what a wake-up owes (wakeup.py).
 What must not: a hook tool, a clock, a rule about whose turn it is.
 """
 

@@ -319,8 +319,11 @@ def _after_cancel(order: Order, claim: Claim, ticket: Ticket, ledger: Ledger) ->
 # Why an order is refused
 
 NOT_LEADING = 'this unit does not lead'
-NO_LEDGER = 'there is no ledger, and a new one waits for its answer, too; resolve it or remove it'
-NOT_HERE = 'Juju answers nothing in a hook of this kind; give the order in another'
+NO_LEDGER = (
+    'there is no ledger; the leader makes one when this unit has answered, too: '
+    'resolve this unit or remove it'
+)
+NOT_HERE = 'Juju answers nothing in this hook; give the order in another hook'
 NO_TICKET = "a class of the charm's own gives the tickets, and no unit that waits has one; release it there"
 
 

@@ -43,7 +43,7 @@ def refusal(
         if pause:
             return paused(pause)
         if ledger.contested:
-            return 'a new leader takes over; its turn begins after that'
+            return "a new leader takes over; this unit's turn begins after that"
         stops = orders.stopped_by(ledger, ticket, claims, failed)
         if stops:
             return STOPPED.format(stops)
