@@ -188,9 +188,17 @@ def remove_at_work(juju: Juju, watch: StrictWatch) -> None:
 
 
 def order(juju: Juju, words: str) -> None:
-    """Run a line of Python on the leader, as an action does; it must not be refused."""
+    """Run a line of Python on the leader, as an action does, to its end; it must not be refused."""
+    leader, before = juju.controller.leader, len(juju.history)
     script = 'from charms.layer import coordinator\nassert not coordinator.{}\n'.format(words)
-    juju.run_exec(juju.controller.leader, script, as_action=True)
+    juju.run_exec(leader, script, as_action=True)
+
+    def ended() -> List[str]:
+        new = (each for each in juju.history[before:] if each.unit == leader)
+        return [each.text for each in new if each.what == 'ran' and each.text.startswith('exec script')]
+
+    until(juju, lambda: bool(ended()))
+    assert ended() == ['exec script'], juju.story(40)
 
 
 def failures(juju: Juju) -> List[Event]:
@@ -241,14 +249,31 @@ def last_written(juju: Juju, key: str) -> int:
 
 __all__ = [
     'ASK',
+    'ASK_FIRST',
     'KEEP',
+    'MINE_PY',
+    'NO_UPDATE_STATUS_S',
+    'RESTART',
     'SKIPS',
+    'TWO',
+    'WHY',
     'WORK',
     'StrictWatch',
     'Turn',
+    'ask',
+    'at_rest',
     'both',
+    'each_worked',
     'failures',
     'health',
     'in_error',
+    'last_written',
+    'ledger_keys',
     'lose_ledger',
+    'order',
+    'remove_at_work',
+    'until',
+    'with_metrics',
+    'worked',
+    'write_shared',
 ]

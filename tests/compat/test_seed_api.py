@@ -1027,6 +1027,34 @@ def test_a_charm_without_charms_reactive_restarts_its_units_one_by_one(model, tm
     assert [watch.served(unit) for unit in made.units] == [1, 1, 1], made.story(60)
 
 
+SELDOM = """
+    if hookenv.hook_name() in ('config-changed', 'leader-settings-changed'):
+        maybe_restart()
+"""
+
+
+@ours
+@pytest.mark.parametrize('looks', ['in each hook', 'in two hooks'])
+def test_a_charm_that_looks_for_its_lock_in_two_of_its_hooks_does_not_restart_all_units(
+    model, tmp_path, module, juju, looks
+):
+    """docs/compatibility.md: a turn that comes in another hook is over with that hook."""
+    charm, restarts = classic(tmp_path / 'classic-db', 'classic-db'), '\n    maybe_restart()\n'
+    for path in (charm / 'hooks').iterdir() if looks == 'in two hooks' else ():
+        text = path.read_text()
+        assert restarts in text
+        path.write_text(text.replace(restarts, SELDOM))
+    made = model(charm, units=4, juju=juju, config={'go': 0})
+    made.run()
+    watch = Watch(made)
+
+    made.configure(go=1)
+    made.run(seconds=2000)
+
+    watch.check()
+    assert len(watch.turns) == ({3: 3, 4: 1}[juju] if looks == 'in two hooks' else 4), made.story(60)
+
+
 # Policies
 
 

@@ -278,7 +278,7 @@ def work():
 def test_of_two_turns_whose_end_only_the_charm_has_saved_none_begins_again_after_the_store_is_lost(
     model, charm_with
 ):
-    """Campaign, seed 4020940: the charm keeps the last end of a queue, and it is not that of Juju's turn."""
+    """Campaign, seed 4020940: the charm keeps the ends of the last ask in each queue. Juju's is older."""
     charm = charm_with(KEPT_ONCE, **{'class': 'charms.mine.Mine'})
     (charm / 'lib' / 'charms' / 'mine.py').write_text(MINE_PY)
     made = begun(model, charm, units=1, juju=3, retry_automatically=False)

@@ -298,7 +298,8 @@ def test_a_failure_stops_a_roll_with_two_slots_also_if_the_charm_has_one_now(mod
     order(made, "resume('a')")
     made.run(seconds=600)
 
-    assert sum(worked(made, unit) for unit in made.units) <= 2, made.story(60)
+    assert in_error(made, 'app/1')
+    assert 1 <= sum(worked(made, unit) for unit in made.units) <= 2, made.story(60)
 
 
 TWO_KEPT = """

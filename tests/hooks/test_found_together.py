@@ -4,6 +4,7 @@ import pytest
 
 from tests.cases import (
     RESTART,
+    WORK,
     StrictWatch,
     ask,
     at_rest,
@@ -173,11 +174,6 @@ def test_a_leader_that_led_under_the_old_relation_id_makes_a_ledger_also_if_goal
     assert worked(made, 'app/2') == 1, made.story(40)
 
 
-WORK = """
-@when('coordinator.granted.a')
-def work():
-    check_call(['work', '60'])
-"""
 RELEASE = "from charms.layer import coordinator\ncoordinator.release_lock('a')\n"
 
 
