@@ -173,6 +173,7 @@ def not_now():
     ask(made, 'app/2', 'b')
     made.run(seconds=1200)
     assert [text for _, text in texts(made)].count('work 60') == 4, action(made, 'show')
+    assert ('app/2', 'work 5') not in texts(made)  # it is behind its pause, or its gate, all the same
 
 
 @both

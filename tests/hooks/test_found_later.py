@@ -188,7 +188,7 @@ def test_no_unit_is_freed_while_there_is_no_ledger(model, charm_with, juju):
     made.run(seconds=20)
 
     answers = [event.text for event in made.history if event.what == 'ran' and 'free' in event.text]
-    assert 'there is no ledger; the leader makes one when this unit has answered, too' in answers[-1]
+    assert 'there is no ledger; the leader makes one when that unit has answered, too' in answers[-1]
 
 
 @both

@@ -320,8 +320,8 @@ def _after_cancel(order: Order, claim: Claim, ticket: Ticket, ledger: Ledger) ->
 
 NOT_LEADING = 'this unit does not lead'
 NO_LEDGER = (
-    'there is no ledger; the leader makes one when this unit has answered, too: '
-    'resolve this unit or remove it'
+    'there is no ledger; the leader makes one when that unit has answered, too: '
+    'resolve that unit or remove it'
 )
 NOT_HERE = 'Juju answers nothing in this hook; give the order in another hook'
 NO_TICKET = "a class of the charm's own gives the tickets, and no unit that waits has one; release it there"

@@ -309,8 +309,8 @@ class UnitState(NamedTuple):
         heard: see About.
         about: what units, this one too, were last seen to say beside their claims.
         seen: the places of own tickets that were seen in a ledger that was not contested.
-        context: the hook that saved this; Juju gives each hook an id of its own. It follows ANEW if an
-            action has found no store, and no hook of the unit has run since.
+        context: the hook that saved this; Juju gives each hook an id of its own. It follows ANEW if a
+            process has found no store, and no hook of the unit has got as far as its handlers since.
         told: the last token that this unit, as the leader, has logged.
         claimed: the highest term that this unit has claimed; no two of its claims have the same.
         opened: the term of the ledger that counted when this unit last read it, 0 if it was lost.
