@@ -152,6 +152,23 @@ def test_a_roll_with_a_pause_goes_on_when_the_operator_resumes():
     assert orders.pause_of(orders.applied(ledger, resume, 3, '', {}), second, frozenset()) is None
 
 
+def test_a_unit_without_a_ticket_reads_what_would_stop_its_next_one():
+    stage = rolled(UNITS[:1], UNITS[1:2], pause_after=1)
+    ticket = rules.behind_all('', 'app/3')
+    asks = {('app/3', ''): asked('app/3')}
+
+    def sentence(ledger, claims):
+        behind = ledger._replace(tickets=(*ledger.tickets, ticket))
+        return why.refusal(behind, ticket, claims).partition('no ticket yet; ')[2]
+
+    assert sentence(stage, asks) == 'app/0 holds it; then the roll waits for the operator'
+    assert sentence(stage, {}) == 'app/0 holds it', 'it is a pause of another lock'
+    gone = stage._replace(tickets=())
+    assert sentence(gone, asks).endswith('; waits for the operator: stage 1 of 2 is done')
+    later = stage.orders[0]._replace(first=stage.token + 2)
+    assert sentence(stage._replace(orders=(later,)), asks) == 'app/0 holds it', 'its next ticket comes before'
+
+
 def test_a_ledger_without_room_for_a_roll_stays_as_it_is():
     full = Ledger(MAX_TOKEN - 2)
 

@@ -4,13 +4,14 @@ What lives here: sentences. What must not: IO, a clock, a decision.
 """
 
 from types import MappingProxyType
-from typing import Dict, Iterable, Mapping, Optional, Tuple
+from typing import Dict, Iterable, List, Mapping, Optional, Tuple
 
 from charms.layer.coordinator import orders
 from charms.layer.coordinator.rules import ahead, is_turn
-from charms.layer.coordinator.values import NO_CLAIM, Claims, Ledger, Order, Ticket
+from charms.layer.coordinator.values import NO_CLAIM, Claims, Ledger, Order, Ticket, Units
 
 FEW = 3  # so many units are named
+NO_TICKET = 'asked, and the leader has given no ticket yet'
 STOPPED = 'a hook of {0} failed in its turn; the roll goes on when a hook of {0} has succeeded'
 GOES_ON = 'its turn goes on in the next hook of this unit; nothing else may use it'
 COMES_AFTER = 'asked for after the turn that this unit has now'
@@ -34,11 +35,11 @@ def refusal(
     if ledger is not None and not ledger.readable:
         return "the leader's ledger cannot be read, so nobody is given the lock; see the log"
     if ledger is None or ticket is None:
-        return 'asked, and the leader has given no ticket yet'
+        return NO_TICKET
+    claim = claims.get((ticket.unit, ticket.queue), NO_CLAIM)
     if ticket.raw:
-        reason = who_holds(ledger, ticket, claims) or 'a leader in error gives none'
-        return 'asked, and the leader has given no ticket yet; ' + reason
-    pause = orders.pause_before(ledger, ticket, claims.get((ticket.unit, ticket.queue), NO_CLAIM))
+        return '; '.join([NO_TICKET, *_without(ledger, ticket, claim.names, claims)])
+    pause = orders.pause_before(ledger, ticket, claim)
     if is_turn(ledger, ticket, claims):
         if pause:
             return paused(pause)
@@ -49,9 +50,20 @@ def refusal(
             return STOPPED.format(stops)
         return 'its turn begins in the next hook of this unit'
     waits = _waits(ledger, ticket, claims)
-    if pause and pause.first:
-        return waits + '; then the roll waits for the operator'
-    return '{}; {}'.format(waits, paused(pause)) if pause else waits
+    return '{}; {}'.format(waits, _then(pause)) if pause else waits
+
+
+def _without(ledger: Ledger, ticket: Ticket, names: Units, claims: Claims) -> List[str]:
+    """Return what a unit waits for that has no ticket: who holds it, and what would stop its next ticket."""
+    holds = who_holds(ledger, ticket, claims)
+    pause = orders.pause_of(ledger, ticket._replace(token=ledger.token + 1), names)
+    stops = [_then(pause) if holds else paused(pause)] if pause else []
+    return [holds or 'a leader in error gives none', *stops]
+
+
+def _then(pause: Order) -> str:
+    """Return what a pause stops when those ahead are done."""
+    return 'then the roll waits for the operator' if pause.first else paused(pause)
 
 
 def _waits(ledger: Ledger, ticket: Ticket, claims: Claims) -> str:
