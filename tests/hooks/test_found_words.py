@@ -30,3 +30,48 @@ def test_a_unit_without_a_ticket_says_too_that_its_lock_is_paused(model, charm_w
         'a: asked, and the leader has given no ticket yet; app/1 holds it; '
         'paused since 2027-01-15 08:00 UTC: an alarm'
     )
+
+
+GATE = """
+@coordinator.gate('a')
+def not_now():
+    return 'two replicas still sync' if hookenv.config('go') < 2 else ''
+"""
+
+
+@both
+def test_show_says_of_the_unit_itself_what_explain_says_of_its_gate(model, charm_with, juju):
+    made = at_rest(model, charm_with(WORK + GATE), 3, juju)
+    ask(made, 'app/1', 'a')
+    made.run(seconds=20)
+
+    assert why(made, 'app/1') == 'a: two replicas still sync'
+    text = answered(made, 'show', on='app/1')
+    assert 'This unit:\n  a: two replicas still sync\n' in text
+
+
+KEEPS_A = """
+@when('coordinator.granted.a')
+def keep():
+    if hookenv.config('go') < 2:
+        coordinator.keep_lock('a', reason='a heals')
+
+@when('coordinator.granted.b')
+def work():
+    check_call(['work', '60'])
+"""
+
+
+@both
+def test_show_says_of_a_roll_what_explain_says_while_the_unit_keeps_another_lock(model, charm_with, juju):
+    """It said that the roll's turn would begin in the next hook."""
+    made = at_rest(model, charm_with(KEEPS_A), 2, juju)
+    ask(made, 'app/1', 'a')
+    made.run(seconds=20)
+    answered(made, 'roll', lock='b')
+
+    made.run_exec('app/1', WHY.replace("'a'", "'b'"), as_action=True)
+    made.run(seconds=8)
+    sentence = said(made, 'app/1', 'why ')[-1]
+    assert sentence == 'b: asked for after the turn that this unit has now'
+    assert 'This unit:\n  {}\n'.format(sentence) in answered(made, 'show', on='app/1')

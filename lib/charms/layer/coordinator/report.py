@@ -235,7 +235,8 @@ def _about_this_unit(seen: Seen) -> Dict[str, str]:
             ledger = ledger._replace(tickets=(*ledger.tickets, ticket))
         rolls = {each.roll for each in orders.waiting_in(ledger, seen.unit, queue, claim)}
         for lock in sorted(rolls | (claim.names if not claim.holds else NOBODY)):
-            found[lock] = why.refusal(ledger, ticket, seen.claims, seen.failures)
+            refusal = why.refusal(ledger, ticket, seen.claims, seen.failures)
+            found[lock] = why.COMES_AFTER if claim.holds else refusal
     return found
 
 

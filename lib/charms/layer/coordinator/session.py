@@ -68,8 +68,6 @@ class Session(Holding):
             more = [why.who_holds(ledger, ticket, claims), why.paused(pause) if pause else '']
             return '; '.join(['{}: not asked for by this unit'.format(lock), *filter(None, more)])
         refusal = why.refusal(ledger, ticket, claims, self.failed)
-        if self.claim(lock).reason and ledger and ticket and self._has_come(ticket):
-            refusal = self.claim(lock).reason  # of the charm's gate
         reason = self._why_no_ledger() if ledger is None else ''
         return '{}: {}{}'.format(lock, refusal, reason and '; ' + reason)
 

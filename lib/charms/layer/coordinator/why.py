@@ -41,16 +41,21 @@ def refusal(
         return '; '.join([NO_TICKET, *_without(ledger, ticket, claim.names, claims)])
     pause = orders.pause_before(ledger, ticket, claim)
     if is_turn(ledger, ticket, claims):
-        if pause:
-            return paused(pause)
-        if ledger.contested:
-            return "a new leader takes over; this unit's turn begins after that"
-        stops = orders.stopped_by(ledger, ticket, claims, failed)
-        if stops:
-            return STOPPED.format(stops)
-        return 'its turn begins in the next hook of this unit'
+        return paused(pause) if pause else _not_begun(ledger, ticket, claims, failed)
     waits = _waits(ledger, ticket, claims)
     return '{}; {}'.format(waits, _then(pause)) if pause else waits
+
+
+def _not_begun(ledger: Ledger, ticket: Ticket, claims: Claims, failed: Mapping[str, int]) -> str:
+    """Return why a turn that has come, and is not paused, has not begun."""
+    claim = claims.get((ticket.unit, ticket.queue), NO_CLAIM)
+    stops = orders.stopped_by(ledger, ticket, claims, failed)
+    gate = '' if stops or claim.holds else claim.reason
+    if ledger.contested and not gate:
+        return "a new leader takes over; this unit's turn begins after that"
+    if stops:
+        return STOPPED.format(stops)
+    return gate or 'its turn begins in the next hook of this unit'
 
 
 def _without(ledger: Ledger, ticket: Ticket, names: Units, claims: Claims) -> List[str]:
