@@ -75,3 +75,22 @@ def test_show_says_of_a_roll_what_explain_says_while_the_unit_keeps_another_lock
     sentence = said(made, 'app/1', 'why ')[-1]
     assert sentence == 'b: asked for after the turn that this unit has now'
     assert 'This unit:\n  {}\n'.format(sentence) in answered(made, 'show', on='app/1')
+
+
+ROLLED = """
+@when('coordinator.rolled.a')
+def rolled():
+    hookenv.log('ROLLED')
+"""
+
+
+@both
+def test_when_handlers_have_seen_the_end_of_a_roll_nothing_is_left_to_be_shown(model, charm_with, juju):
+    made = at_rest(model, charm_with(WORK + ROLLED), 3, juju)
+    answered(made, 'roll', lock='a')
+    made.run(seconds=300)
+    assert made.log_of('app/0', 'ROLLED')
+
+    for unit in ('app/0', 'app/1'):
+        assert 'shows its end' not in answered(made, 'show', on=unit)
+    assert 'a roll' not in answered(made, 'show')

@@ -360,6 +360,15 @@ def test_a_roll_that_waits_after_its_first_stage_says_so_and_names_the_command(c
     }  # fmt: skip
 
 
+def test_of_a_roll_that_is_over_only_the_leader_says_whether_its_end_is_still_to_be_shown():
+    over = {'app/0': had(1), 'app/1': had(2)}, roll_of(['app/0', 'app/1'])
+
+    assert '2 of 2 done, the leader shows its end in its' in shown(seen(*over, leads=True))
+    assert '2 of 2 done.' in shown(seen(*over))
+    assert report.data(seen(*over, leads=True, rolled=('r',)))['rolls'] == []
+    assert report.data(seen({}, over[1], rolled=('r',)))['rolls'], 'it is not over in this ledger'
+
+
 def test_a_pause_says_who_paused_why_and_that_a_unit_may_have_begun():
     pause = Order(PAUSE, 'p', '', at(15), 'an alarm')
     found = seen({}, roll_of(['app/0', 'app/1'], orders=[pause]), unit='app/1')

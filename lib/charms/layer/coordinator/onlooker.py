@@ -95,7 +95,7 @@ class Onlooker(Session):
             gone=self._gone_among(units - {self.context.unit, UNNAMED}),
             term=self.state.term, ledger=self.ledger, lost=lost, claims=self.claims, reason=reason,
             awaited=self.awaited | self.silent, failed=self._failed(), failures=self.failed,
-            problems=tuple(self.port.problems), wishes=self.state.wishes,
+            problems=tuple(self.port.problems), wishes=self.state.wishes, rolled=self.state.rolled,
         )  # fmt: skip
 
     @property

@@ -16,10 +16,10 @@ The data are one dict of plain values, which JSON can express. Version 1 keeps t
     this_unit   {LOCK: why this unit does not hold it yet}
     queues      queue ('' for the one that all locks share), says (who holds it), tickets and requests (in
                 order), more_tickets and more_requests (how many are left out)
-    rolls       the rolls that are under way, or whose end no handler has seen: lock, since, reason, units
-                (how many are in it), done (how many of them are, or are gone), works (of each whose turn has
-                come: unit, since when it has worked if it has said so, otherwise '', and paused and failed as
-                below),
+    rolls       the rolls that are under way, or whose end no handler has seen, as far as this unit knows:
+                lock, since, reason, units (how many are in it), done (how many of them are, or are gone),
+                works (of each whose turn has come: unit, since when it has worked if it has said so,
+                otherwise '', and paused and failed as below),
                 more_stages (how many stages follow)
     pauses      lock ('' for all), since, reason, waits ('' for an operator's pause; of a roll that waits
                 after its first stages, 'later' before those are done, and then 'now')
@@ -97,6 +97,7 @@ class Seen(NamedTuple):
         failures: by unit, the token of the turn of a roll in which its hook failed, as it says.
         problems: what could not be read.
         wishes: the orders that this unit, as the leader, has still to write.
+        rolled: the names of the rolls whose end handlers of this unit have seen.
     """
 
     unit: str
@@ -115,6 +116,7 @@ class Seen(NamedTuple):
     failures: Mapping[str, int] = {}
     problems: Tuple[str, ...] = ()
     wishes: Tuple[Wish, ...] = ()
+    rolled: Tuple[str, ...] = ()
 
 
 # For programs
@@ -183,8 +185,9 @@ def _orders(seen: Seen) -> Dict[str, List[Data]]:
     pauses = [order for order in standing if order.kind == PAUSE]
     waits = [_waits_for_operator(seen, order) for order in pauses]
     wanted = (wish.order for wish in seen.wishes)
+    rolls = [roll for roll in orders.rolls(ledger) if not _has_been_shown(seen, roll)]
     return {
-        'rolls': [_roll(seen, ledger, roll) for roll in orders.rolls(ledger)] if ledger else [],
+        'rolls': [_roll(seen, ledger, roll) for roll in rolls] if ledger else [],
         'pauses': [{**data, 'waits': now} for data, now in zip(of_kind(PAUSE, 'lock'), waits)],
         'cancelled': of_kind(CANCEL, 'lock'),
         'freed': of_kind(FREE, 'unit'),
@@ -193,6 +196,12 @@ def _orders(seen: Seen) -> Dict[str, List[Data]]:
             for order in wanted
         ],
     }
+
+
+def _has_been_shown(seen: Seen, roll: Order) -> bool:
+    """Return whether handlers have seen that a roll is over, as far as this unit knows."""
+    shown = seen.ledger is not None and roll.name in seen.rolled
+    return shown and orders.is_over(seen.ledger or Ledger(), roll, seen.claims)
 
 
 def _roll(seen: Seen, ledger: Ledger, roll: Order) -> Data:

@@ -78,7 +78,8 @@ def _rolls(data: Data, now: Optional[datetime]) -> List[str]:
         parts = ['{} of {} done'.format(roll['done'], roll['units']), *works[:MOST_NAMED]]
         parts += ['{} more likewise'.format(len(works) - MOST_NAMED)] if len(works) > MOST_NAMED else []
         parts += ['{} more stage{}'.format(more, 's' * (more > 1))] if more else []
-        parts += ['the leader shows its end in its next hook'] if roll['done'] == roll['units'] else []
+        over = data['leads'] and roll['done'] == roll['units']  # another unit does not know who has seen it
+        parts += ['the leader shows its end in its next hook'] if over else []
         head = '{}: a roll {}{}.'.format(lock, since(roll['since'], now), _because(roll))
         sentences.append('{} {}.'.format(head, ', '.join(parts)))
     return sentences
