@@ -1,5 +1,7 @@
 """What units, operators and programs read, and was not so: found by a review, 2026-11-28."""
 
+import pytest
+
 from tests.cases import WHY, WORK, ask, at_rest, both
 from tests.deploy import said
 
@@ -75,6 +77,32 @@ def test_show_says_of_a_roll_what_explain_says_while_the_unit_keeps_another_lock
     sentence = said(made, 'app/1', 'why ')[-1]
     assert sentence == 'b: asked for after the turn that this unit has now'
     assert 'This unit:\n  {}\n'.format(sentence) in answered(made, 'show', on='app/1')
+
+
+ENDS = {
+    'cancelled': lambda made: answered(made, 'cancel', lock='a'),
+    'given up': lambda made: made.run_exec(
+        'app/1', "from charms.layer import coordinator\ncoordinator.release_lock('a')\n", as_action=True
+    ),
+}
+
+
+@both
+@pytest.mark.parametrize('end', ENDS)
+def test_the_sentence_of_a_gate_ends_with_the_turn_of_a_roll_that_it_held_back(model, charm_with, juju, end):
+    """Later the gate is open, and app/1 asks anew and works: the others read the old sentence."""
+    made = at_rest(model, charm_with(WORK + GATE), 3, juju)
+    answered(made, 'roll', lock='a')
+    assert 'app/1 holds it: two replicas still sync' in answered(made, 'show', on='app/2')
+    ENDS[end](made)
+    made.run(seconds=20)
+    made.configure(go=2)
+    made.run(seconds=300)
+    ask(made, 'app/1', 'a')
+    made.run(seconds=15)
+
+    text = answered(made, 'show', on='app/2')
+    assert 'app/1 holds it\n' in text
 
 
 ROLLED = """

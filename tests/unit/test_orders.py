@@ -235,6 +235,34 @@ def test_a_cancellation_leaves_other_locks_and_later_requests_alone():
     assert orders.obeyed(later, 'app/1', nonce, {'': asked('app/1')})[''].outstanding
 
 
+GATED = [
+    asked('app/1')._replace(locks=(('restart', 'then'), ('upgrade', 'then'))),  # one of two is cancelled
+    asked('app/1')._replace(asked=0, done=0, locks=()),  # a roll's turn alone
+]
+
+
+@pytest.mark.parametrize('order', [Order(CANCEL, 'o1', 'restart'), Order(FREE, 'o1', unit='app/1')])
+@pytest.mark.parametrize('claim', GATED)
+def test_what_a_gate_says_ends_with_what_is_cancelled_or_freed_and_a_later_sentence_stays(order, claim):
+    nonce = NONCES['app/1']
+    ledger = rolled(UNITS, ledger=Ledger(1, (Ticket(1, '', 'app/1', 1, nonce=nonce),)))
+    ordered = orders.applied(ledger, Wish(order), 1, '', {})
+
+    after = orders.obeyed(ordered, 'app/1', nonce, {'': claim._replace(reason='shut')})['']
+    assert after.reason == ''
+    later = {'': after._replace(reason='shut again')}
+    assert orders.obeyed(ordered, 'app/1', nonce, later) == later
+
+
+def test_why_a_lock_is_kept_is_still_said_when_a_place_of_its_unit_in_a_roll_is_cancelled():
+    kept = Claim(1, 0, (('upgrade', 'then'),), True, 1, nonce=NONCES['app/1'], reason='it heals')
+    ledger = rolled(UNITS, ledger=Ledger(1, (Ticket(1, '', 'app/1', 1, nonce=NONCES['app/1']),)))
+    cancelled = orders.applied(ledger, Wish(Order(CANCEL, 'o1', 'restart')), 1, '', {})
+
+    after = orders.obeyed(cancelled, 'app/1', NONCES['app/1'], {'': kept})['']
+    assert (after.ended, after.reason) == (3, 'it heals')
+
+
 # Freed units
 
 

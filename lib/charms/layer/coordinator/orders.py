@@ -301,7 +301,7 @@ def _after_free(order: Order, claim: Claim, ask: int) -> Claim:
 
     What it had asked for besides, for after its turn, it still asks for after the new one.
     """
-    over = claim._replace(ended=max(claim.ended, order.last))
+    over = rules.without_rolls(claim, order.last)
     if claim.outstanding and (claim.asked <= ask or (claim.holds and claim.token <= order.last)):
         anew = rules.released(over._replace(again=claim.locks or claim.again))
         return anew._replace(again=claim.again) if claim.locks and anew.outstanding else anew
@@ -311,9 +311,11 @@ def _after_free(order: Order, claim: Claim, ask: int) -> Claim:
 def _after_cancel(order: Order, claim: Claim, ticket: Ticket, ledger: Ledger) -> Claim:
     if ticket.roll:
         over = ticket.roll == order.lock and may_end(ledger, ticket, claim)
-        return claim._replace(ended=ticket.token) if over else claim
+        return rules.without_rolls(claim, ticket.token) if over else claim
     waits = claim.outstanding and claim.asked == ticket.ask and not claim.begun
-    return rules.without(claim, {order.lock}) if waits and order.lock in claim.names else claim
+    if not (waits and order.lock in claim.names):
+        return claim
+    return rules.without(claim, {order.lock})._replace(reason='')  # of a gate, which is asked anew
 
 
 # Why an order is refused

@@ -130,6 +130,12 @@ def without(claim: Claim, locks: AbstractSet[str]) -> Claim:
     return claim._replace(locks=rest) if rest else released(claim)
 
 
+def without_rolls(claim: Claim, token: int) -> Claim:
+    """Return the claim after its places in rolls up to a token; so ends what a gate said of them."""
+    reason = claim.reason if claim.holds else ''
+    return claim._replace(ended=token, reason=reason) if token > claim.ended else claim
+
+
 def after_ends(own: Mapping[str, Claim], ends: Mapping[str, End]) -> Dict[str, Claim]:
     """Return own claims after these ends, each of which counts only for the ask that it names.
 
@@ -144,7 +150,7 @@ def after_ends(own: Mapping[str, Claim], ends: Mapping[str, End]) -> Dict[str, C
             claim = claim._replace(again=tuple(pair for pair in claim.again if pair not in end.again))
             claims[queue] = claim = without(claim, left) if left or not end.again else claim
         if end.token > claim.ended and claim.nonce in ('', end.nonce):
-            claims[queue] = claim._replace(ended=end.token, nonce=end.nonce)
+            claims[queue] = without_rolls(claim, end.token)._replace(nonce=end.nonce)
     return claims
 
 
