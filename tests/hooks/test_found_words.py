@@ -105,6 +105,31 @@ def test_the_sentence_of_a_gate_ends_with_the_turn_of_a_roll_that_it_held_back(m
     assert 'app/1 holds it\n' in text
 
 
+KEEPS_B_ALONE = """
+@when('coordinator.granted.a', 'coordinator.granted.b')
+def work():
+    {calls}
+    coordinator.release_lock('a')
+"""
+OF_A, OF_B = "coordinator.keep_lock('a', reason='a syncs')", "coordinator.keep_lock('b'{})"
+CALLS = {
+    'b has none': ([OF_A, OF_B.format('')], 'app/1 holds it'),
+    'b was first': ([OF_B.format(''), OF_A], 'app/1 holds it'),
+    'b has one': ([OF_B.format(", reason='b heals'"), OF_A], 'app/1 holds it: b heals'),
+}
+
+
+@both
+@pytest.mark.parametrize('case', CALLS)
+def test_a_reason_goes_with_its_lock_when_that_is_released_beside_another(model, charm_with, juju, case):
+    calls, sentence = CALLS[case]
+    made = at_rest(model, charm_with(KEEPS_B_ALONE.format(calls='\n    '.join(calls))), 2, juju)
+    ask(made, 'app/1', 'a', 'b')
+    made.run(seconds=15)
+
+    assert 'one queue: {}\n'.format(sentence) in answered(made, 'show')
+
+
 ROLLED = """
 @when('coordinator.rolled.a')
 def rolled():

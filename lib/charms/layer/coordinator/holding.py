@@ -30,6 +30,7 @@ class Holding(Waking):
     _kept: FrozenSet[str] = frozenset()
     _shut: FrozenSet[str] = frozenset()  # locks whose gate was shut, beside a turn of a roll
     _check_in: Tuple[Tuple[str, int], ...] = ()
+    _reasons: Tuple[Tuple[str, str], ...] = ()
 
     @property
     def requested(self) -> FrozenSet[str]:
@@ -203,16 +204,23 @@ class Holding(Waking):
         """
         if lock not in self.granted:
             return False
-        queue, own = self.queue_of(lock), dict(self.state.own)
-        others = (self._kept & own[queue].names) - {lock}
         self._kept |= {lock}
+        self._reasons = (*(pair for pair in self._reasons if pair[0] != lock), (lock, reason))
         if check_again_in is not None:
             self._check_in += ((lock, check_again_in),)
             if self.asleep:  # in a callback after the layer's own
                 self._wake_up_again()
-        if own[queue].reason != reason and (reason or not others):
-            self._say({**own, queue: own[queue]._replace(reason=reason)})
+        own = self._with_reason(dict(self.state.own), self.queue_of(lock))
+        if own != dict(self.state.own):
+            self._say(own)
         return True
+
+    def _with_reason(self, own: Dict[str, Claim], queue: str) -> Dict[str, Claim]:
+        """Return own claims, that of a queue with the last reason of a lock that this hook keeps there."""
+        kept = self._kept & own[queue].names
+        reasons = [reason for lock, reason in self._reasons if lock in kept and reason]
+        reason = reasons[-1] if reasons else ''
+        return {**own, queue: own[queue]._replace(reason=reason)} if kept else own
 
     def _queues_with(self, lock: str) -> FrozenSet[str]:
         """Return the queues in which this unit has asked for a lock.

@@ -282,6 +282,7 @@ class Session(Holding):
             return
         self._kept -= {lock}
         for queue in queues:
+            own = self._with_reason(own, queue)
             again = tuple(pair for pair in own[queue].again if pair[0] == lock)
             if again or lock in self.own[queue].names:
                 self._give_up(queue, own[queue], self.own[queue].names & {lock}, again=again)
