@@ -1,6 +1,10 @@
 """What units, operators and programs read, and was not so: found by a review, 2026-11-28."""
 
+import shlex
+
 import pytest
+import yaml
+from charms.layer.coordinator import table
 
 from tests.cases import WHY, WORK, ask, at_rest, both
 from tests.deploy import said
@@ -147,3 +151,45 @@ def test_when_handlers_have_seen_the_end_of_a_roll_nothing_is_left_to_be_shown(m
     for unit in ('app/0', 'app/1'):
         assert 'shows its end' not in answered(made, 'show', on=unit)
     assert 'a roll' not in answered(made, 'show')
+
+
+def typed(**parameters):
+    """Return what `juju run` makes of a command that is to be typed: it reads each value as YAML."""
+    command = table.command(3, 'app', 'coordinator-roll', parameters)
+    words = (word.partition('=') for word in shlex.split(command)[4:])
+    return {name: yaml.safe_load(value) for name, _, value in words}
+
+
+NAMES = [
+    '2024',
+    'on',
+    'yes',
+    '~',
+    're: start',
+    'restart # now',
+    '[x]',
+    "'q'",
+    '"',
+    'a\\b',
+    '@a',
+    '2024-13-45',
+    'Ä 😀',
+]
+
+
+@pytest.mark.parametrize('name', [*NAMES, 'restart', "it's mine"])
+def test_a_command_that_is_to_be_typed_names_its_lock(name):
+    assert typed(lock=name) == {'lock': name}
+
+
+def test_a_command_that_is_to_be_typed_keeps_what_is_no_text():
+    asked = {'batches': '1,2,25%', 'by-zone': True, 'pause-after': 1, 'confirm': 'yes'}
+
+    assert typed(**asked) == {**asked, 'confirm': True}
+
+
+@pytest.mark.parametrize('name', ['y', 'N', '1e3', '0o7', '1_000', '-.5'])
+def test_what_only_the_yaml_of_juju_takes_for_no_text_is_quoted_too(name):
+    assert table.command(3, 'app', 'coordinator-resume', {'lock': name}).endswith(
+        """ lock='"{}"'""".format(name)
+    )

@@ -135,13 +135,10 @@ def _confirmed(session: 'Session', action: str, given: ordering.Given, asked: Pa
     return ': ' + table.command(_juju(), app, action, {**_told(asked), 'confirm': 'yes'})
 
 
-def _told(asked: Parameters) -> Dict[str, str]:
-    """Return the parameters that differ from the action's own, as one types them."""
+def _told(asked: Parameters) -> Parameters:
+    """Return the parameters that differ from the action's own."""
     usual = {'format': 'text', 'order': 'leader-last', 'confirm': 'no'}
-    told = {name: value for name, value in asked.items() if value not in ('', False, usual.get(name))}
-    return {
-        name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in told.items()
-    }
+    return {name: value for name, value in asked.items() if value not in ('', False, usual.get(name))}
 
 
 def _juju() -> int:

@@ -4,11 +4,13 @@ What lives here: from the data of report.py to lines that fit a terminal. What m
 anything that is not in the data.
 """
 
+import json
 import re
 from datetime import datetime
 from textwrap import wrap
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
+import yaml
 from charms.layer.coordinator.values import ALL_LOCKS
 
 Data = Dict[str, Any]
@@ -34,6 +36,9 @@ TO_WRITE = '{}: {}, ordered {}, is not written yet; the leader writes it in its 
 NOT_LEADING = 'Only the leader knows of all requests without a ticket:'
 LOST = 'A unit in error, or without a connection, holds this up:'
 UNREADABLE = 'What cannot be read, and where it is:'
+
+TRUE_TOO = ('confirm',)  # a parameter that takes what YAML makes of `yes`
+OTHER_IN_GO = re.compile(r'([yYnN]|[-+.]*[0-9][\w.+-]*)\Z')  # what may be true or a number to some YAML
 
 RUN = {2: 'juju run-action --wait {}/leader {}'}
 RUN_3 = 'juju run {}/leader {}'
@@ -245,12 +250,23 @@ def _next(data: Data) -> Iterable[Tuple[str, str]]:
         yield NOT_LEADING, command(data['juju'], app, 'coordinator-show')
 
 
-def command(juju: int, app: str, action: str, parameters: Mapping[str, str] = {}) -> str:
+def command(juju: int, app: str, action: str, parameters: Mapping[str, Any] = {}) -> str:
     """Return the command that runs an action on the leader."""
-    words = ['{}={}'.format(name, _quoted(parameters[name])) for name in sorted(parameters)]
+    words = ['{}={}'.format(name, _typed(name, parameters[name])) for name in sorted(parameters)]
     return ' '.join([RUN.get(juju, RUN_3).format(app, action), *words])
 
 
-def _quoted(word: str) -> str:
+def _typed(name: str, value: Any) -> str:
+    """Return a value as one types it: the shell reads it, and then `juju run` reads it as YAML."""
+    text = isinstance(value, str) and (name in TRUE_TOO or _is_text(value))
+    word = str(value) if text else json.dumps(value, ensure_ascii=False)
     plain = re.match(r'[\w./:%,+@-]+\Z', word)
     return word if plain else "'{}'".format(word.replace("'", "'\\''"))
+
+
+def _is_text(word: str) -> bool:
+    """Return whether YAML reads a word as that very text, in Python and in Juju's Go."""
+    try:
+        return not OTHER_IN_GO.match(word) and bool(yaml.safe_load(word) == word)
+    except (yaml.YAMLError, ValueError):  # such as a day that no month has
+        return False
