@@ -153,6 +153,30 @@ def test_when_handlers_have_seen_the_end_of_a_roll_nothing_is_left_to_be_shown(m
     assert 'a roll' not in answered(made, 'show')
 
 
+WAITS_NO_MORE = 'a: the roll will not wait for you any more when stage 1 of 2 is done.'
+
+
+@both
+@pytest.mark.parametrize('lock', ['a', ''])
+def test_resume_says_that_the_pause_after_a_trial_goes_with_that_of_an_alarm(model, charm_with, juju, lock):
+    made = at_rest(model, charm_with(WORK), 4, juju)
+    answered(made, 'roll', lock='a', batches='1,3', **{'pause-after': 1})
+    answered(made, 'pause', lock='a', reason='an alarm')
+
+    text = answered(made, 'resume', lock=lock)
+    assert WAITS_NO_MORE in text.splitlines()
+
+
+@both
+def test_resume_says_nothing_of_the_kind_when_the_trial_is_done(model, charm_with, juju):
+    made = at_rest(model, charm_with(WORK), 4, juju)
+    answered(made, 'roll', lock='a', batches='1,3', **{'pause-after': 1})
+    made.run(seconds=300)
+    assert 'the roll waits for you: stage 1 of 2 is done' in answered(made, 'show')
+
+    assert 'any more when' not in answered(made, 'resume', lock='a')
+
+
 def typed(**parameters):
     """Return what `juju run` makes of a command that is to be typed: it reads each value as YAML."""
     command = table.command(3, 'app', 'coordinator-roll', parameters)

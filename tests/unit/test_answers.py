@@ -41,6 +41,7 @@ def test_the_data_have_the_form_of_version_1_and_json_can_express_them():
         'stages': [['app/0'], ['app/1', 'app/2']],
         'pause_after': 1,
         'left_out': ['app/9'],
+        'early': [],
     }
 
 

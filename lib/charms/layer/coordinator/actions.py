@@ -113,7 +113,7 @@ def _session() -> 'Session':
 
 
 def _answer(session: 'Session', given: ordering.Given, form: str) -> str:
-    found = answers.data(given.wish, given.written, given.left_out)
+    found = answers.data(given.wish, given.written, given.left_out, given.early)
     if form == 'json':
         return answers.as_json(found)
     app = session.context.unit.partition('/')[0]

@@ -15,6 +15,8 @@ The data are one dict of plain values, which JSON can express. Version 1 keeps t
     stages      of a roll, the units of each stage, in the order of their turns
     pause_after after how many stages a roll waits for resume; 0 if it does not
     left_out    units that a roll leaves out, because they have said nothing to the others yet
+    early       of resume: lock and reason of each pause of a roll after its first stages that ends before
+                those are done
 """
 
 import json
@@ -22,7 +24,7 @@ from textwrap import wrap
 from typing import Any, Dict, Iterable, List, Sequence, Tuple
 
 from charms.layer.coordinator import table
-from charms.layer.coordinator.values import CANCEL, FREE, PAUSE, RESUME, ROLL, Wish
+from charms.layer.coordinator.values import CANCEL, FREE, PAUSE, RESUME, ROLL, Order, Wish
 
 VERSION = 1
 MOST_UNITS = 6  # the most units of a stage, and the most stages, that the text names
@@ -43,10 +45,13 @@ BEHIND_A_PAUSE = {ROLL: '{}: a roll of {} waits{}.', RESUME: '{}: not paused any
 STILL_PAUSED = 'No turn begins yet: {}.'
 NOT_WRITTEN = 'It is not written yet: the leader writes it in its next hook in which it may. {}'
 WAITS = 'After {} it waits for you.'
+EARLY = '{}: the roll will not wait for you any more when {}.'
 LEFT_OUT = 'Not in it, because no hook of this layer has run there yet: {}.'
 
 
-def data(wish: Wish, written: bool, left_out: Sequence[str] = ()) -> Dict[str, Any]:
+def data(
+    wish: Wish, written: bool, left_out: Sequence[str] = (), early: Sequence[Order] = ()
+) -> Dict[str, Any]:
     """Return an order that was given as plain values; the head of this file tells their form."""
     order = wish.order
     return {
@@ -61,6 +66,7 @@ def data(wish: Wish, written: bool, left_out: Sequence[str] = ()) -> Dict[str, A
         'stages': [[unit for unit, _ in stage] for stage in wish.stages],
         'pause_after': wish.pause_after,
         'left_out': list(left_out),
+        'early': [{'lock': pause.lock, 'reason': pause.reason} for pause in early],
     }
 
 
@@ -87,6 +93,8 @@ def text(found: Dict[str, Any], app: str, juju: int, why_not: str = '', paused: 
     lines = wrap(what[found['order']].format(subject, _count(units, 'unit'), parts), table.WIDTH)
     lines += wrap('Reason: ' + reason, table.WIDTH) if reason else []
     lines += _stages(stages, found['pause_after'])
+    for pause in found['early']:
+        lines += wrap(EARLY.format(pause['lock'], pause['reason']), table.WIDTH)
     lines += wrap(STILL_PAUSED.format(paused), table.WIDTH) if paused else []
     if found['left_out']:
         lines += wrap(LEFT_OUT.format(_some(found['left_out'])), table.WIDTH)

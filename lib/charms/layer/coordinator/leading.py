@@ -142,6 +142,16 @@ class Leading(OwnClaims):
         """Return the orders that stand when this leader has written all that it was told."""
         return self._with_wishes(self.ledger or Ledger()).orders
 
+    def ends_early(self, resume: Order) -> Tuple[Order, ...]:
+        """Return the pauses between two stages that an order would end before the roll has reached them."""
+        if not self.ledger_read:
+            self._read_ledger()
+        ledger = self._with_wishes(self.ledger or Ledger())
+        if orders.ends_early(ledger, resume, self.claims):  # hooks that brought what is over may not have run
+            units = {each.unit for each in rules.unfinished(ledger, self.claims) if each.roll}
+            self._read_claims(sorted(units - {self.context.unit}))
+        return orders.ends_early(ledger, resume, self.claims)
+
     def _with_wishes(self, ledger: Ledger) -> Ledger:
         for wish in self.state.wishes:
             queue = self.policy.queue_of(wish.order.lock)

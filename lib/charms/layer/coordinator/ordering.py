@@ -32,12 +32,14 @@ class Given(NamedTuple):
         refused: why it is refused, as a sentence; '' if it is given.
         written: whether the ledger has it, if this hook succeeds. Otherwise the leader writes it later.
         left_out: the units that a roll leaves out, because they have said nothing to the others yet.
+        early: the pauses between two stages that end with it before their rolls have reached them.
     """
 
     wish: Wish
     refused: str = ''
     written: bool = False
     left_out: Tuple[str, ...] = ()
+    early: Tuple[Order, ...] = ()
 
 
 def roll(
@@ -77,7 +79,9 @@ def pause(session: 'Session', lock: Any = '', reason: Any = '') -> Given:
 
 def resume(session: 'Session', lock: Any = '') -> Given:
     """Order the end of the pauses of a lock, '' for all. Raises ValueError."""
-    return _give(session, Wish(_order(session, RESUME, '' if lock == '' else forms.lock_name(lock))))
+    order = _order(session, RESUME, '' if lock == '' else forms.lock_name(lock))
+    early = session.ends_early(order) if session.leading else ()
+    return _give(session, Wish(order))._replace(early=early)
 
 
 def cancel(session: 'Session', lock: Any, reason: Any = '') -> Given:

@@ -280,6 +280,18 @@ def stopped_by(ledger: Ledger, ticket: Ticket, claims: Claims, failed: Mapping[s
     return next(stop, '')
 
 
+def is_to_come(ledger: Ledger, pause: Order, claims: Claims) -> bool:
+    """Return whether this is a pause between two stages that the roll has not reached yet."""
+    left = (each for each in rules.unfinished(ledger, claims) if each.roll == pause.lock)
+    return pause.kind == PAUSE and any(each.token < pause.first for each in left)
+
+
+def ends_early(ledger: Ledger, resume: Order, claims: Claims) -> Tuple[Order, ...]:
+    """Return the pauses between two stages that would end before the roll has reached them."""
+    pauses = (each for each in ledger.orders if _resumes(resume, each))
+    return tuple(pause for pause in pauses if is_to_come(ledger, pause, claims))
+
+
 def obeyed(ledger: Ledger, unit: str, nonce: str, own: Mapping[str, Claim]) -> Dict[str, Claim]:
     """Return a unit's own claims after the cancellations in the ledger, and after it was freed."""
     claims = dict(own)

@@ -229,8 +229,7 @@ def _waits_for_operator(seen: Seen, pause: Order) -> str:
     """Return whether a roll waits for the operator after its first stages: 'now', 'later', or '' for no."""
     if not (pause.first and pause.kind == PAUSE):
         return ''
-    before = (each for each in _unfinished(seen) if each.roll == pause.lock and each.token < pause.first)
-    return 'later' if any(before) else 'now'
+    return 'later' if orders.is_to_come(seen.ledger or Ledger(), pause, seen.claims) else 'now'
 
 
 def _about_this_unit(seen: Seen) -> Dict[str, str]:
