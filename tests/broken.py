@@ -1567,7 +1567,7 @@ def forget_what_is_over(self, leavers=frozenset()):
     'rule 12', 'a hook that fails before its turns are noted hides that its store was made anew',
     'view.View._by',
     'hooks/test_found_lost_stores.py::'
-    'test_no_action_gives_up_a_turn_whose_store_was_lost_and_whose_retry_failed_at_the_gate[3]',
+    'test_no_action_gives_up_a_turn_whose_store_was_lost_and_whose_retry_failed_before_its_handlers[gate-3]',
     'hooks/test_found_lost_stores.py::'
     'test_collect_metrics_does_not_make_an_action_give_up_a_turn_of_a_lost_store',
 )  # fmt: skip

@@ -247,12 +247,29 @@ def last_written(juju: Juju, key: str) -> int:
     return number
 
 
+RELEASE = "from charms.layer import coordinator\ncoordinator.release_lock('a')\n"
+
+
+def failed_in_its_turn(model, charm, juju):
+    """Return a model and its watch: app/1 has failed in its turn and lost its store, and app/2 waits."""
+    made = at_rest(model, charm, 3, juju)
+    watch = StrictWatch(made)
+    made.fail_command('app/1', 'work 60')
+    ask(made, 'app/1', 'a')
+    until(made, lambda: 'app/1' in watch.at_work)
+    ask(made, 'app/2', 'a')
+    until(made, lambda: in_error(made, 'app/1'))
+    made.lose_store('app/1', '.coordinator.json*')
+    return made, watch
+
+
 __all__ = [
     'ASK',
     'ASK_FIRST',
     'KEEP',
     'MINE_PY',
     'NO_UPDATE_STATUS_S',
+    'RELEASE',
     'RESTART',
     'SKIPS',
     'TWO',
@@ -264,6 +281,7 @@ __all__ = [
     'at_rest',
     'both',
     'each_worked',
+    'failed_in_its_turn',
     'failures',
     'health',
     'in_error',

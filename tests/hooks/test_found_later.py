@@ -3,6 +3,7 @@
 import pytest
 
 from tests.cases import (
+    RELEASE,
     RESTART,
     WHY,
     WORK,
@@ -18,9 +19,6 @@ from tests.cases import (
 )
 from tests.deploy import begun, said
 
-RELEASE = """from charms.layer import coordinator
-coordinator.release_lock('a')
-"""
 RELEASE_RESTART = RELEASE.replace("'a'", "'restart'")
 LOOK = RELEASE_RESTART.replace('release_lock', 'is_requested')
 

@@ -3,20 +3,20 @@
 import pytest
 
 from tests.cases import (
+    RELEASE,
     WHY,
     WORK,
     StrictWatch,
     ask,
     at_rest,
     both,
+    failed_in_its_turn,
     in_error,
     order,
     until,
     with_metrics,
     worked,
 )
-
-RELEASE = "from charms.layer import coordinator\ncoordinator.release_lock('a')\n"
 
 METRICS_TWO = """
 import os
@@ -123,29 +123,6 @@ def work():
     check_call(['work', '60'])
 """
 
-
-@both
-def test_no_action_gives_up_a_turn_whose_store_was_lost_and_whose_retry_failed_at_the_gate(
-    model, charm_with, juju
-):
-    made = at_rest(model, charm_with(GATE_RAISES), 3, juju)
-    watch = StrictWatch(made)
-    made.fail_command('app/1', 'work 60')
-    ask(made, 'app/1', 'a')
-    until(made, lambda: 'app/1' in watch.at_work)
-    ask(made, 'app/2', 'a')
-    until(made, lambda: in_error(made, 'app/1'))
-    made.lose_store('app/1', '.coordinator.json*')
-    (made._charm_dir('app/1') / 'broken').write_text('')
-    made.resolve('app/1')
-    made.run(seconds=10)
-    assert in_error(made, 'app/1')
-    made.run_exec('app/1', RELEASE, as_action=True)
-    made.run(seconds=200)
-    watch.check()
-    assert not worked(made, 'app/2'), made.story(40)
-
-
 BROKEN_IMPORT = """
 import os
 
@@ -160,17 +137,11 @@ def work():
 
 
 @both
-def test_no_action_gives_up_a_turn_whose_store_was_lost_and_whose_retry_failed_at_import(
-    model, charm_with, juju
+@pytest.mark.parametrize('plan', [GATE_RAISES, BROKEN_IMPORT], ids=['gate', 'import'])
+def test_no_action_gives_up_a_turn_whose_store_was_lost_and_whose_retry_failed_before_its_handlers(
+    model, charm_with, juju, plan
 ):
-    made = at_rest(model, charm_with(BROKEN_IMPORT), 3, juju)
-    watch = StrictWatch(made)
-    made.fail_command('app/1', 'work 60')
-    ask(made, 'app/1', 'a')
-    until(made, lambda: 'app/1' in watch.at_work)
-    ask(made, 'app/2', 'a')
-    until(made, lambda: in_error(made, 'app/1'))
-    made.lose_store('app/1', '.coordinator.json*')
+    made, watch = failed_in_its_turn(model, charm_with(plan), juju)
     (made._charm_dir('app/1') / 'broken').write_text('')
     made.resolve('app/1')
     made.run(seconds=10)

@@ -3,12 +3,14 @@
 import pytest
 
 from tests.cases import (
+    RELEASE,
     RESTART,
     WORK,
     StrictWatch,
     ask,
     at_rest,
     both,
+    failed_in_its_turn,
     in_error,
     lose_ledger,
     until,
@@ -174,23 +176,13 @@ def test_a_leader_that_led_under_the_old_relation_id_makes_a_ledger_also_if_goal
     assert worked(made, 'app/2') == 1, made.story(40)
 
 
-RELEASE = "from charms.layer import coordinator\ncoordinator.release_lock('a')\n"
-
-
 @both
 @pytest.mark.parametrize('actions', [1, 2])
 def test_an_action_that_makes_a_lost_store_anew_gives_up_no_turn_of_a_failed_hook(
     model, charm_with, juju, actions
 ):
     """Only the lost store had it that the turn had begun."""
-    made = at_rest(model, charm_with(WORK), 3, juju)
-    watch = StrictWatch(made)
-    made.fail_command('app/1', 'work 60')
-    ask(made, 'app/1', 'a')
-    until(made, lambda: 'app/1' in watch.at_work)
-    ask(made, 'app/2', 'a')
-    until(made, lambda: in_error(made, 'app/1'))
-    made.lose_store('app/1', '.coordinator.json*')
+    made, watch = failed_in_its_turn(model, charm_with(WORK), juju)
     for _ in range(actions):
         made.run_exec('app/1', RELEASE, as_action=True)
         made.run(seconds=50)
