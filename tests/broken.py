@@ -181,7 +181,7 @@ def source(function: Callable[..., Any]) -> str:
 
 
 @broken(
-    'rule 1', 'two versions of a claim do not merge by max', 'rules.merged',
+    'rule 1', 'two versions of a claim do not merge by max', 'merging.merged',
     'unit/test_rules.py::test_versions_of_a_claim_merge_the_same_in_any_order',
 )  # fmt: skip
 def merged_with_their_done(ours, theirs):
@@ -1157,7 +1157,7 @@ def beside_a_turn_of_a_roll(own, committed):
     'rules.next_by_own_turn',
     'hooks/test_rolls.py::test_a_turn_that_was_kept_beyond_the_start_of_a_roll_does_not_hold_up_the_roll[3]',
 )  # fmt: skip
-def none_by_its_own_turn(ledger, claims, over):
+def none_by_its_own_turn(ledger, claims):
     return frozenset()
 
 
@@ -1633,3 +1633,13 @@ def hear_leaver_once(self):
     self._read_claims([unit] if unit else [])
     if not any(claim.outstanding for (who, _), claim in self.state.peers if who == unit):
         self.state = before
+
+
+@broken(
+    'rule 20', 'a leader that sleeps does not hear the end of a turn behind which its unit has a place in a roll',
+    'rules.has_later_place',
+    'hooks/test_found_in_rolls.py::'
+    'test_a_place_in_a_roll_comes_also_if_a_unit_between_has_withdrawn_and_the_leader_slept[3]',
+)  # fmt: skip
+def no_later_place(ledger, claims):
+    return frozenset()

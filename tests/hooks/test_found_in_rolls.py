@@ -193,3 +193,31 @@ def test_an_action_withdraws_what_another_action_has_queued(model, charm_with, j
     made.resolve('app/1')
     made.run(seconds=200)
     assert worked(made, 'app/1') == before + 1, made.story(30)
+
+
+KEPT_FOR_TWO_MINUTES = """
+@when('coordinator.granted.a')
+def hold():
+    hookenv.log('has a')
+    if hookenv.hook_name() != 'coordinator-wake-up':
+        coordinator.keep_lock('a', check_again_in=120)
+"""
+
+
+@both
+def test_a_place_in_a_roll_comes_also_if_a_unit_between_has_withdrawn_and_the_leader_slept(
+    model, charm_with, juju
+):
+    """app/1 holds a, app/2 waits for it, and both have a place in the roll behind that. app/2 withdraws."""
+    charm = charm_with(KEPT_FOR_TWO_MINUTES + RESTART)
+    made = started(model, charm, juju, units=4, update_status_s=NO_UPDATE_STATUS_S)
+    ask(made, 'app/1', 'a')
+    until(made, lambda: bool(made.log_of('app/1', 'has a')))
+    ask(made, 'app/2', 'a')
+    made.run(seconds=15)
+    action(made, 'roll', lock='restart')
+    made.run(seconds=15)
+    script(made, 'app/2', "coordinator.release_lock('a')\n")
+    assert each_worked(made) == [0, 0, 0, 0]
+    made.run(seconds=600)
+    assert each_worked(made) == [1, 1, 1, 1], made.story(40)

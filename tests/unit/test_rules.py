@@ -1,7 +1,7 @@
 """The rules, one by one and as laws: claims, tickets, whose turn it is, what the leader appends."""
 
 import pytest
-from charms.layer.coordinator import rules, why, wire
+from charms.layer.coordinator import merging, rules, why, wire
 from charms.layer.coordinator.compat import deciding
 from charms.layer.coordinator.policy import from_options
 from charms.layer.coordinator.values import (
@@ -194,7 +194,8 @@ def test_tokens_only_grow_and_none_is_given_twice(turns, slots):
 def test_old_news_can_delay_a_turn_and_never_double_it(turns, old):
     ledger = grown(*turns)
     now = {
-        key: rules.merged(claim, old.get(key, Claim())) for key, claim in (turns[-1] if turns else {}).items()
+        key: merging.merged(claim, old.get(key, Claim()))
+        for key, claim in (turns[-1] if turns else {}).items()
     }
     older = {key: claim for key, claim in old.items() if claim.done <= now.get(key, Claim()).done}
 
@@ -207,11 +208,11 @@ def test_versions_of_a_claim_merge_the_same_in_any_order(one, two, three):
     def bare(claim):
         return (claim.asked, claim.done, claim.token)
 
-    assert bare(rules.merged(one, two)) == bare(rules.merged(two, one))
-    assert bare(rules.merged(rules.merged(one, two), three)) == bare(
-        rules.merged(one, rules.merged(two, three))
+    assert bare(merging.merged(one, two)) == bare(merging.merged(two, one))
+    assert bare(merging.merged(merging.merged(one, two), three)) == bare(
+        merging.merged(one, merging.merged(two, three))
     )
-    assert rules.merged(one, one) == one
+    assert merging.merged(one, one) == one
 
 
 @given(claims)
@@ -358,9 +359,9 @@ def test_beside_a_turn_a_unit_says_its_new_requests(own):
 @given(any_claim, any_claim)
 def test_a_version_of_another_incarnation_changes_nothing(one, two):
     if one.nonce != two.nonce:
-        assert rules.merged(one, two) == one
+        assert merging.merged(one, two) == one
     else:
-        assert rules.merged(one, two)[:2] == rules.merged(two, one)[:2]
+        assert merging.merged(one, two)[:2] == merging.merged(two, one)[:2]
 
 
 @given(any_claim, any_claim, any_claim)
@@ -370,11 +371,11 @@ def test_whether_a_turn_has_begun_merges_the_same_in_any_order(one, two, three):
     def bare(claim):
         return claim.asked, claim.done, claim.token, claim.begun
 
-    assert bare(rules.merged(one, two)) == bare(rules.merged(two, one))
-    assert bare(rules.merged(rules.merged(one, two), three)) == bare(
-        rules.merged(one, rules.merged(two, three))
+    assert bare(merging.merged(one, two)) == bare(merging.merged(two, one))
+    assert bare(merging.merged(merging.merged(one, two), three)) == bare(
+        merging.merged(one, merging.merged(two, three))
     )
-    assert rules.merged(one, one) == one
+    assert merging.merged(one, one) == one
 
 
 @given(any_claim)

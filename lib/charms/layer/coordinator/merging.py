@@ -1,13 +1,34 @@
-"""What two processes of one unit remember, made one again.
+"""Two versions of what a unit says or remembers, made one.
 
-What lives here: how a hook's state and that of a program beside it are merged. What must not: IO, a clock,
-whose turn it is.
+What lives here: how a claim in the store and the one that Juju has are merged, and the states of a hook and
+of a program beside it. What must not: IO, a clock, whose turn it is.
 """
 
 from typing import Any, Dict, Mapping, Optional, Sequence
 
 from charms.layer.coordinator import rules
 from charms.layer.coordinator.values import NO_CLAIM, Claim, UnitState
+
+
+def merged(ours: Claim, theirs: Claim) -> Claim:
+    """Return two versions of one claim merged: the larger counts win.
+
+    The names are those of the newer version, or of the first where both are
+    equally new. A version of another incarnation does not count.
+    """
+    if ours.nonce != theirs.nonce:
+        return ours
+    newer = theirs if (theirs.asked, theirs.done) > (ours.asked, ours.done) else ours
+    asked, done = max(ours.asked, theirs.asked), max(ours.done, theirs.done)
+    ended = max(ours.ended, theirs.ended)
+    both = newer._replace(asked=asked, done=done, token=max(ours.token, theirs.token), ended=ended)
+    if not both.outstanding:
+        return both._replace(done=asked, locks=(), begun=False, again=(), roll=False)
+    same = ours.asked == theirs.asked
+    if not same:
+        return both
+    begun, roll = ours.begun or theirs.begun, ours.roll or theirs.roll
+    return both._replace(begun=both.begun or begun, roll=both.roll or roll)
 
 
 def merged_states(ours: UnitState, theirs: UnitState, before: Optional[UnitState] = None) -> UnitState:
@@ -35,7 +56,7 @@ def _merged_pairs(ours: Any, theirs: Any) -> Any:
     both = dict(ours)
     for key, claim in theirs:
         mine = both.get(key, claim)
-        both[key] = rules.merged(mine, claim)
+        both[key] = merged(mine, claim)
         if both[key].outstanding and mine[:2] == claim[:2]:  # both processes asked: neither request is lost
             locks, again = ({**dict(claim[at]), **dict(mine[at])} for at in (2, 5))
             both[key] = both[key]._replace(

@@ -5,7 +5,7 @@ What lives here: how these are merged. What must not: a hook tool, whose turn it
 
 from typing import Dict, Mapping, Optional
 
-from charms.layer.coordinator import orders, rules
+from charms.layer.coordinator import merging, orders, rules
 from charms.layer.coordinator.turns import Turns
 from charms.layer.coordinator.values import ANEW, MAX_TOKEN, ROLLED, About, Claim, Said, UnitState
 
@@ -59,7 +59,7 @@ class OwnClaims(Turns):
             if end.nonce == self.state.nonce and end.ask > claim.asked:
                 left = tuple(pair for pair in end.asked if pair[0] not in end.locks)
                 last = Claim(end.ask, end.ask - bool(left), left, nonce=claim.nonce)
-                own[queue] = rules.merged(claim, last._replace(token=claim.token, ended=claim.ended))
+                own[queue] = merging.merged(claim, last._replace(token=claim.token, ended=claim.ended))
         shown = ends[ROLLED].locks if ROLLED in ends else ()
         self._remember(rolled=(*(name for name in self.state.rolled if name not in shown), *shown)[-8:])
         return rules.after_ends(own, ends)
@@ -99,7 +99,7 @@ class OwnClaims(Turns):
             own[queue] = claim._replace(begun=claim.begun or begun)
         for queue, claim in said.queues if said else ():
             theirs = claim._replace(nonce=self.state.nonce)
-            own[queue] = rules.merged(own.get(queue, self._no_claim), theirs)
+            own[queue] = merging.merged(own.get(queue, self._no_claim), theirs)
         about = {**dict(self.state.about), me: said.about if said else About()}
         term, heard = max((self.state.term, self.state.heard), about[me][:2])  # see `merging.merged_states`
         self._remember(

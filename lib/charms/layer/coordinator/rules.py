@@ -70,7 +70,7 @@ a ticket waits only for the tickets that it names.
 """
 
 import json
-from typing import AbstractSet, Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import AbstractSet, Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from charms.layer.coordinator.values import (
     MAX_BYTES,
@@ -172,27 +172,6 @@ def beside_a_turn(own: Mapping[str, Claim], committed: Mapping[str, Claim]) -> D
     return {queue: claim for queue, claim in said.items() if claim != NO_CLAIM}
 
 
-def merged(ours: Claim, theirs: Claim) -> Claim:
-    """Return two versions of one claim merged: the larger counts win.
-
-    The names are those of the newer version, or of the first where both are
-    equally new. A version of another incarnation does not count.
-    """
-    if ours.nonce != theirs.nonce:
-        return ours
-    newer = theirs if (theirs.asked, theirs.done) > (ours.asked, ours.done) else ours
-    asked, done = max(ours.asked, theirs.asked), max(ours.done, theirs.done)
-    ended = max(ours.ended, theirs.ended)
-    both = newer._replace(asked=asked, done=done, token=max(ours.token, theirs.token), ended=ended)
-    if not both.outstanding:
-        return both._replace(done=asked, locks=(), begun=False, again=(), roll=False)
-    same = ours.asked == theirs.asked
-    if not same:
-        return both
-    begun, roll = ours.begun or theirs.begun, ours.roll or theirs.roll
-    return both._replace(begun=both.begun or begun, roll=both.roll or roll)
-
-
 def frozen(known: Mapping[Any, Any]) -> Tuple[Any, ...]:
     """Return values by key, sorted by key, as a value that can be compared."""
     return tuple(sorted(known.items()))
@@ -223,10 +202,7 @@ def is_turn(ledger: Ledger, ticket: Ticket, claims: Claims) -> bool:
 
     Fewer unfinished tickets than its slots are ahead of it, and none of an earlier stage.
     """
-    return _is_next(ticket, ahead(ledger, ticket, claims))
-
-
-def _is_next(ticket: Ticket, waits: Sequence[Ticket]) -> bool:
+    waits = ahead(ledger, ticket, claims)
     return len(waits) < ticket.slots and all(other.stage >= ticket.stage for other in waits)
 
 
@@ -348,30 +324,37 @@ def appended(
             if unit not in gone and bytes_of(ticket) <= room and token < MAX_TOKEN:
                 token, room = ticket.token, room - bytes_of(ticket)
                 added.append(ticket)
-    changed = added or there != ledger.tickets or next_by_own_turn(ledger, committed, over=True)
+    changed = added or there != ledger.tickets or next_by_own_turn(ledger, committed)
     return ledger._replace(token=token, tickets=standing + tuple(added)) if changed else ledger
 
 
-def next_by_own_turn(ledger: Ledger, claims: Claims, over: bool) -> Units:
-    """Return the units whose next turn, that of a roll, comes by the end of a turn of their own.
+def next_by_own_turn(ledger: Ledger, claims: Claims) -> Units:
+    """Return the units whose turn in a roll has come, behind another turn of theirs that is over.
 
-    No news of others brings such a unit a hook.
-
-    Args:
-        ledger: the ledger that all go by.
-        claims: what units say.
-        over: whether those are meant whose own turn is over, or those in which it goes on.
+    If that one has just ended, no news of others brings such a unit a hook. A write of the ledger does.
     """
-    earlier: Dict[Tuple[str, ...], List[Ticket]] = {}
-    found: Set[str] = set()
+    later = _later_places(ledger, claims)
+    return frozenset(
+        place.unit
+        for place, earlier in later
+        if any(finished(each, claims) for each in earlier) and is_turn(ledger, place, claims)
+    )
+
+
+def has_later_place(ledger: Ledger, claims: Claims) -> Units:
+    """Return the units that have, or wait for, another turn before their turn in a roll comes."""
+    later = _later_places(ledger, claims)
+    return frozenset(place.unit for place, earlier in later if any(not finished(x, claims) for x in earlier))
+
+
+def _later_places(ledger: Ledger, claims: Claims) -> Iterator[Tuple[Ticket, Sequence[Ticket]]]:
+    """Yield each unfinished ticket of a roll that is not its unit's first in a queue, and those before it."""
+    found: Dict[Tuple[str, ...], List[Ticket]] = {}
     for ticket in ledger.tickets:
-        place = (*ticket[1:3], ticket.nonce)
-        mine = [each for each in earlier.get(place, ()) if finished(each, claims) == over]
+        mine = found.setdefault((*ticket[1:3], ticket.nonce), [])
         if ticket.roll and mine and not finished(ticket, claims):
-            waits = [each for each in ahead(ledger, ticket, claims) if each not in mine]
-            found |= {ticket.unit} if _is_next(ticket, waits) else set()
-        earlier.setdefault(place, []).append(ticket)
-    return frozenset(found)
+            yield ticket, tuple(mine)
+        mine.append(ticket)
 
 
 def room_after(tickets: Iterable[Ticket]) -> int:

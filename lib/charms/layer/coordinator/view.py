@@ -6,7 +6,7 @@ not: a decision of the leader, an answer to the charm, a hook tool.
 
 from typing import TYPE_CHECKING, Any, Collection, Dict, FrozenSet, Mapping, NamedTuple, Optional, Tuple
 
-from charms.layer.coordinator import orders, rules, terms
+from charms.layer.coordinator import merging, orders, rules, terms
 from charms.layer.coordinator.context import HookContext, Log, Phase
 from charms.layer.coordinator.policy import Policy
 from charms.layer.coordinator.values import (
@@ -237,7 +237,7 @@ class View:
             if said.nonce or said.queues:  # a former unit of this name has nothing to say any more
                 peers = {key: old for key, old in peers.items() if key[0] != unit or old.nonce == said.nonce}
             for queue, claim in said.queues:
-                peers[unit, queue] = rules.merged(claim, peers.get((unit, queue), NO_CLAIM))
+                peers[unit, queue] = merging.merged(claim, peers.get((unit, queue), NO_CLAIM))
         self._remember(peers=rules.frozen(peers), about=rules.frozen(about))
         self.unheard -= {*units}
 

@@ -82,8 +82,8 @@ def waiting(ledger: Ledger, ticket: Ticket, claims: Claims, heard: Units) -> Opt
 def leading(ledger: Ledger, unit: str, slots: int, claims: Claims) -> Optional[Wake]:
     """Return what a leader must hear that has given these tickets of one queue; None for everything.
 
-    Its own ticket does not count, since its own release brings it no hook. A unit whose own turn is followed
-    by its turn in a roll counts in any case: only a write of the leader brings that unit a hook then.
+    Its own ticket does not count, since its own release brings it no hook. A unit that has a place in a
+    roll behind another turn counts in any case: after that turn, it may need a write of the leader.
 
     Args:
         ledger: the ledger that all go by, and that it may write.
@@ -98,7 +98,7 @@ def leading(ledger: Ledger, unit: str, slots: int, claims: Claims) -> Optional[W
     single = any(each.queue for each in unfinished)  # of an older layout: another lock may be free
     if not plain or single or len(others) < most:
         return None
-    return Wake(frozenset(others[-most:]) | rules.next_by_own_turn(ledger, claims, over=False), data=True)
+    return Wake(frozenset(others[-most:]) | rules.has_later_place(ledger, claims), data=True)
 
 
 def both(parts: Sequence[Optional[Wake]]) -> Optional[Wake]:
