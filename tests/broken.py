@@ -1636,7 +1636,7 @@ def hear_leaver_once(self):
 
 
 @broken(
-    'rule 20', 'a leader that sleeps does not hear the end of a turn behind which its unit has a place in a roll',
+    'rule 20', 'a leader that sleeps does not hear a unit that has a place in a roll behind another turn',
     'rules.has_later_place',
     'hooks/test_found_in_rolls.py::'
     'test_a_place_in_a_roll_comes_also_if_a_unit_between_has_withdrawn_and_the_leader_slept[3]',
