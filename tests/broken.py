@@ -1197,7 +1197,7 @@ def the_queue_of_its_turn(self, lock):
     'hooks/test_own_turn.py::'
     'test_a_leader_whose_turn_comes_in_update_status_has_it_in_a_hook_in_which_handlers_run[3]',
 )  # fmt: skip
-def bring_none(self):
+def bring_none(self, written=True):
     pass
 
 

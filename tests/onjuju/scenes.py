@@ -280,7 +280,7 @@ def scale(stage: Stage) -> None:
 
 
 def removed(stage: Stage) -> None:
-    """The unit at work is removed in good order: it ends its work, and the next unit follows."""
+    """The unit at work is removed without force: it ends its work, and the next unit follows."""
     stage.roll()
     stage.remove(stage.holder())
 
