@@ -11,7 +11,7 @@ from charms.layer.coordinator import environment, juju, merging, rules, terms, w
 from charms.layer.coordinator.policy import Policy
 from charms.layer.coordinator.session import Session
 from charms.layer.coordinator.store import Store
-from charms.layer.coordinator.values import NO_CLAIM, Claim, Record, Terms, UnitState
+from charms.layer.coordinator.values import NO_CLAIM, PAUSE, Claim, Order, Record, Terms, UnitState, Wish
 from charms.layer.coordinator.view import Snapshot
 
 from tests.threeunits import MEMORY, first_world
@@ -201,3 +201,13 @@ def session_of(port):
 def asking(state, lock):
     own = dict(state.own)
     return state._replace(own=(('', rules.asked_for(own.get('', NO_CLAIM), lock, '2026-01-01')),))
+
+
+def test_what_one_process_was_told_and_has_done_is_not_told_again_by_another():
+    pause = Wish(Order(PAUSE, 'p1', 'a'))
+    told = UnitState(wishes=(pause,))
+    done = told._replace(wishes=())
+
+    assert merging.merged_states(done, told, told).wishes == ()
+    assert merging.merged_states(told, done, told).wishes == ()
+    assert merging.merged_states(told, done, done).wishes == (pause,)

@@ -41,6 +41,8 @@ def merged_states(ours: UnitState, theirs: UnitState, before: Optional[UnitState
     """
     own, committed, peers = (_merged_pairs(*pair) for pair in zip(ours[:3], theirs[:3]))
     own = rules.frozen(_without_withdrawn(dict(own), (ours, theirs), before) if before else dict(own))
+    wishes, sides = (*theirs.wishes, *ours.wishes), (ours.wishes, theirs.wishes)
+    dropped = [wish for wish in (before.wishes if before else ()) if any(wish not in side for side in sides)]
     # Apart, a term would look as if it were known from another ledger: see `terms.known_once_read`.
     term, heard = max((ours.term, ours.heard), (theirs.term, theirs.heard))
     return ours._replace(
@@ -48,7 +50,7 @@ def merged_states(ours: UnitState, theirs: UnitState, before: Optional[UnitState
         known=ours.known and theirs.known, spoken=ours.spoken or theirs.spoken,
         term=term, heard=heard, about=rules.frozen({**dict(theirs.about), **dict(ours.about)}),
         seen=tuple(sorted({*ours.seen, *theirs.seen})), rolling=ours.rolling or theirs.rolling,
-        wishes=tuple({wish.order.name: wish for wish in (*theirs.wishes, *ours.wishes)}.values()),
+        wishes=tuple({wish.order.name: wish for wish in wishes if wish not in dropped}.values()),
     )  # fmt: skip
 
 

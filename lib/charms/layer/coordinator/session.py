@@ -407,7 +407,7 @@ class Session(Holding):
         If that roll was cancelled meanwhile, its turn is over, too.
         """
         for queue, _ in self.ends:
-            if self.ledger:
+            if self.ledger and not self.unsure:
                 obeyed = orders.obeyed(self.ledger, self.context.unit, self.state.nonce, self.own)[queue]
                 if obeyed.ended > self.own[queue].ended:
                     self._give_up(queue, own.get(queue, self._no_claim), NOBODY, obeyed.ended)

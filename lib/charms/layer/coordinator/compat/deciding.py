@@ -168,10 +168,10 @@ class LeaderSession(Session):
             return self.question.ledger, self.question.claims
         if not self.ledger_read:
             self._read_ledger()
-        remembered = self.state
+        remembered = self.state, self.unheard
         if not self.leading:
             self._read_claims(sorted(self.port.everybody()))
-        claims, self.state = self.claims, remembered
+        claims, (self.state, self.unheard) = self.claims, remembered
         return self.ledger or Ledger(), claims
 
     def _show_locks(self) -> None:
