@@ -180,10 +180,11 @@ class Account:
             self._called(unit, *rest.split())
 
     def _calls(self, unit: str, call: str, lock: str, held: str) -> None:
-        if call in CALLED and held == 'False':
-            self.owed.add((unit, lock))
-        elif call == 'again':
-            self.after.add((unit, lock))
+        pair = unit, lock
+        if call == 'again' and (held == 'True' or pair in self.kept):  # an action sees no turn that is kept
+            self.after.add(pair)
+        elif call in CALLED and held == 'False':
+            self.owed.add(pair)
 
     def _called(self, unit: str, call: str, lock: str, held: str, got: str, *now: str) -> None:
         pair, (asked, granted) = (unit, lock), now

@@ -89,6 +89,19 @@ def test_a_lock_that_is_kept_may_be_worked_under_again_and_one_that_is_asked_aga
     assert told.faults == []
 
 
+def test_an_action_that_asks_again_for_a_lock_that_is_kept_asks_for_the_turn_after_that(told):
+    """Seed 700432."""
+    told.tell('app/0', 'CALL', 'request a False handler')
+    works(told)
+    told.tell('app/0', 'DONE', 'keep a True True True True')
+    told.tell('app/0', 'ends')
+    told.tell('app/0', 'CALL', 'again a False aside')
+    for _ in range(2):
+        works(told)
+        told.tell('app/0', 'ends')
+    assert told.faults == []
+
+
 @pytest.mark.parametrize(
     'call, fault',
     [
