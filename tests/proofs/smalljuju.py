@@ -406,7 +406,8 @@ class SmallPort:
             self._step(lambda: self._now(out=said._replace(about=about)))
 
     def bring_hook(self, word: str) -> None:
-        """Do nothing: here a leader's next hook comes at any time."""
+        """Let this unit have one more hook. The others do without one; and it comes even if this hook fails."""
+        self._step(lambda: self._now(shared=True))
 
     def inherited_requests(self) -> Tuple[Tuple[str, str, bool], ...]:
         return ()
