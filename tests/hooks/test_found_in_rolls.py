@@ -221,3 +221,82 @@ def test_a_place_in_a_roll_comes_also_if_a_unit_between_has_withdrawn_and_the_le
     assert each_worked(made) == [0, 0, 0, 0]
     made.run(seconds=600)
     assert each_worked(made) == [1, 1, 1, 1], made.story(40)
+
+
+GATE_A = """
+@coordinator.gate('a')
+def not_now():
+    return 'a is shut'
+"""
+
+
+@both
+@pytest.mark.parametrize('unit', ['app/0', 'app/1'])
+def test_a_unit_that_withdraws_what_its_gate_held_back_begins_its_turn_in_the_roll_behind(
+    model, charm_with, juju, unit
+):
+    made = started(model, charm_with(WORK_A + RESTART + GATE_A), juju, update_status_s=NO_UPDATE_STATUS_S)
+    ask(made, unit, 'a')
+    made.run(seconds=15)
+    action(made, 'roll', lock='restart', order='leader-first')
+    made.run(seconds=15)
+    script(made, unit, "coordinator.release_lock('a')\n")
+    made.run(seconds=400)
+    assert each_worked(made) == [1, 1, 1], made.story(30)
+
+
+@both
+@pytest.mark.parametrize('unit', ['app/0', 'app/1'])
+def test_a_request_behind_a_place_in_a_roll_comes_when_the_last_unit_has_left_the_roll(
+    model, charm_with, juju, unit
+):
+    made = started(model, charm_with(RESTART + WORK_B), juju, update_status_s=NO_UPDATE_STATUS_S)
+    action(made, 'pause', lock='restart')
+    action(made, 'roll', lock='restart')
+    ask(made, unit, 'b')
+    made.run(seconds=15)
+    for other in [each for each in made.units if each != unit] + [unit]:
+        script(made, other, "coordinator.release_lock('restart')\n")
+        made.run(seconds=10)
+    made.run(seconds=200)
+    assert (unit, 'work 5') in texts(made), made.story(30)
+
+
+@both
+@pytest.mark.parametrize('gate', ['', GATE_A], ids=['paused', 'gated'])
+def test_a_leader_that_withdraws_the_lock_that_held_up_another_begins_at_once(model, charm_with, juju, gate):
+    made = started(model, charm_with(WORK_A + WORK_B + gate), juju, update_status_s=NO_UPDATE_STATUS_S)
+    if not gate:
+        action(made, 'pause', lock='a')
+    ask(made, 'app/0', 'a', 'b')
+    made.run(seconds=15)
+    script(made, 'app/0', "coordinator.release_lock('a')\n")
+    made.run(seconds=200)
+    assert ('app/0', 'work 5') in texts(made), made.story(30)
+
+
+ENDS_ITS_TURN = """
+@when('coordinator.granted.restart')
+def restart():
+    check_call(['work', '20'])
+    if hookenv.config('memory') == 1:
+        coordinator.keep_lock('restart', check_again_in=60)
+    elif {}:
+        coordinator.release_lock('restart')
+"""
+
+
+@both
+@pytest.mark.parametrize('releases', [False, True])
+def test_release_lock_at_the_end_of_a_turn_leaves_the_place_in_a_roll_behind_it(
+    model, charm_with, juju, releases
+):
+    charm = charm_with(ENDS_ITS_TURN.format(releases))
+    made = started(model, charm, juju, update_status_s=NO_UPDATE_STATUS_S)
+    ask(made, 'app/1', 'restart')
+    made.run(seconds=30)
+    action(made, 'roll', lock='restart')
+    made.run(seconds=50)
+    made.configure(memory=2)
+    made.run(seconds=600)
+    assert len(set(made.log_of('app/1', 'holds it, token'))) == 2, made.story(40)

@@ -406,7 +406,7 @@ class SmallPort:
             self._step(lambda: self._now(out=said._replace(about=about)))
 
     def bring_hook(self, word: str) -> None:
-        """Let this unit have one more hook. The others do without one; and it comes even if this hook fails."""
+        """Let this unit have one more hook. The others have none; and it comes even if this hook fails."""
         self._step(lambda: self._now(shared=True))
 
     def inherited_requests(self) -> Tuple[Tuple[str, str, bool], ...]:

@@ -211,3 +211,17 @@ def test_what_one_process_was_told_and_has_done_is_not_told_again_by_another():
     assert merging.merged_states(done, told, told).wishes == ()
     assert merging.merged_states(told, done, told).wishes == ()
     assert merging.merged_states(told, done, done).wishes == (pause,)
+
+
+@pytest.mark.parametrize('at', ['locks', 'again'])
+def test_a_lock_that_one_process_has_asked_for_anew_is_asked_for_after_the_merge(at):
+    def state(*pairs):
+        asked = {'locks': (('c', '1'),), 'again': ()}
+        asked[at] = tuple(sorted({**dict(asked[at]), **dict(pairs)}.items()))
+        return UnitState(nonce='n', own=(('', Claim(5, 4, nonce='n', **asked)),))
+
+    before, anew = state(('a', '1')), state(('a', '2'))
+    other = state(('a', '1'), ('b', '3'))
+    for merged in (merging.merged_states(anew, other, before), merging.merged_states(other, anew, before)):
+        asked = dict(getattr(dict(merged.own)[''], at))
+        assert (asked['a'], asked['b']) == ('2', '3')

@@ -145,7 +145,8 @@ class Holding(Waking):
             turn = new[0]
             claim = dict(self.state.own).get(turn.queue, self._no_claim)
             asked[turn.queue] = '' if claim.holds else self._asked_gate(self._locks_of(turn))
-            for lock in sorted(claim.names - {turn.roll}) if turn.roll and not claim.holds else ():
+            begins = turn.roll and not claim.holds and not asked[turn.queue]
+            for lock in sorted(claim.names - {turn.roll}) if begins else ():
                 self._shut |= {lock} if self._asked_gate(frozenset([lock])) else NOBODY
         own, shut = dict(self.state.own), {queue: why for queue, why in asked.items() if why}
         for queue, why_not in shut.items():

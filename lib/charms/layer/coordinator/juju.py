@@ -75,8 +75,8 @@ class Juju:
         self._relation, before = found or None, self.store.get('relation')
         if found and found != before:
             self.store.set('relation', found)
-            moved = before and ('led' if self._stored and self._stored.led else 'moved')
-            self.store.set('moved', self.store.get('moved') or moved)
+            led = self._stored and self._stored.led and self.store.get('moved') != 'moved'
+            self.store.set('moved', before and ('led' if led else 'moved'))
 
     def _look_up(self) -> bool:
         """Ask Juju for the relation's id, once in a hook; return whether it is another than was remembered.

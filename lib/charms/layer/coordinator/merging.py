@@ -78,8 +78,9 @@ def _without_withdrawn(
             continue
         gone = {pair for pair in was.locks if any(pair not in each.locks for each in now)}
         gone_again = {pair for pair in was.again if any(pair not in each.again for each in now)}
-        locks = tuple(pair for pair in own[queue].locks if pair not in gone)
-        again = tuple(pair for pair in own[queue].again if pair not in gone_again)
-        left = own[queue]._replace(locks=locks, again=again)
+        # A lock that one side has asked for anew since then has another time there.
+        locks = dict(pair for each in now for pair in each.locks if pair not in gone)
+        again = dict(pair for each in now for pair in each.again if pair not in gone_again)
+        left = own[queue]._replace(locks=tuple(sorted(locks.items())), again=tuple(sorted(again.items())))
         own[queue] = left if locks or not was.locks else rules.released(left)
     return own

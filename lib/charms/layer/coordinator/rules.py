@@ -329,7 +329,7 @@ def appended(
 
 
 def next_by_own_turn(ledger: Ledger, claims: Claims) -> Units:
-    """Return the units whose turn in a roll has come, behind another turn of theirs that is over.
+    """Return the units whose turn has come, behind another turn or place in a roll of theirs that is over.
 
     If that one has just ended, no news of others brings such a unit a hook. A write of the ledger does.
     """
@@ -342,17 +342,17 @@ def next_by_own_turn(ledger: Ledger, claims: Claims) -> Units:
 
 
 def has_later_place(ledger: Ledger, claims: Claims) -> Units:
-    """Return the units that have, or wait for, another turn before their turn in a roll comes."""
+    """Return the units that have, or wait for, another turn before a later one comes."""
     later = _later_places(ledger, claims)
     return frozenset(place.unit for place, earlier in later if any(not finished(x, claims) for x in earlier))
 
 
 def _later_places(ledger: Ledger, claims: Claims) -> Iterator[Tuple[Ticket, Sequence[Ticket]]]:
-    """Yield each unfinished ticket of a roll that is not its unit's first in a queue, and those before it."""
+    """Yield each unfinished ticket that is not its unit's first in a queue, and those before it."""
     found: Dict[Tuple[str, ...], List[Ticket]] = {}
     for ticket in ledger.tickets:
         mine = found.setdefault((*ticket[1:3], ticket.nonce), [])
-        if ticket.roll and mine and not finished(ticket, claims):
+        if mine and not finished(ticket, claims):
             yield ticket, tuple(mine)
         mine.append(ticket)
 

@@ -281,16 +281,19 @@ class Session(Holding):
                 self._withdraw_again(lock, queues)
             return
         self._kept -= {lock}
+        held = any(own[queue].holds and lock in own[queue].names for queue in queues)
         for queue in queues:
             own = self._with_reason(own, queue)
             again = tuple(pair for pair in own[queue].again if pair[0] == lock)
             if again or lock in self.own[queue].names:
                 self._give_up(queue, own[queue], self.own[queue].names & {lock}, again=again)
         for ticket in self._rolls():
-            if ticket.roll == lock:
+            if ticket.roll == lock and not held:  # otherwise it ends that turn, and no place behind it
                 self._leave(ticket, own.get(ticket.queue, self._no_claim))
         if was_requested:
             self._end_turns(own)
+            if self.context.aside:
+                self._bring_next_turn(own)
             if self.phase is not Phase.HANDLERS and self._policy_must_decide():
                 self._append()
                 if self._asks_class_later:
@@ -401,18 +404,20 @@ class Session(Holding):
             self.log('{}: released{}'.format(lock, ', and asked for again' if lock in again else ''))
 
     def _bring_next_turn(self, own: Mapping[str, Claim]) -> None:
-        """As the leader, have Juju bring this unit a hook if its turn in a roll comes by the end of another.
+        """As the leader, have Juju bring this unit a hook if its next turn comes by what it gives up here.
 
         No news of others does that. To any other unit the leader's write does (`rules.next_by_own_turn`).
         If that roll was cancelled meanwhile, its turn is over, too.
         """
+        child = self.context.child and not self.context.restricted  # of a hook that may not learn of it
+        leads = bool(self.ends) and (self.leading or (child and self.port.is_leader()))
         for queue, _ in self.ends:
             if self.ledger and not self.unsure:
                 obeyed = orders.obeyed(self.ledger, self.context.unit, self.state.nonce, self.own)[queue]
                 if obeyed.ended > self.own[queue].ended:
                     self._give_up(queue, own.get(queue, self._no_claim), NOBODY, obeyed.ended)
             ticket = rules.ticket_of(self.ledger, self.context.unit, queue, self.own[queue])
-            if self.leading and self.ledger and ticket and ticket.roll and not self.own[queue].holds:
+            if leads and self.ledger and ticket and not self.own[queue].holds:
                 self._look_ahead(self.ledger, ticket)  # those ahead may have withdrawn long ago
                 if self._has_come(ticket):
                     self._bring_hook(written=False)
