@@ -1643,3 +1643,28 @@ def hear_leaver_once(self):
 )  # fmt: skip
 def no_later_place(ledger, claims):
     return frozenset()
+
+
+@broken(
+    'rule 20', 'only the end of a hook brings a leader the hook of its next turn',
+    'session.Session._bring_next_turn',
+    'hooks/test_found_in_rolls.py::'
+    'test_a_unit_that_withdraws_what_its_gate_held_back_begins_its_turn_in_the_roll_behind[app/0-4]',
+)  # fmt: skip
+def brings_it_at_the_end_only(self, own):
+    if not self.context.aside:
+        unbroken(self, own)
+
+
+@broken(
+    'rule 20', 'release_lock at the end of a turn gives up the place in a roll behind it',
+    'session.Session.release',
+    'hooks/test_found_in_rolls.py::'
+    'test_release_lock_at_the_end_of_a_turn_leaves_the_place_in_a_roll_behind_it[True-3]',
+)  # fmt: skip
+def release_with_the_places_behind(self, lock):
+    rolls = [ticket for ticket in self._rolls() if ticket.roll == lock]
+    unbroken(self, lock)
+    for ticket in rolls:
+        self._leave(ticket, dict(self.state.own).get(ticket.queue, self._no_claim))
+    self._end_turns(dict(self.state.own))
