@@ -250,6 +250,14 @@ def last_written(juju: Juju, key: str) -> int:
 RELEASE = "from charms.layer import coordinator\ncoordinator.release_lock('a')\n"
 
 
+def ask_and_look(made, unit, *locks):
+    """Ask, and let the unit find its turn; in one more hook it goes on with what it keeps."""
+    ask(made, unit, *locks)
+    made.run(seconds=20)
+    made.update_status(unit)
+    made.run(seconds=20)
+
+
 def failed_in_its_turn(model, charm, juju):
     """Return a model and its watch: app/1 has failed in its turn and lost its store, and app/2 waits."""
     made = at_rest(model, charm, 3, juju)
@@ -278,6 +286,7 @@ __all__ = [
     'StrictWatch',
     'Turn',
     'ask',
+    'ask_and_look',
     'at_rest',
     'both',
     'each_worked',

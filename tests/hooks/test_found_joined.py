@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.cases import RESTART, ask, at_rest, both, failures, in_error, order, until, worked
+from tests.cases import RESTART, ask, ask_and_look, at_rest, both, failures, in_error, order, until, worked
 
 SAVED_WAITING = """
 import os
@@ -34,10 +34,7 @@ def has_b():
 @both
 def test_a_waiting_request_asked_for_anew_after_its_withdrawal_was_saved_is_not_lost(model, charm_with, juju):
     made = at_rest(model, charm_with(SAVED_WAITING), 2, juju)
-    ask(made, 'app/0', 'a')
-    made.run(seconds=20)
-    made.update_status('app/0')
-    made.run(seconds=20)
+    ask_and_look(made, 'app/0', 'a')
     ask(made, 'app/1', 'a', 'b')
     made.run(seconds=20)
     assert made.log_of('app/0', 'has a')
@@ -76,10 +73,7 @@ def has_b():
 @both
 def test_a_lock_asked_for_at_import_beside_a_turn_is_not_held_behind_a_shut_gate(model, charm_with, juju):
     made = at_rest(model, charm_with(GATE_B), 2, juju)
-    ask(made, 'app/1', 'a')
-    made.run(seconds=20)
-    made.update_status('app/1')
-    made.run(seconds=20)
+    ask_and_look(made, 'app/1', 'a')
     assert made.log_of('app/1', 'has a')
     made.configure(go=1)
     made.run(seconds=30)
@@ -98,10 +92,7 @@ coordinator.request_lock('b')
 @both
 def test_an_action_that_imports_the_handlers_asks_the_gate_of_a_lock_that_it_adds(model, charm_with, juju):
     made = at_rest(model, charm_with(GATE_B), 2, juju)
-    ask(made, 'app/1', 'a')
-    made.run(seconds=20)
-    made.update_status('app/1')
-    made.run(seconds=20)
+    ask_and_look(made, 'app/1', 'a')
     made.run_exec('app/1', IMPORTS_HANDLERS, as_action=True)
     made.run(seconds=20)
     made.configure(memory=4)
@@ -197,10 +188,7 @@ def test_what_a_program_of_a_hook_withdraws_beside_another_lock_stays_withdrawn(
     child.write_text(CHILD)
     os.chmod(str(child), 0o755)
     made = at_rest(model, charm, 2, juju)
-    ask(made, 'app/0', 'a')
-    made.run(seconds=20)
-    made.update_status('app/0')
-    made.run(seconds=20)
+    ask_and_look(made, 'app/0', 'a')
     ask(made, 'app/1', *asks)
     made.run(seconds=20)
     made.configure(go=1)
@@ -272,10 +260,7 @@ def has_b():
 @both
 def test_a_request_that_a_refresh_moves_beside_a_turn_is_not_held_behind_a_shut_gate(model, charm_with, juju):
     made = at_rest(model, charm_with(MOVED), 2, juju)
-    ask(made, 'app/1', 'a')
-    made.run(seconds=20)
-    made.update_status('app/1')
-    made.run(seconds=20)
+    ask_and_look(made, 'app/1', 'a')
     assert made.log_of('app/1', 'has a')
     for options in ({'queues': 'per-lock'}, {}):
         new = charm_with(MOVED, **options)

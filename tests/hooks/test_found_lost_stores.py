@@ -6,14 +6,13 @@ from tests.cases import (
     RELEASE,
     WHY,
     WORK,
-    StrictWatch,
     ask,
+    ask_and_look,
     at_rest,
     both,
     failed_in_its_turn,
     in_error,
     order,
-    until,
     with_metrics,
     worked,
 )
@@ -60,14 +59,7 @@ def metrics():
 
 
 def test_collect_metrics_does_not_make_an_action_give_up_a_turn_of_a_lost_store(model, charm_with):
-    made = at_rest(model, with_metrics(charm_with(WORK + METRICS_B)), 3, 3)
-    watch = StrictWatch(made)
-    made.fail_command('app/1', 'work 60')
-    ask(made, 'app/1', 'a')
-    until(made, lambda: 'app/1' in watch.at_work)
-    ask(made, 'app/2', 'a')
-    until(made, lambda: in_error(made, 'app/1'))
-    made.lose_store('app/1', '.coordinator.json*')
+    made, watch = failed_in_its_turn(model, with_metrics(charm_with(WORK + METRICS_B)), 3)
     made.run_exec('app/1', WHY, as_action=True)
     made.run(seconds=10)
     made.collect_metrics('app/1')
@@ -181,10 +173,7 @@ def test_what_collect_metrics_asks_for_is_not_held_behind_a_shut_gate_if_the_sto
     model, charm_with, lost
 ):
     made = at_rest(model, with_metrics(charm_with(METRICS_GATED)), 2, 3)
-    ask(made, 'app/1', 'a')
-    made.run(seconds=20)
-    made.update_status('app/1')
-    made.run(seconds=20)
+    ask_and_look(made, 'app/1', 'a')
     assert made.log_of('app/1', 'has a')
     (made._charm_dir('app/1') / 'go').write_text('')
     if lost:
@@ -204,10 +193,7 @@ def test_what_collect_metrics_asks_for_is_not_held_while_it_is_paused_if_the_sto
     model, charm_with
 ):
     made = at_rest(model, with_metrics(charm_with(METRICS_PAUSED)), 2, 3)
-    ask(made, 'app/1', 'a')
-    made.run(seconds=20)
-    made.update_status('app/1')
-    made.run(seconds=20)
+    ask_and_look(made, 'app/1', 'a')
     order(made, "pause('b')")
     made.run(seconds=20)
     (made._charm_dir('app/1') / 'go').write_text('')
