@@ -1587,12 +1587,12 @@ def anew_for_ever(self):
 
 @broken(
     'rule 12', 'what one process withdraws, another one of its unit asks for again',
-    'merging._without_withdrawn',
+    'merging._united',
     'hooks/test_found_joined.py::'
     'test_what_a_program_of_a_hook_withdraws_beside_another_lock_stays_withdrawn[asks0-3]',
 )  # fmt: skip
-def with_what_is_withdrawn(both, sides, before):
-    return dict(both)
+def with_what_is_withdrawn(before, *sides):
+    return unbroken((), *sides)
 
 
 @broken(

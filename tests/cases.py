@@ -101,6 +101,12 @@ hookenv.log('why ' + coordinator.explain('a'))
 """A script that logs why the lock a is not held."""
 
 
+def tells(*locks: str) -> str:
+    """Return handlers that tell when a lock is held."""
+    form = "\n@when('coordinator.granted.{0}')\ndef has_{0}():\n    hookenv.log('HAS {0}')\n"
+    return ''.join(form.format(lock) for lock in locks)
+
+
 def at_rest(model: Any, charm: Path, units: int, juju: int, **more: Any) -> Any:
     """Return a model that has settled, led by app/0: no failed hook is retried, no update-status comes."""
     made = begun(
@@ -250,7 +256,7 @@ def last_written(juju: Juju, key: str) -> int:
 RELEASE = "from charms.layer import coordinator\ncoordinator.release_lock('a')\n"
 
 
-def ask_and_look(made, unit, *locks):
+def ask_and_look(made: Juju, unit: str, *locks: str) -> None:
     """Ask, and let the unit find its turn; in one more hook it goes on with what it keeps."""
     ask(made, unit, *locks)
     made.run(seconds=20)
@@ -258,7 +264,7 @@ def ask_and_look(made, unit, *locks):
     made.run(seconds=20)
 
 
-def failed_in_its_turn(model, charm, juju):
+def failed_in_its_turn(model: Any, charm: Path, juju: int) -> Tuple[Juju, StrictWatch]:
     """Return a model and its watch: app/1 has failed in its turn and lost its store, and app/2 waits."""
     made = at_rest(model, charm, 3, juju)
     watch = StrictWatch(made)
@@ -299,6 +305,7 @@ __all__ = [
     'lose_ledger',
     'order',
     'remove_at_work',
+    'tells',
     'until',
     'with_metrics',
     'worked',

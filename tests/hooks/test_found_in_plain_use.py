@@ -2,14 +2,18 @@
 
 import pytest
 
-from tests.cases import NO_UPDATE_STATUS_S, StrictWatch, ask, both, failures, order, until, with_metrics
+from tests.cases import (
+    NO_UPDATE_STATUS_S,
+    StrictWatch,
+    ask,
+    both,
+    failures,
+    order,
+    tells,
+    until,
+    with_metrics,
+)
 from tests.deploy import begun, said
-
-
-def tells(*locks):
-    """Return handlers that tell when a lock is held."""
-    form = "\n@when('coordinator.granted.{0}')\ndef has_{0}():\n    hookenv.log('HAS {0}')\n"
-    return ''.join(form.format(lock) for lock in locks)
 
 
 def holds_x(until):

@@ -13,6 +13,7 @@ from tests.cases import (
     failed_in_its_turn,
     in_error,
     order,
+    tells,
     with_metrics,
     worked,
 )
@@ -26,15 +27,7 @@ def metrics():
     if os.path.exists('go'):
         coordinator.request_lock('a')
         coordinator.request_lock('b')
-
-@when('coordinator.granted.a')
-def has_a():
-    hookenv.log('has a')
-
-@when('coordinator.granted.b')
-def has_b():
-    hookenv.log('has b')
-"""
+""" + tells('a', 'b')
 
 
 @pytest.mark.parametrize('lost', [True, False])
@@ -45,8 +38,8 @@ def test_two_requests_of_collect_metrics_are_not_lost_if_the_store_was_lost_befo
         made.lose_store('app/1', '.coordinator.json*')
     made.collect_metrics('app/1')
     made.run(seconds=1000)
-    assert made.log_of('app/1', 'has a'), made.story(30)
-    assert made.log_of('app/1', 'has b'), made.story(30)
+    assert made.log_of('app/1', 'HAS a'), made.story(30)
+    assert made.log_of('app/1', 'HAS b'), made.story(30)
 
 
 METRICS_B = """
@@ -70,11 +63,7 @@ def test_collect_metrics_does_not_make_an_action_give_up_a_turn_of_a_lost_store(
     assert not worked(made, 'app/2'), made.story(40)
 
 
-NOTES = """
-@when('coordinator.granted.a')
-def has_a():
-    hookenv.log('has a')
-"""
+NOTES = tells('a')
 
 
 @both
@@ -98,7 +87,7 @@ def test_an_action_withdraws_a_paused_request_after_hooks_have_succeeded(model, 
     made.run(seconds=20)
     order(made, "resume('a')")
     made.run(seconds=200)
-    assert not made.log_of('app/1', 'has a'), made.story(40)
+    assert not made.log_of('app/1', 'HAS a'), made.story(40)
 
 
 GATE_RAISES = """
@@ -159,13 +148,9 @@ def metrics():
 
 @when('coordinator.granted.a')
 def has_a():
-    hookenv.log('has a')
+    hookenv.log('HAS a')
     coordinator.keep_lock('a')
-
-@when('coordinator.granted.b')
-def has_b():
-    hookenv.log('has b')
-"""
+""" + tells('b')
 
 
 @pytest.mark.parametrize('lost', [True, False])
@@ -174,7 +159,7 @@ def test_what_collect_metrics_asks_for_is_not_held_behind_a_shut_gate_if_the_sto
 ):
     made = at_rest(model, with_metrics(charm_with(METRICS_GATED)), 2, 3)
     ask_and_look(made, 'app/1', 'a')
-    assert made.log_of('app/1', 'has a')
+    assert made.log_of('app/1', 'HAS a')
     (made._charm_dir('app/1') / 'go').write_text('')
     if lost:
         made.lose_store('app/1', '.coordinator.json*')
@@ -183,7 +168,7 @@ def test_what_collect_metrics_asks_for_is_not_held_behind_a_shut_gate_if_the_sto
     for memory in (2, 3):
         made.configure(memory=memory)
         made.run(seconds=20)
-    assert not made.log_of('app/1', 'has b'), made.story(40)
+    assert not made.log_of('app/1', 'HAS b'), made.story(40)
 
 
 METRICS_PAUSED = METRICS_GATED.replace("return 'shut'", "return ''")
@@ -203,4 +188,4 @@ def test_what_collect_metrics_asks_for_is_not_held_while_it_is_paused_if_the_sto
     for memory in (2, 3):
         made.configure(memory=memory)
         made.run(seconds=20)
-    assert not made.log_of('app/1', 'has b'), made.story(40)
+    assert not made.log_of('app/1', 'HAS b'), made.story(40)

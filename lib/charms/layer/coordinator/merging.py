@@ -4,10 +4,10 @@ What lives here: how a claim in the store and the one that Juju has are merged, 
 of a program beside it. What must not: IO, a clock, whose turn it is.
 """
 
-from typing import Any, Dict, Mapping, Optional, Sequence
+from typing import Any, Optional
 
 from charms.layer.coordinator import rules
-from charms.layer.coordinator.values import NO_CLAIM, Claim, UnitState
+from charms.layer.coordinator.values import NO_CLAIM, Claim, Locks, UnitState
 
 
 def merged(ours: Claim, theirs: Claim) -> Claim:
@@ -39,8 +39,8 @@ def merged_states(ours: UnitState, theirs: UnitState, before: Optional[UnitState
         theirs: what the other one has saved meanwhile.
         before: what both began with. What it has and one of them lacks, that one has withdrawn.
     """
-    own, committed, peers = (_merged_pairs(*pair) for pair in zip(ours[:3], theirs[:3]))
-    own = rules.frozen(_without_withdrawn(dict(own), (ours, theirs), before) if before else dict(own))
+    own = _merged_pairs(ours.own, theirs.own, before.own if before else ())
+    committed, peers = (_merged_pairs(*pair) for pair in zip(ours[1:3], theirs[1:3]))
     wishes, sides = (*theirs.wishes, *ours.wishes), (ours.wishes, theirs.wishes)
     dropped = [wish for wish in (before.wishes if before else ()) if any(wish not in side for side in sides)]
     # Apart, a term would look as if it were known from another ledger: see `terms.known_once_read`.
@@ -54,33 +54,26 @@ def merged_states(ours: UnitState, theirs: UnitState, before: Optional[UnitState
     )  # fmt: skip
 
 
-def _merged_pairs(ours: Any, theirs: Any) -> Any:
+def _merged_pairs(ours: Any, theirs: Any, before: Any = ()) -> Any:
     both = dict(ours)
     for key, claim in theirs:
         mine = both.get(key, claim)
         both[key] = merged(mine, claim)
         if both[key].outstanding and mine[:2] == claim[:2]:  # both processes asked: neither request is lost
-            locks, again = ({**dict(claim[at]), **dict(mine[at])} for at in (2, 5))
-            both[key] = both[key]._replace(
-                locks=tuple(sorted(locks.items())), again=tuple(sorted(again.items()))
+            was = dict(before).get(key, NO_CLAIM)
+            was = was if was[:2] == claim[:2] else NO_CLAIM
+            left = both[key]._replace(
+                locks=_united(was.locks, claim.locks, mine.locks),
+                again=_united(was.again, claim.again, mine.again),
             )
+            both[key] = left if left.locks or not was.locks else rules.released(left)
     return rules.frozen(both)
 
 
-def _without_withdrawn(
-    both: Mapping[str, Claim], sides: Sequence[UnitState], before: UnitState
-) -> Dict[str, Claim]:
-    """Return merged own claims without the requests that one side has withdrawn from a claim of both."""
-    own = dict(both)
-    for queue, was in before.own:
-        now = [dict(side.own).get(queue, NO_CLAIM) for side in sides]
-        if not was.outstanding or any(claim[:2] != was[:2] for claim in now):
-            continue
-        gone = {pair for pair in was.locks if any(pair not in each.locks for each in now)}
-        gone_again = {pair for pair in was.again if any(pair not in each.again for each in now)}
-        # A lock that one side has asked for anew since then has another time there.
-        locks = dict(pair for each in now for pair in each.locks if pair not in gone)
-        again = dict(pair for each in now for pair in each.again if pair not in gone_again)
-        left = own[queue]._replace(locks=tuple(sorted(locks.items())), again=tuple(sorted(again.items())))
-        own[queue] = left if locks or not was.locks else rules.released(left)
-    return own
+def _united(before: Locks, *sides: Locks) -> Locks:
+    """Return what both sides ask for, without what one has withdrawn.
+
+    A lock that one side has asked for anew since then has another time there.
+    """
+    gone = {pair for pair in before if any(pair not in side for side in sides)}
+    return tuple(sorted(dict(pair for side in sides for pair in side if pair not in gone).items()))

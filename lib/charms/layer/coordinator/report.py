@@ -185,7 +185,7 @@ def _orders(seen: Seen) -> Dict[str, List[Data]]:
     pauses = [order for order in standing if order.kind == PAUSE]
     waits = [_waits_for_operator(seen, order) for order in pauses]
     wanted = (wish.order for wish in seen.wishes)
-    rolls = [roll for roll in orders.rolls(ledger) if not _has_been_shown(seen, roll)]
+    rolls = [roll for roll in orders.rolls(ledger) if not (ledger and _has_been_shown(seen, ledger, roll))]
     return {
         'rolls': [_roll(seen, ledger, roll) for roll in rolls] if ledger else [],
         'pauses': [{**data, 'waits': now} for data, now in zip(of_kind(PAUSE, 'lock'), waits)],
@@ -198,10 +198,9 @@ def _orders(seen: Seen) -> Dict[str, List[Data]]:
     }
 
 
-def _has_been_shown(seen: Seen, roll: Order) -> bool:
+def _has_been_shown(seen: Seen, ledger: Ledger, roll: Order) -> bool:
     """Return whether handlers have seen that a roll is over, as far as this unit knows."""
-    shown = seen.ledger is not None and roll.name in seen.rolled
-    return shown and orders.is_over(seen.ledger or Ledger(), roll, seen.claims)
+    return roll.name in seen.rolled and orders.is_over(ledger, roll, seen.claims)
 
 
 def _roll(seen: Seen, ledger: Ledger, roll: Order) -> Data:
@@ -243,8 +242,8 @@ def _about_this_unit(seen: Seen) -> Dict[str, str]:
             ledger = ledger._replace(tickets=(*ledger.tickets, ticket))
         rolls = {each.roll for each in orders.waiting_in(ledger, seen.unit, queue, claim)}
         for lock in sorted(rolls | (claim.names if not claim.holds else NOBODY)):
-            refusal = why.refusal(ledger, ticket, seen.claims, seen.failures)
-            found[lock] = why.COMES_AFTER if claim.holds else refusal
+            refusal = '' if claim.holds else why.refusal(ledger, ticket, seen.claims, seen.failures)
+            found[lock] = refusal or why.COMES_AFTER
     return found
 
 
