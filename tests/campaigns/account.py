@@ -384,7 +384,7 @@ class Account:
         if mark in ('asks', 'asked'):
             lock, way, held = (rest.split(' ') + ['request', 'False'])[:3] if ' ' in rest else (rest, '', '')
             self._asks(unit, lock, way, held == 'True', 'yes' if mark == 'asked' else 'maybe')
-        elif mark == 'releases':
+        elif mark in ('releases', 'released'):  # meanwhile a roll may have come to stand
             self._releases(unit, rest)
             self.word.releases(unit, rest)
         elif mark == 'gate':

@@ -107,6 +107,16 @@ def test_a_roll_that_a_new_leader_may_not_have_seen_owes_nothing(ruled):
     assert account.faults == ['at 0.00: app/0 works under restart, which it has not asked for']
 
 
+def test_a_roll_owes_nothing_for_sure_to_a_unit_that_was_releasing_when_it_came_to_stand(ruled):
+    """Campaign, seed 4300852: release_lock read the ledger after the charm had said that it releases."""
+    model, account = ruled
+    model.say('app/0', 'releases: restart')
+    model.writes(ROLL_OF_TWO, tickets=TICKETS)
+    model.say('app/0', 'released: restart')
+
+    assert account.unserved() == ['app/1 waits for restart, in a roll']
+
+
 @pytest.mark.parametrize('end', ['cancelled', 'replaced', 'lost', 'freed', 'removed'])
 def test_a_roll_that_does_not_go_on_owes_nothing(ruled, end):
     model, account = ruled
