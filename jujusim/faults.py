@@ -30,6 +30,8 @@ class Faulty(Hooked):
     def kill_hook(self, unit: str, child_lives: bool = False, child_holds: bool = False) -> None:
         """Kill the process of the hook that this unit runs now, if any; it runs again (R12).
 
+        While a write of the hook is on its way (`delay_next_write` on Juju 4), its process is over.
+
         Args:
             unit: whose hook.
             child_lives: the machine's program that the hook runs, if any, goes on
@@ -38,7 +40,7 @@ class Faulty(Hooked):
                 does: the hook runs again when it is over, and not before.
         """
         execution = self.running.get(unit)
-        if execution and not execution.operation.aside:
+        if execution and not execution.operation.aside and not execution.context.checked:
             execution.child_lives, execution.child_holds = child_lives or child_holds, child_holds
             self._die(execution, 'by a signal')
 

@@ -49,6 +49,22 @@ def test_a_unit_that_is_removed_after_its_turn_holds_nobody_up(model, charm_with
 
 
 @both
+def test_a_leader_whose_hook_is_run_twice_by_hand_hears_what_comes_next(model, charm_with, juju):
+    """The second run found the ledger written, and believed that its unit leads no more (seed 4322467)."""
+    charm = acting(charm_with(WORK))
+    made = begun(model, charm, units=3, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
+    watch = StrictWatch(made)
+    made.debug_hooks('app/0', 2, 0, 'coordinator-relation-changed')
+    for unit in 'app/1', 'app/2':
+        made.run_action(unit, 'ask')
+        made.run(seconds=120)
+
+    watch.check()
+    assert made.controller.leader == 'app/0'
+    assert [turn.unit for turn in watch.turns] == ['app/1', 'app/2'], made.story(60)
+
+
+@both
 def test_a_percentage_that_grows_gives_a_new_unit_its_turn(model, charm_with, juju):
     """The leader went by the slots of the old tickets, of which the last never finishes."""
     charm = charm_with(ASK_SOME + WORK, slots='34%')

@@ -115,7 +115,7 @@ class Session(Holding):
         if self.context.restricted:
             return
         self.leading = not self.context.child and self.port.is_leader()
-        self.deposed = self.state.led and not self.leading
+        led = self.state.led or self.leading
         # Beside a turn of a roll, Juju may have the word that its hook failed, which must stay.
         in_roll = self.context.aside and any(claim.roll for _, claim in self.state.own)
         reread = stored is None or self.context.reread or in_roll
@@ -129,6 +129,7 @@ class Session(Holding):
         elif self.state.wishes and not self.context.aside:
             self._remember(wishes=())
             self.log('this unit leads no more, so what it was told to do for all units is dropped')
+        self.deposed = led and not self.leading
         self._remember(led=self.leading)
         news = self.context.shared_news or self.state.opened < self.state.term  # or no ledger counted
         # A unit that was freed finds it so; and what a unit says first tells the term that it knows.

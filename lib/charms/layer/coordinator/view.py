@@ -52,7 +52,7 @@ class Snapshot(NamedTuple):
         unheard: the peers of which Juju has told news that this unit has not read; other hooks
             may have come for them, and not run (wake.py).
         heard: the peers on which this unit is up to date, among those that it watches.
-        deposed: whether it led in its last hook, and did not when this one began.
+        deposed: whether it led in its last hook or when this one began, and may not write the ledger now.
         rolled: the rolls that this unit, as the leader, has found to be over and not shown yet.
     """
 
