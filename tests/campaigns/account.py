@@ -6,17 +6,14 @@ an action and `juju exec` end nothing. What a failed hook had decided is so if c
 flags, and else as if it had not been.
 """
 
-import sqlite3
 from typing import Any, Callable, Dict, List, Set, Tuple
 
 from jujusim.juju import Event, Juju
-from tests.campaigns.doing import NOTHING, Doing, Owed
+from tests.campaigns.doing import NOTHING, Doing, Owed, hook_saved_in
 from tests.campaigns.plans import OPTIONS, OURS
 from tests.campaigns.word import Word, is_refused
 
 WORK = 'systemctl restart'
-MARK = 'campaign.hook'
-"""Where the charm's first handler notes its hook, in the charm's own key-value store: CONTEXT#RUN."""
 
 Pair = Tuple[str, str]
 """A unit and a lock."""
@@ -309,6 +306,9 @@ class Account:
         doing = self.doing.get(event.unit, NOTHING)
         self._comes_to_nothing(event.unit, doing)
         self.doing[event.unit] = Doing(doing.execution, self._saved(event.unit))
+        known = self.model.controller.juju == 4 or self.model.controller.leader != event.unit
+        if doing.execution in self.forgetful and doing.runs_again and not known:  # docs/limits.md
+            self.loses_everything(event.unit)
 
     def _cannot_use(self, event: Event) -> None:
         self.word.woken_in_vain |= self._now(event.unit).woken  # its script leaves at once: docs/limits.md
@@ -353,15 +353,7 @@ class Account:
                 self._decides(unit, doing)
 
     def _saved(self, unit: str) -> str:
-        path = self.model._charm_dir(unit) / '.unit-state.db'
-        if not path.exists():
-            return ''
-        store = sqlite3.connect(str(path))
-        try:
-            row = store.execute('select data from kv where key = ?', [MARK]).fetchone()
-        finally:
-            store.close()
-        return row[0].strip('"') if row else ''
+        return hook_saved_in(self.model._charm_dir(unit) / '.unit-state.db')
 
     def _is_gone(self, event: Event) -> None:
         """Excuse: a machine was removed by force while it worked."""

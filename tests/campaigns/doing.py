@@ -1,13 +1,28 @@
 """What one run of a hook has done so far, and what a unit has coming, as the campaign's judges keep them."""
 
+import sqlite3
 from pathlib import Path
 from typing import Any, Dict, FrozenSet, List, NamedTuple, Set, Tuple
 
 WAKE_UP = 'hooks/coordinator-wake-up'
+MARK = 'campaign.hook'
+"""Where the charm's first handler notes its hook, in the charm's own key-value store: CONTEXT#RUN."""
 
 
 def is_wake_up(script: str) -> bool:
     return script.startswith('/') and WAKE_UP in Path(script).read_text(encoding='utf-8')
+
+
+def hook_saved_in(path: Path) -> str:
+    """Return the last hook whose flags are saved in a charm's key-value store, '' if there is none."""
+    if not path.exists():
+        return ''
+    store = sqlite3.connect(str(path))
+    try:
+        row = store.execute('select data from kv where key = ?', [MARK]).fetchone()
+    finally:
+        store.close()
+    return row[0].strip('"') if row else ''
 
 
 class Doing:
@@ -29,6 +44,11 @@ class Doing:
     def lands(self) -> bool:
         """Whether its writes have passed Juju's check, and land whatever becomes of the hook."""
         return bool(self.execution and self.execution.context.checked)
+
+    @property
+    def runs_again(self) -> bool:
+        """Whether somebody will run its file once more by hand, in the same context."""
+        return bool(self.execution and self.execution.rounds > 1)
 
 
 NOTHING = Doing(None)

@@ -167,7 +167,7 @@ class BadLuck(Operating, Strokes):
         self.traps, self.late = [], set()
         if model.controller.leader is None:
             model.elect()
-        for unit, tool in self.lasting_tools if self._bereft() else []:
+        for unit, tool in self.lasting_tools if self._needs_goal_state() else []:
             model.fail_tool(unit, tool, 0)
         model.retry_automatically = True
         self.opens_gates()
@@ -178,6 +178,10 @@ class BadLuck(Operating, Strokes):
             self.renew(unit)
             model.resolve(unit)
 
-    def _bereft(self) -> bool:
-        """Tell whether a unit has left, which only goal-state tells."""
-        return bool(self.account.leavers)
+    def _needs_goal_state(self) -> bool:
+        """Tell whether only goal-state knows which units there are (docs/limits.md).
+
+        A unit has left; or the peer relation is another one, in which there is no ledger.
+        """
+        renewed = self.model.controller.relation_number > 0
+        return bool(self.account.leavers) or (renewed and not self.account.word.ledger)

@@ -21,6 +21,9 @@ EVER_FAILED = (
     (101, ('reuse', 'fail-work')),
     (8, ('agent',)),
     (28, ('store', 'databag', 'fail', 'fail-work')),
+    (4301271, ()),
+    (4301788, ()),
+    (4322552, ()),
 )
 """Seeds, each with its strokes, in which the layer, or the account of it, was once found wrong."""
 
