@@ -199,6 +199,7 @@ def _calm(model: Juju, account: Account, bad: BadLuck) -> None:
     model.run()
     bad.resumes()
     stalled = _left(account)
+    bad.frees_unnamed()
     model.note('calm:', 'update-status may come now')
     for _ in range(8 + 4 * len(model.units) if bad.kind.plan in MAY_WAIT_FOR_UPDATE_STATUS else bad.patience):
         if _left(account):

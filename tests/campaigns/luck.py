@@ -101,7 +101,7 @@ class BadLuck(Operating, Strokes):
 
     def __init__(self, model: Juju, kind: Any, account: Account) -> None:
         super().__init__()
-        self.model, self.kind, self.account = model, kind, account
+        self.model, self.kind, self.account, self.unnamed = model, kind, account, set()
         self.dice = random.Random('luck {}'.format(kind.seed))
         self.happened: List[str] = []
         self.may_strike = chosen(kind.lock, kind.juju, kind.only)

@@ -21,7 +21,7 @@ class Operating:
 
     Attributes:
         waits: why a turn may come at an update-status only.
-        shut: the units whose gate was shut.
+        unnamed: subordinates that are gone, with the databag that named their principal (docs/limits.md).
     """
 
     model: Juju
@@ -29,6 +29,7 @@ class Operating:
     account: Account
     dice: random.Random
     waits: Set[str]
+    unnamed: Set[str]
 
     def _orders(self, on: str, action: str, /, **parameters: Any) -> str:
         """Run an action, on the leader most of the time, and sometimes let leadership move beside it."""
@@ -120,6 +121,15 @@ class Operating:
         self.gates = False
         for unit in self.model.units:
             self._shuts(unit, False)
+
+    def frees_unnamed(self) -> None:
+        """Let an operator free each unit of which nobody can tell that it is gone."""
+        ledger, leader = self.account.word.ledger, self.model.controller.leader
+        with_tickets = {ticket.unit for ticket in ledger.tickets} if ledger and leader else set()
+        for unit in sorted(self.unnamed & with_tickets):
+            self.model.note('calm:', 'an operator frees {}'.format(unit))
+            self.model.run_action(leader, 'coordinator-free', format='json', unit=unit, confirm='yes')
+            self.model.run()
 
     def resumes(self) -> None:
         """Let an operator end each pause that stands, until none does, and repeat an order that failed."""
