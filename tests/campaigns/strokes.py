@@ -70,7 +70,7 @@ class Strokes:
         waits: why a turn may come at an update-status only.
         spoilt: units whose databag was poisoned or lost.
         old_charm: units that were not refreshed yet.
-        lasting_tools: tools that fail for ever, by unit.
+        lasting_tools: tools that may still fail when all is calm, by unit.
     """
 
     model: Juju
@@ -428,4 +428,5 @@ class Strokes:
         self.account.broken_tools.setdefault(unit, set()).add(tool)
         if times is None:
             self.account.broken_tools[unit].discard(tool)  # a tool that tells nothing fails no hook
+        if times is None or tool == 'goal-state':
             self.lasting_tools.append((unit, tool))

@@ -24,6 +24,7 @@ EVER_FAILED = (
     (4301271, ()),
     (4301788, ()),
     (4322552, ()),
+    (4341497, ()),
     (4360285, ()),
 )
 """Seeds, each with its strokes, in which the layer, or the account of it, was once found wrong."""
