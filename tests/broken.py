@@ -942,6 +942,51 @@ def deposed_only_as_the_hook_begins(self):
     self.deposed = self.deposed and not leads
 
 
+LEAVERS = 'hooks/test_found_leavers.py::'
+
+
+@broken(
+    'rule 16',
+    'a percentage counts subordinates that have left',
+    'leading.Leading._slots',
+    LEAVERS + 'test_a_percentage_counts_no_unit_that_has_left',
+)
+def slots_of_all_that_juju_lists(self):
+    return self.policy.slots or self.policy.slots_among(len(self.port.present()))
+
+
+@broken(
+    'rule 16',
+    'a leader forgets beside which principal a unit ran that has left',
+    'view.View._read_all_claims',
+    LEAVERS + 'test_a_percentage_counts_no_unit_that_has_left',
+)
+def read_all_claims_and_forget_leavers(self):
+    unbroken(self)
+    gone = self._gone_among(frozenset(unit for unit, _ in self.state.about))
+    self._remember(about=tuple(each for each in self.state.about if each[0] not in gone))
+
+
+@broken(
+    'rule 16',
+    'who has left and released its ticket is dropped on Juju 2.9 - 3.x only',
+    'leading.Leading._left_for_good',
+    LEAVERS + 'test_a_leaver_that_a_waiting_unit_cannot_read_any_more_holds_it_up_no_longer',
+)
+def left_for_good_on_3(self):
+    return unbroken(self) if self.port.durable_at_once else frozenset()
+
+
+@broken(
+    'rule 20',
+    'a roll is for all units that Juju lists',
+    'view.View.staying',
+    LEAVERS + 'test_a_unit_that_has_left_is_in_no_roll',
+)
+def staying_as_juju_says(self):
+    return self.port.everybody()
+
+
 @broken(
     'rule 19',
     'the names on a disk that lost power are all that a leader reads',

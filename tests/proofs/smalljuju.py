@@ -497,11 +497,12 @@ class SmallPort:
             return frozenset(map(name, self._peers()))
         return frozenset(name(peer) for peer in self._peers() if self.around.life(peer) in lives)
 
-    def unit_count(self) -> int:
+    def present(self) -> FrozenSet[str]:
+        me = frozenset([name(self.unit)])
         if self.kind.subordinate or self._is_mute():
-            return 1 + len(self.everybody())
+            return me | self.everybody()
         related = self._step(lambda: {peer for peer in self._peers() if self._joined(peer)})
-        return 1 + len((self.living() or frozenset()) & frozenset(map(name, related)))
+        return me | (self.living() or frozenset()) & frozenset(map(name, related))
 
     def _joined(self, peer: int) -> bool:
         return self.me.related and peer not in self.me.strangers

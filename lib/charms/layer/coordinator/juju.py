@@ -215,7 +215,7 @@ class Juju:
         try:
             return self.said(unit, key)
         except CalledProcessError:
-            if unit in self._present():
+            if unit in self.present():
                 raise
             return None  # what it says comes with its relation-joined
 
@@ -294,12 +294,11 @@ class Juju:
         """Return whether this is the application's only unit, as far as Juju tells."""
         return self.living() == frozenset([self.unit])
 
-    def unit_count(self) -> int:
-        """Return how many units the application has that can run."""
-        return len(self._present())
+    def present(self) -> FrozenSet[str]:
+        """Return this unit and the peers that have joined, and live as far as Juju tells.
 
-    def _present(self) -> FrozenSet[str]:
-        """Return this unit and the peers that have joined, and live as far as Juju tells."""
+        Of a subordinate these are all that relation-list prints; on Juju 4 units that are gone, too.
+        """
         units, related = frozenset(self.goal_units()), self.related_units()
         return (related & units if self.unit in units else related) | {self.unit}
 

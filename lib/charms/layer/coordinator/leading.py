@@ -63,7 +63,7 @@ class Leading(OwnClaims):
         if not self.context.aside:
             self._find_rolled()
         gone = self._gone() if full_check or self.context.departed else frozenset()
-        if self.context.full_check and asked and self.port.durable_at_once:
+        if self.context.full_check and asked:
             gone |= self._left_for_good()
         self._forget(gone | {self.context.departed})
         if self._is_due(gone):
@@ -79,7 +79,7 @@ class Leading(OwnClaims):
         layer since it joined.
         """
         found = {self.context.unit: (self.state.nonce, self.port.zone)}
-        for unit in sorted(self.port.everybody()):
+        for unit in sorted(self.staying()):
             said = self.port.said_by(unit)
             if said and said.nonce:
                 found[unit] = said.nonce, said.about.zone
@@ -105,13 +105,14 @@ class Leading(OwnClaims):
     def _left_for_good(self) -> FrozenSet[str]:
         """Return the units that leave and have released all their tickets.
 
-        On Juju 2.9 - 3.x nobody hears of such a release: the peers have seen the unit depart before.
-        When the leader drops the tickets, its write brings the next unit a hook.
+        On Juju 2.9 - 3.x nobody hears of such a release: the peers have seen the unit depart before. On
+        Juju 4 nobody can read it any more if the peer relation has another id. When the leader drops the
+        tickets, its write brings the next unit a hook.
         """
         tickets = self.ledger.tickets if self.ledger else ()
         unfinished = set(rules.unfinished_units(self.ledger, self.claims))
         units = {ticket.unit for ticket in tickets if not ticket.raw} - unfinished
-        return frozenset(units - self.port.everybody() - {self.context.unit})
+        return frozenset(units - self.staying() - {self.context.unit})
 
     def _is_due(self, gone: Units = NOBODY) -> bool:
         ledger, self._answer = self.ledger, None
@@ -178,7 +179,13 @@ class Leading(OwnClaims):
         return grown if grown == ledger else rules.pruned(grown, rules.finished_tickets(grown, droppable))
 
     def _slots(self) -> int:
-        return self.policy.slots or self.policy.slots_among(self.port.unit_count())
+        """Return how many units may hold at once; a percentage is one of the units that run."""
+        if self.policy.slots:
+            return self.policy.slots
+        if self.port.living() is None and not self.port.durable_at_once:
+            return 1  # relation-list of Juju 4 goes on listing units that are gone (juju/juju#23326)
+        there = self.port.present()
+        return self.policy.slots_among(len(there - self._gone_among(there - {self.context.unit})))
 
     def _append(self, gone: Units = NOBODY, reported: Tuple[Ticket, ...] = ()) -> None:
         """Give tickets: read the ledger afresh, decide, and write it if it changes (rule 7 of the protocol).

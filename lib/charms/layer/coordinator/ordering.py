@@ -68,7 +68,7 @@ def roll(
     number = '1 stage' if len(stages) == 1 else '{} stages'.format(len(stages))
     vain = TOO_FEW_STAGES.format(number, pause_after) if pause_after >= len(stages) > 0 else ''
     given = _give(session, wish._replace(stages=named), vain)
-    silent = session.port.everybody() - {*members}
+    silent = session.staying() - {*members}
     return given._replace(left_out=tuple(sorted(silent, key=plan.number)))
 
 

@@ -266,14 +266,14 @@ class View:
         heard = everybody.union(holders) - self._gone_among(everybody)
         self._read_claims(sorted(heard - everybody - {self.context.unit, UNNAMED}))
         seated = {ticket.unit for ticket in (self.ledger.tickets if self.ledger else ())}
-        matter = {*heard, *holders, *seated, self.context.unit}
+        matter = {*everybody, *holders, *seated, self.context.unit}
         self._remember(
             peers=tuple(
                 (key, claim)
                 for key, claim in self.state.peers
                 if key[0] in heard or (key[0] in seated and not claim.outstanding)
             ),
-            # That of a holder that is gone says beside which principal it ran: see `_gone_among`.
+            # That of a unit that is gone says beside which principal it ran: see `_gone_among`.
             about=tuple(each for each in self.state.about if each[0] in matter),
         )
 
@@ -300,6 +300,14 @@ class View:
             return frozenset(units - living)
         principals = ((unit, self.about(unit).principal) for unit in units)
         return frozenset(unit for unit, principal in principals if principal and principal not in living)
+
+    def staying(self) -> FrozenSet[str]:
+        """Return the other units that may have claims and stay.
+
+        Of a subordinate, Juju 4 goes on listing units that are gone (juju/juju#23326).
+        """
+        everybody = self.port.everybody()
+        return everybody - self._gone_among(everybody)
 
     def _forget(self, leavers: Units = NOBODY) -> None:
         """Forget claims that no longer matter: those with neither a request nor a ticket.
