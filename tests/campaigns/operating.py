@@ -21,7 +21,7 @@ class Operating:
 
     Attributes:
         waits: why a turn may come at an update-status only.
-        unnamed: subordinates that are gone, with the databag that named their principal (docs/limits.md).
+        unnamed: subordinates that left when the peer relation got another id (docs/limits.md).
     """
 
     model: Juju

@@ -320,7 +320,7 @@ class Strokes:
         self.waits.add('a peer relation that went and came again')
         self.account.excused.update(self.model.running)  # a hook under way keeps the id that is gone
         self.model.change_relation_id(keep_databags=keep)
-        if self.kind.subordinate and not keep:
+        if self.kind.subordinate:
             self.unnamed |= self.account.leavers
         for each in self.model.units:
             self._excuse(each)

@@ -26,6 +26,7 @@ EVER_FAILED = (
     (4322552, ()),
     (4341497, ()),
     (4360285, ()),
+    (4380147, ()),
 )
 """Seeds, each with its strokes, in which the layer, or the account of it, was once found wrong."""
 
