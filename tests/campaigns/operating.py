@@ -126,7 +126,8 @@ class Operating:
         """Let an operator free each unit of which nobody can tell that it is gone."""
         ledger, leader = self.account.word.ledger, self.model.controller.leader
         with_tickets = {ticket.unit for ticket in ledger.tickets} if ledger and leader else set()
-        for unit in sorted(self.unnamed & with_tickets):
+        corrupted = self.account.spoilt & self.account.leavers if self.kind.subordinate else set()
+        for unit in sorted((self.unnamed | corrupted) & with_tickets):
             self.model.note('calm:', 'an operator frees {}'.format(unit))
             self.model.run_action(leader, 'coordinator-free', format='json', unit=unit, confirm='yes')
             self.model.run()

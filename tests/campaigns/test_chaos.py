@@ -27,6 +27,7 @@ EVER_FAILED = (
     (4341497, ()),
     (4360285, ()),
     (4380147, ()),
+    (4382658, ()),
 )
 """Seeds, each with its strokes, in which the layer, or the account of it, was once found wrong."""
 
