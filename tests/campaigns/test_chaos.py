@@ -28,6 +28,7 @@ EVER_FAILED = (
     (4360285, ()),
     (4380147, ()),
     (4382658, ()),
+    (4382766, ()),
 )
 """Seeds, each with its strokes, in which the layer, or the account of it, was once found wrong."""
 

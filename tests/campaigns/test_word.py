@@ -47,10 +47,12 @@ class Ruled(Told):
             'coordinator-ledger-' + wire.record_name(each): wire.record_text(each) for each in records
         }
 
-    def stores(self, unit, token, locks=('restart',), waits_in=None):
+    def stores(self, unit, token, locks=('restart',), waits_in=None, also=None):
         nonce = '0000000' + unit[-1]
         asked = tuple((lock, '') for lock in locks)
         own = {'': Claim(1, 0, asked, begun=True, token=token, nonce=nonce)}
+        if also:
+            own[also[0]] = own['']._replace(token=also[1])
         if waits_in is not None:
             own[waits_in] = Claim(1, 0, (('restart', ''),), nonce=nonce)
         path = self._charm_dir(unit) / '.coordinator.json'
@@ -95,6 +97,21 @@ def test_a_turn_of_a_ticket_ahead_of_the_roll_is_not_the_roll_s(ruled):
     model.works_in('app/0', 6)
 
     assert 'app/0 waits for restart, in a roll' in account.unserved()
+    assert not account.faults
+
+
+@pytest.mark.parametrize('also, waits', [(('restart', 6), True), (('restart', 7), False)])
+def test_one_use_serves_a_request_and_a_place_in_a_roll_if_both_turns_go_on_in_that_hook(ruled, also, waits):
+    """After a refresh to `per-lock` these are in two queues (campaign, seed 4382766)."""
+    model, account = ruled
+    model.say('app/0', 'asked: restart request False')
+    model.writes(ROLL_OF_TWO, tickets=tuple(each._replace(queue='restart') for each in TICKETS))
+    model.begins('app/0')
+    model.stores('app/0', 5, also=also)
+    model.works('app/0')
+    model.tell('app/0', 'ends')
+
+    assert ('app/0 waits for restart, in a roll' in account.unserved()) == waits
     assert not account.faults
 
 

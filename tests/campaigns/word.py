@@ -59,6 +59,9 @@ class Word:
         self.paused: Dict[str, Tuple[str, str]] = {}  # by name of a pause, its lock, and who gave the order
         self.resumed: Set[str] = set()  # names of pauses that the same unit was told to end
         self.starts: Dict[str, Start] = {}
+        self.held: Dict[
+            str, Dict[str, int]
+        ] = {}  # by unit and queue, the tokens of its turns when it worked last
         self.shut: Dict[str, Set[str]] = {}  # by unit, what the hook under way has found shut
         # By name of a cancellation, the places in rolls of other locks: these serve a later request, too.
         self.serving: Dict[str, Set[int]] = {}
@@ -286,6 +289,7 @@ class Word:
         if turn is None:
             return None
         token, freed = turn[1], self.freed.get(unit)
+        self.held[unit] = {queue: claim.token for queue, claim in self._state(unit).own if claim.holds}
         if freed and token <= freed.last and not self.excepts(unit, token):
             self.account.broken('{} goes on in a turn of {} that was freed'.format(unit, lock))
         if turn not in start.going and (start.execution, lock) not in self._judged:
@@ -337,8 +341,9 @@ class Word:
 
         After a refresh, one hook may have a turn in each of two queues, and its handlers run once for both.
         """
+        beside = self.held.get(unit, {}).get(due.queue, 0)
         if due.token > turn[1] or due.queue == turn[0]:
-            return due.token <= turn[1]
+            return due.token <= max(turn[1], beside)
         claim = dict(self._state(unit).own).get(due.queue, NO_CLAIM)
         return due.token <= (claim.token if claim.holds else claim.ended)
 
