@@ -47,12 +47,11 @@ class Ruled(Told):
             'coordinator-ledger-' + wire.record_name(each): wire.record_text(each) for each in records
         }
 
-    def stores(self, unit, token, locks=('restart',), waits_in=None, also=None):
+    def stores(self, unit, token, locks=('restart',), waits_in=None, also=()):
         nonce = '0000000' + unit[-1]
         asked = tuple((lock, '') for lock in locks)
         own = {'': Claim(1, 0, asked, begun=True, token=token, nonce=nonce)}
-        if also:
-            own[also[0]] = own['']._replace(token=also[1])
+        own.update({queue: own['']._replace(token=at) for queue, at in also})
         if waits_in is not None:
             own[waits_in] = Claim(1, 0, (('restart', ''),), nonce=nonce)
         path = self._charm_dir(unit) / '.coordinator.json'
@@ -107,7 +106,7 @@ def test_one_use_serves_a_request_and_a_place_in_a_roll_if_both_turns_go_on_in_t
     model.say('app/0', 'asked: restart request False')
     model.writes(ROLL_OF_TWO, tickets=tuple(each._replace(queue='restart') for each in TICKETS))
     model.begins('app/0')
-    model.stores('app/0', 5, also=also)
+    model.stores('app/0', 5, also=[also])
     model.works('app/0')
     model.tell('app/0', 'ends')
 
