@@ -181,7 +181,10 @@ class Account:
         self.most_units = max(self.most_units, len(self.model.units))
         self.word.added(event.unit)
         self.leavers.discard(event.unit)  # a name that is used again is a new unit
-        self.owed = {pair: owed for pair, owed in self.owed.items() if pair[0] != event.unit}
+        former = {pair for pair in self.owed if pair[0] == event.unit}
+        self.owed = {pair: owed for pair, owed in self.owed.items() if pair not in former}
+        # The files of one that had hardly begun count as those of the new unit (docs/limits.md).
+        self.owed.update({pair: Owed('maybe') for pair in former if self.word.goes_on_for(*pair)})
         for known in (self.kept, self.over, self.unsaid):
             known.difference_update([pair for pair in known if pair[0] == event.unit])
 

@@ -29,6 +29,7 @@ EVER_FAILED = (
     (4380147, ()),
     (4382658, ()),
     (4382766, ()),
+    (4404315, ()),
 )
 """Seeds, each with its strokes, in which the layer, or the account of it, was once found wrong."""
 

@@ -256,6 +256,10 @@ class Word:
         """Return whether a unit has asked for a lock and remembers so."""
         return any(claim.outstanding and lock in claim.names for _, claim in self._state(unit).own)
 
+    def goes_on_for(self, unit: str, lock: str) -> bool:
+        """Return whether a new unit that finds these files goes on with what a former one has asked for."""
+        return self.waits(unit, lock) and not self._state(unit).spoken
+
     def turn_of(self, unit: str, lock: str) -> Optional[Tuple[str, int]]:
         """Return queue and token of the turn in which a unit has a lock, None if that is not known."""
         own = [(queue, claim) for queue, claim in self._state(unit).own if claim.holds]
