@@ -562,7 +562,7 @@ def said_or_failed(self, unit, key):
 
 
 @broken(
-    'rule 17', 'a unit that is gone must be readable', 'juju.Juju._present',
+    'rule 17', 'a unit that is gone must be readable', 'juju.Juju.present',
     'hooks/test_cases_reads.py::test_a_unit_that_is_gone_fails_no_hook_although_nobody_can_read_its_databag',
 )  # fmt: skip
 def present_by_relation_list(self):
