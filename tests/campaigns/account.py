@@ -64,6 +64,7 @@ class Account:
         self.most_units = kind.units
         self.spoilt: Set[str] = set()  # units whose databag was poisoned or lost
         self.emptied: Set[str] = set()  # units that have lost store and databag together
+        self.emptied_in: Set[Any] = set()  # hooks in which that was: if one fails, nobody knows what it began
         self.withdrawing: Set[Pair] = set()  # cancelled by an operator
         self.word = Word(model, self)
         self._programs: Dict[str, List[Any]] = {}  # by unit, the hooks that wait for one, in order
@@ -159,6 +160,7 @@ class Account:
         self._forgets(unit)
         self._asks_anew(unit)  # its charm may believe that it keeps a lock, and ask in the same hook
         self.emptied.add(unit)
+        self.emptied_in |= {self._now(unit).execution} - {None}
         for group in self.holders.values():
             group.discard(unit)
 
@@ -181,10 +183,9 @@ class Account:
         self.most_units = max(self.most_units, len(self.model.units))
         self.word.added(event.unit)
         self.leavers.discard(event.unit)  # a name that is used again is a new unit
-        former = {pair for pair in self.owed if pair[0] == event.unit}
-        self.owed = {pair: owed for pair, owed in self.owed.items() if pair not in former}
-        # The files of one that had hardly begun count as those of the new unit (docs/limits.md).
-        self.owed.update({pair: Owed('maybe') for pair in former if self.word.goes_on_for(*pair)})
+        for pair in [pair for pair in self.owed if pair[0] == event.unit]:
+            # The files of one that had hardly begun count as those of the new unit (docs/limits.md).
+            self.owed[pair] = Owed('maybe' if self.word.goes_on_for(*pair) else '')
         for known in (self.kept, self.over, self.unsaid):
             known.difference_update([pair for pair in known if pair[0] == event.unit])
 
@@ -327,6 +328,8 @@ class Account:
             self._comes_to_nothing(unit, doing)
 
     def _loses_agent(self, event: Event) -> None:
+        if self._now(event.unit).execution in self.emptied_in:
+            self.loses_everything(event.unit)
         if event.unit in self.doing:
             self.beside[event.unit] = self.doing.pop(event.unit)
 
@@ -347,6 +350,8 @@ class Account:
 
     def _comes_to_nothing(self, unit: str, doing: Doing) -> None:
         """A hook has failed: what it decided is so if its flags were saved, and else it is not."""
+        if doing.execution in self.emptied_in:
+            self.loses_everything(unit)
         if self.foreign(unit):
             for lock in doing.worked:
                 self.owed[unit, lock] = Owed('maybe', self.owed.get((unit, lock), Owed()).more)

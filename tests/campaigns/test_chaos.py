@@ -30,6 +30,7 @@ EVER_FAILED = (
     (4382658, ()),
     (4382766, ()),
     (4404315, ()),
+    (4406166, ()),
 )
 """Seeds, each with its strokes, in which the layer, or the account of it, was once found wrong."""
 
