@@ -526,7 +526,7 @@ def adopted_of_this_life(ledger, unit, nonce, own):
 )  # fmt: skip
 def read_all_claims_of_those_who_stay(self):
     unbroken(self)
-    here = self.port.everybody() - self._gone_among(self.port.everybody())
+    here = self.staying()
     self._remember(
         peers=tuple(peer for peer in self.state.peers if peer[0][0] in here),
         about=tuple(each for each in self.state.about if each[0] in here | {self.context.unit}),

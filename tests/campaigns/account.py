@@ -9,7 +9,7 @@ flags, and else as if it had not been.
 from typing import Any, Callable, Dict, List, Set, Tuple
 
 from jujusim.juju import Event, Juju
-from tests.campaigns.doing import NOTHING, Doing, Owed, hook_saved_in
+from tests.campaigns.doing import CAUSES, NOTHING, Doing, Owed, hook_saved_in
 from tests.campaigns.plans import OPTIONS, OURS
 from tests.campaigns.word import Word, is_refused
 
@@ -17,17 +17,6 @@ WORK = 'systemctl restart'
 
 Pair = Tuple[str, str]
 """A unit and a lock."""
-
-CAUSES = (
-    'made to fail',
-    'flush refused',  # for example a hook that wrote the ledger where leadership has moved (R10)
-    'left by hand',
-    "CalledProcessError: Command '['systemctl'",
-    'its agent died',
-    'not the leader',
-    'coordinator-ledger=lost',  # the operator's command, where leadership had moved
-)
-"""What a hook that was made to fail says of it."""
 
 
 class Account:
@@ -64,7 +53,6 @@ class Account:
         self.most_units = kind.units
         self.spoilt: Set[str] = set()  # units whose databag was poisoned or lost
         self.emptied: Set[str] = set()  # units that have lost store and databag together
-        self.emptied_in: Set[Any] = set()  # hooks in which that was: if one fails, nobody knows what it began
         self.withdrawing: Set[Pair] = set()  # cancelled by an operator
         self.word = Word(model, self)
         self._programs: Dict[str, List[Any]] = {}  # by unit, the hooks that wait for one, in order
@@ -160,9 +148,16 @@ class Account:
         self._forgets(unit)
         self._asks_anew(unit)  # its charm may believe that it keeps a lock, and ask in the same hook
         self.emptied.add(unit)
-        self.emptied_in |= {self._now(unit).execution} - {None}
+        if unit in self.doing:
+            self.doing[unit].emptied = True
         for group in self.holders.values():
             group.discard(unit)
+
+    def _excuse_emptied(self, unit: str, doing: Doing) -> None:
+        """Excuse: a hook fails in which store and databag were lost, so nobody knows what it began."""
+        if doing.emptied:
+            doing.emptied = False
+            self.loses_everything(unit)
 
     def _forgets(self, unit: str) -> None:
         self.word.forgets(unit)
@@ -328,10 +323,9 @@ class Account:
             self._comes_to_nothing(unit, doing)
 
     def _loses_agent(self, event: Event) -> None:
-        if self._now(event.unit).execution in self.emptied_in:
-            self.loses_everything(event.unit)
         if event.unit in self.doing:
-            self.beside[event.unit] = self.doing.pop(event.unit)
+            self.beside[event.unit] = doing = self.doing.pop(event.unit)
+            self._excuse_emptied(event.unit, doing)
 
     def _loses_power(self, event: Event) -> None:
         self._programs.pop(event.unit, None)
@@ -350,8 +344,7 @@ class Account:
 
     def _comes_to_nothing(self, unit: str, doing: Doing) -> None:
         """A hook has failed: what it decided is so if its flags were saved, and else it is not."""
-        if doing.execution in self.emptied_in:
-            self.loses_everything(unit)
+        self._excuse_emptied(unit, doing)
         if self.foreign(unit):
             for lock in doing.worked:
                 self.owed[unit, lock] = Owed('maybe', self.owed.get((unit, lock), Owed()).more)

@@ -8,6 +8,17 @@ WAKE_UP = 'hooks/coordinator-wake-up'
 MARK = 'campaign.hook'
 """Where the charm's first handler notes its hook, in the charm's own key-value store: CONTEXT#RUN."""
 
+CAUSES = (
+    'made to fail',
+    'flush refused',  # for example a hook that wrote the ledger where leadership has moved (R10)
+    'left by hand',
+    "CalledProcessError: Command '['systemctl'",
+    'its agent died',
+    'not the leader',
+    'coordinator-ledger=lost',  # the operator's command, where leadership had moved
+)
+"""What a hook that was made to fail says of it."""
+
 
 def is_wake_up(script: str) -> bool:
     return script.startswith('/') and WAKE_UP in Path(script).read_text(encoding='utf-8')
@@ -34,6 +45,7 @@ class Doing:
         operation = execution.operation if execution else None
         self.woken = bool(operation and is_wake_up(operation.script))  # a hook of its own: rule 12
         self.aside = bool(operation and operation.aside) and not self.woken
+        self.emptied = False  # store and databag of its unit were lost in it
         self.turns: Dict[str, Any] = {}  # by lock, queue and token
         self.worked: Set[str] = set()
         self.granted: Set[str] = set()
