@@ -109,6 +109,7 @@ class BadLuck(Operating, Strokes):
             name: getattr(self, 'do_' + name.replace('-', '_')) for name in STROKES
         }
         self._leader = model.controller.leader
+        self._by_hand: Dict[str, str] = {}  # how the last run ended, by unit
         account.spoilt = self.spoilt
         model.observers.append(self._see)
         model.calls_everywhere = self._at_call
@@ -130,6 +131,7 @@ class BadLuck(Operating, Strokes):
         if event.what == 'fails' and event.unit in self.resolved:
             retry, after_s = self.resolved.pop(event.unit)
             self.model.at(event.time + after_s, lambda: self.model.resolve(event.unit, retry=retry))
+        self._see_by_hand(event)
         if event.what == 'forgets':
             self.waits.add(
                 'a failed hook that counts as done, since the agent was lost in an action beside it'
@@ -141,6 +143,15 @@ class BadLuck(Operating, Strokes):
                 self.model.elect(self.dice.choice(others), after_s=self.dice.uniform(0.01, 3))
                 if self.dice.random() < 0.3:
                     self.model.elect(event.unit, after_s=self.dice.uniform(3, 30))
+
+    def _see_by_hand(self, event: Event) -> None:
+        """Note a hook that Juju counts as done, though the last run of it by hand failed."""
+        if event.what == 'ran by hand':
+            self._by_hand[event.unit] = event.text
+        elif event.what in ('begins', 'fails'):
+            self._by_hand.pop(event.unit, None)
+        elif event.what == 'ends' and not self._by_hand.pop(event.unit, ': exit 0').endswith(': exit 0'):
+            self.waits.add('a hook that failed by hand, and was left as if it had not')
 
     def _at_call(self, execution: Any, argv: List[str]) -> None:
         self.traps = [trap for trap in self.traps if not trap.springs(execution.unit)]

@@ -31,6 +31,7 @@ EVER_FAILED = (
     (4382766, ()),
     (4404315, ()),
     (4406166, ()),
+    (4408913, ()),
 )
 """Seeds, each with its strokes, in which the layer, or the account of it, was once found wrong."""
 
@@ -216,6 +217,16 @@ def test_a_turn_of_a_hook_that_failed_after_its_flags_were_saved_is_over(told):
     model.begins('app/0')
     model.works('app/0')
     assert account.faults == ['at 0.00: app/0 works under restart, which it has not asked for']
+
+
+@pytest.mark.parametrize('code, end, late', [(1, 'ends', True), (1, 'fails', False), (0, 'ends', False)])
+def test_a_turn_may_come_late_if_its_hook_failed_by_hand_and_counts_as_done(told, code, end, late):
+    model, account = told
+    weather = luck.BadLuck(model, account.kind, account)
+    model.tell('app/0', 'ran by hand', 'config-changed: exit {}'.format(code))
+    model.tell('app/0', end, 'config-changed')
+
+    assert bool(weather.waits) == late
 
 
 def test_a_turn_that_an_action_uses_is_a_fault(told):

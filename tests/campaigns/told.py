@@ -16,7 +16,7 @@ class Told:
     def __init__(self, home='/nowhere'):
         self.observers, self.readers, self.running, self.units, self.logs = [], [], {}, [], []
         self.saved, self.beside, self.home = {}, [], Path(home)
-        self.controller = SimpleNamespace(juju=3, leader_settings={}, units={})
+        self.controller = SimpleNamespace(juju=3, leader_settings={}, units={}, leader=None)
         self.agents = defaultdict(lambda: SimpleNamespace(local=SimpleNamespace(members={}), member_cache={}))
 
     def _charm_dir(self, unit):
