@@ -124,7 +124,8 @@ def begins_again(kind: Kind, who: str, turns: Iterable[Ticket], before: U) -> st
     ends = dict(before.flags) if len(kind.locks) == 1 and not kind.words else {}
     for turn in turns:
         end = ends.get(turn.queue)
-        if end and end.nonce == turn.nonce and end.ask >= turn.ask:
+        over = end and (end.locks or not end.again)  # else it only withdraws what was to come after the turn
+        if end and over and end.nonce == turn.nonce and end.ask >= turn.ask:
             return '{} begins turn {}, which its flags know to be over'.format(who, turn.ask)
     return ''
 
@@ -184,7 +185,9 @@ def begins_without(who: str, new: Set[Tuple[str, int]], before: U, after: U, sce
         claims = own.get(queue, NO_CLAIM), claim_in(before.bag, queue)
         now = dict(after.store.own).get(queue, NO_CLAIM) if after.store else NO_CLAIM
         begun = any(claim.begun and claim.asked == ask for claim in claims)
-        if not (seated or begun or _of_lost_roll(now, scene)):
+        # A second run of a hook has the ledger that the first one read; see _of_lost_roll.
+        lost = bool(scene.lost) and before.second or _of_lost_roll(now, scene)
+        if not (seated or begun or lost):
             return '{} works without an unfinished ticket'.format(who)
     return ''
 
@@ -192,8 +195,9 @@ def begins_without(who: str, new: Set[Tuple[str, int]], before: U, after: U, sce
 def ended_too_early(kind: Kind, who: str, me: U, works: Tuple[Tuple[str, int], ...]) -> str:
     """Return which turn a hook ended though the charm's flags do not know that its handlers have run."""
     for turn in me.works:
-        # What a unit forgot before Juju had it is lost with the store.
-        known = claim_in(me.bag, turn[0]).asked >= turn[1] or not kind.forgets
+        # What a unit forgot before Juju had it is lost with the store; the ledger knows of the ask, but not its locks.
+        said = claim_in(me.bag, turn[0])
+        known = said.asked > turn[1] or (said.asked == turn[1] and said.locks) or not kind.forgets
         if known and turn not in works and turn not in me.rested:
             return '{} ended turn {}, and its flags do not know that the handlers have run'.format(
                 who, turn[1]
