@@ -586,7 +586,7 @@ def request_again_and_release(self, lock):
     history(NOTHING_RELEASED, removals=1),  # it is still in its hook
 )  # fmt: skip
 def gone_where_departed(self):
-    return frozenset(rules.blocking_units(self.ledger, self.claims)) & {self.context.departed} - {UNNAMED}
+    return frozenset(rules.unfinished_units(self.ledger, self.claims)) & {self.context.departed} - {UNNAMED}
 
 
 @broken(
@@ -594,8 +594,8 @@ def gone_where_departed(self):
     history(NOTHING_RELEASED, newcomer=True, subordinate=True),
 )  # fmt: skip
 def gone_where_not_met(self):
-    blocking = frozenset(rules.blocking_units(self.ledger, self.claims)) - {self.context.unit, UNNAMED}
-    return blocking - self.port.everybody()
+    unfinished = frozenset(rules.unfinished_units(self.ledger, self.claims)) - {self.context.unit, UNNAMED}
+    return unfinished - self.port.everybody()
 
 
 @broken(
@@ -786,10 +786,10 @@ def checksum_of_nothing(values):
 
 
 @broken(
-    'flags', 'none is ever cleared', 'flags.show',
+    'flags', 'none is ever cleared', 'flags.Shown.show',
     'hooks/test_charm.py::test_the_granted_flag_is_set_in_just_the_hook_in_which_the_lock_is_held[3]',
 )  # fmt: skip
-def show_and_clear_nothing(requested, granted, rolled=frozenset()):
+def show_and_clear_nothing(self, requested, granted, rolled=frozenset(), over=False):
     from charms.reactive import flags
 
     for family, locks in zip(FAMILIES, (requested, granted, rolled)):
@@ -1543,7 +1543,7 @@ def claim_above_the_lost_one(terms, nonce, known, claimed=0):
     'test_a_new_subordinate_that_leads_waits_for_a_unit_beside_each_principal_before_it_replaces_a_lost_ledger'
     '[marked-3]',
 )  # fmt: skip
-def principals_not_awaited(self):
+def principals_not_awaited(self, any_application):
     return frozenset()
 
 

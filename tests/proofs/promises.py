@@ -186,7 +186,7 @@ def begins_without(who: str, new: Set[Tuple[str, int]], before: U, after: U, sce
         now = dict(after.store.own).get(queue, NO_CLAIM) if after.store else NO_CLAIM
         begun = any(claim.begun and claim.asked == ask for claim in claims)
         # A second run of a hook has the ledger that the first one read; see _of_lost_roll.
-        lost = bool(scene.lost) and before.second or _of_lost_roll(now, scene)
+        lost = (bool(scene.lost) and before.second) or _of_lost_roll(now, scene)
         if not (seated or begun or lost):
             return '{} works without an unfinished ticket'.format(who)
     return ''
@@ -195,7 +195,7 @@ def begins_without(who: str, new: Set[Tuple[str, int]], before: U, after: U, sce
 def ended_too_early(kind: Kind, who: str, me: U, works: Tuple[Tuple[str, int], ...]) -> str:
     """Return which turn a hook ended though the charm's flags do not know that its handlers have run."""
     for turn in me.works:
-        # What a unit forgot before Juju had it is lost with the store; the ledger knows of the ask, but not its locks.
+        # What a unit forgot before Juju had it is lost with the store. The ledger has no locks.
         said = claim_in(me.bag, turn[0])
         known = said.asked > turn[1] or (said.asked == turn[1] and said.locks) or not kind.forgets
         if known and turn not in works and turn not in me.rested:

@@ -25,7 +25,7 @@ MAY_IMPORT = {
     'why.py': {'orders', 'rules', 'values'},
     'policy.py': {'forms', 'values'},
     'context.py': set(),
-    'view.py': {'context', 'merging', 'orders', 'policy', 'rules', 'terms', 'values'},
+    'view.py': {'context', 'merging', 'orders', 'plan', 'policy', 'rules', 'terms', 'values'},
     'turns.py': {'context', 'orders', 'rules', 'values', 'view', 'wake'},
     'own.py': {'merging', 'orders', 'rules', 'turns', 'values'},
     'leading.py': {'context', 'orders', 'own', 'rules', 'terms', 'values', 'why'},

@@ -182,6 +182,13 @@ def peer_relations() -> List[str]:
     return peers
 
 
+def container_endpoints() -> List[str]:
+    """Return the endpoints by which a subordinate is related to its principals; none of any other charm."""
+    described = hookenv.metadata()
+    both = {**(described.get('provides') or {}), **(described.get('requires') or {})}
+    return sorted(str(name) for name, found in both.items() if (found or {}).get('scope') == 'container')
+
+
 def utc() -> datetime:
     """Return the time by this unit's clock, in UTC without a time zone."""
     return datetime.now(timezone.utc).replace(tzinfo=None)

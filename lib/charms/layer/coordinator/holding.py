@@ -289,15 +289,15 @@ class Holding(Waking):
         """
         kept = self._kept & self.granted
         after = [seconds for lock, seconds in self._check_in if lock in kept]
-        after += [SOON_S] if self._ends_a_roll() else []
+        after += [SOON_S] if self.ends and self._has_unseen_end() else []
         if kept or after:
             self.port.wake_up.arrange(min(after, default=None))
 
-    def _ends_a_roll(self) -> bool:
-        """Return whether a roll is over with this hook, and no handler has seen that."""
+    def _has_unseen_end(self) -> bool:
+        """Return whether this unit leads, and a roll is over with this hook whose end no handler has seen."""
         known = {*self.state.rolled, *(roll.name for roll in self.rolled)}
         ledger, claims = self.ledger, self.claims
-        rolls = orders.rolls(ledger) if self.leading and self.ends else ()
+        rolls = orders.rolls(ledger) if self.leading else ()
         return any(
             ledger and roll.name not in known and orders.is_over(ledger, roll, claims) for roll in rolls
         )

@@ -286,8 +286,8 @@ class Juju:
         units = frozenset(self.goal_units())
         if self.unit in units:
             return units
-        related = (self.goal_state().get('relations') or {}).values()
-        principals = frozenset(unit for endpoint in related for unit in endpoint)
+        related, ours = self.goal_state().get('relations') or {}, environment.container_endpoints()
+        principals = frozenset(unit for name in ours or related for unit in related.get(name) or ())
         return principals if self.principal in principals else None
 
     def alone(self) -> bool:
@@ -408,10 +408,10 @@ class Juju:
                 self.log(problem, hookenv.WARNING)
         return read[0]
 
-    def log(self, sentence: str, level: str = hookenv.INFO) -> None:
+    def log(self, sentence: str, level: str = hookenv.INFO, by: str = 'coordinator:') -> None:
         """Log a sentence, unless the layer options ask only for more severe ones."""
         if _SEVERITY.index(level) >= _SEVERITY.index(self.least):
-            hookenv.log('coordinator: ' + sentence, level)
+            hookenv.log('{} {}'.format(by, sentence), level)
 
     def when_handlers_succeeded(self, tell: Callable[[], None]) -> None:
         """Call `tell` when the hook's handlers have succeeded, before any callback for its end runs."""

@@ -11,6 +11,7 @@ from charms.layer.coordinator.context import LedgerClosed, Phase
 from charms.layer.coordinator.own import OwnClaims
 from charms.layer.coordinator.values import (
     CANCEL,
+    FREE,
     LAST_TERM,
     MAX_COUNT,
     NOBODY,
@@ -53,7 +54,10 @@ class Leading(OwnClaims):
         asked = any(claim.outstanding for claim in self.claims.values())
         # Otherwise there is no ledger, or a claim is in its way.
         settled = self.state.opened == self.state.term > 0
-        busy = asked or self.state.rolling or self.state.wishes
+        stand = (
+            full_check and self.ledger and self.ledger.orders
+        )  # one of them may be about a unit that is gone
+        busy = asked or self.state.rolling or self.state.wishes or stand
         if settled and not (busy or self.policy.reports_releases):
             return
         if not self.ledger_read:
@@ -63,7 +67,7 @@ class Leading(OwnClaims):
         if not self.context.aside:
             self._find_rolled()
         gone = self._gone() if full_check or self.context.departed else frozenset()
-        if self.context.full_check and asked:
+        if self.context.full_check and (asked or self.state.rolling):
             gone |= self._left_for_good()
         self._forget(gone | {self.context.departed})
         if self._is_due(gone):
@@ -136,7 +140,8 @@ class Leading(OwnClaims):
         """Return the ledger with the tickets that this leader would give, and without those it would drop."""
         grown = self._with_tickets(ledger, gone)
         if self.context.full_check or self.state.wishes or _text_of(grown) != _text_of(ledger):
-            grown = orders.tidied(grown, self.committed, gone, self.state.rolled)
+            freed = self._gone_among(frozenset(order.unit for order in grown.orders if order.kind == FREE))
+            grown = orders.tidied(grown, self.committed, gone | freed, self.state.rolled)
         return self._with_wishes(grown)  # at the end, so that this unit reads back what it was told
 
     def ordered(self) -> Tuple[Order, ...]:
@@ -349,16 +354,24 @@ class Leading(OwnClaims):
         everyone = self._everyone()
         if living and self.context.unit in living:  # goal-state may fail in the next hook
             self._remember(about=rules.frozen({**dict.fromkeys(everyone, About()), **dict(self.state.about)}))
+        beside = self.port.principal and not (living and self.context.unit in living)
+        if beside and not self._unheard_principals(any_application=True):
+            # Beside each principal runs a unit that has spoken. Any other is gone (juju/juju#23326).
+            everyone = frozenset(unit for unit in everyone if self.about(unit).spoke)
         first = terms.is_first(answer) and not moved
         members = self.port.related_units() if first else everyone
         silent = terms.silent(dict(self.state.about), everyone, members, answer)
-        return silent if first and all_joined else silent | self._unheard_principals()
+        return silent if first and all_joined else silent | self._unheard_principals(not all_joined)
 
-    def _unheard_principals(self) -> Units:
+    def _unheard_principals(self, any_application: bool) -> Units:
         """Return the principals beside which a unit may work of which this one has never heard.
 
-        It may be new, or the relation have another id. Juju lists a subordinate's units nowhere. Only
-        applications count of which a principal is known.
+        It may be new, or the relation have another id. Juju lists a subordinate's units nowhere.
+
+        Args:
+            any_application: whether all applications count, or only those of which a principal is known.
+                Others may be subordinates themselves, beside which no unit runs; so in update-status,
+                when each unit has joined, they count no more.
         """
         living = self.port.living() or frozenset()
         if not self.port.principal or self.context.unit in living:
@@ -366,7 +379,7 @@ class Leading(OwnClaims):
         heard = {self.port.principal, *(about.principal for _, about in self.state.about)} - {''}
         applications = {name.split('/')[0] for name in heard}
         units = (name for name in living - heard if '/' in name)  # an application's name is among them
-        return frozenset(name for name in units if name.split('/')[0] in applications)
+        return frozenset(name for name in units if any_application or name.split('/')[0] in applications)
 
     def _unfinished_claims(self) -> Claims:
         """Return all claims, this unit's as the others must see them: with each turn whose end Juju lacks."""

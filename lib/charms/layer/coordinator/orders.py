@@ -83,7 +83,10 @@ def applied(ledger: Ledger, wish: Wish, slots: int, queue: str, claims: Claims) 
         return ledger
     if order.kind == ROLL:
         return _rolled(ledger, wish, slots, queue)
-    ledger = ledger._replace(orders=tuple(each for each in ledger.orders if not _undoes(order, each)))
+    undone = (each for each in ledger.orders if _undoes(order, each))
+    # The leader has still to show the end of a roll that is over.
+    ended = {each for each in undone if not (each.kind == ROLL and is_over(ledger, each, claims))}
+    ledger = ledger._replace(orders=tuple(each for each in ledger.orders if each not in ended))
     if order.kind == RESUME:
         return ledger
     if order.kind == CANCEL:
@@ -115,7 +118,8 @@ def _rolled(ledger: Ledger, wish: Wish, slots: int, queue: str) -> Ledger:
     if paused_from:
         done = 'stage 1 of {} is done' if wish.pause_after == 1 else 'stages 1 to {} of {} are done'
         reason = done.format(*([wish.pause_after] * (wish.pause_after > 1)), len(wish.stages))
-        orders.append(Order(PAUSE, order.name + '-stage', order.lock, order.since, reason, paused_from))
+        name = order.name + '-stage'
+        orders.append(Order(PAUSE, name, order.lock, order.since, reason, paused_from, token))
     return ledger._replace(token=token, tickets=(*ledger.tickets, *tickets), orders=(*orders, roll))
 
 
@@ -167,7 +171,8 @@ def _matters(order: Order, ledger: Ledger, claims: Claims, gone: Units, rolled: 
         over = all(claim.ended >= order.last for claim in said)  # it has read this
         return not (order.unit in gone or anew or over)
     if order.first:  # a pause between two stages
-        return any(each.token >= order.first and each.roll == order.lock for each in ledger.tickets)
+        left = rules.unfinished(ledger, claims)
+        return any(_stops(order, each) and each.roll == order.lock for each in left)
     return True
 
 
@@ -249,9 +254,16 @@ def pause_of(ledger: Optional[Ledger], ticket: Ticket, locks: Units) -> Optional
     """Return the pause because of which no turn begins by this ticket, None if there is none."""
     named = locks | {ticket.roll or ticket.queue} if ticket.roll or ticket.queue else locks
     for order in ledger.orders if ledger else ():
-        if order.kind == PAUSE and ticket.token >= order.first and (not order.lock or order.lock in named):
+        if order.kind == PAUSE and _stops(order, ticket) and (not order.lock or order.lock in named):
             return order
     return None
+
+
+def _stops(pause: Order, ticket: Ticket) -> bool:
+    """Return whether a pause is about a ticket. One between two stages is about the rest of its roll."""
+    return ticket.token >= pause.first and (
+        not pause.last or (bool(ticket.roll) and ticket.token <= pause.last)
+    )
 
 
 def pause_before(ledger: Optional[Ledger], ticket: Ticket, claim: Claim) -> Optional[Order]:

@@ -3,11 +3,14 @@
 What lives here: how these are merged. What must not: a hook tool, whose turn it is.
 """
 
-from typing import Dict, Mapping, Optional
+from typing import Dict, Mapping, Optional, Set
 
 from charms.layer.coordinator import merging, orders, rules
 from charms.layer.coordinator.turns import Turns
-from charms.layer.coordinator.values import ANEW, MAX_TOKEN, ROLLED, About, Claim, Said, UnitState
+from charms.layer.coordinator.values import ALL_LOCKS, ANEW, MAX_TOKEN, ROLLED, About, Claim, Said, UnitState
+
+# So many rolls are remembered whose end was shown: more than charms have locks.
+MAX_ROLLED = 100
 
 
 class OwnClaims(Turns):
@@ -61,7 +64,9 @@ class OwnClaims(Turns):
                 last = Claim(end.ask, end.ask - bool(left), left, nonce=claim.nonce)
                 own[queue] = merging.merged(claim, last._replace(token=claim.token, ended=claim.ended))
         shown = ends[ROLLED].locks if ROLLED in ends else ()
-        self._remember(rolled=(*(name for name in self.state.rolled if name not in shown), *shown)[-8:])
+        self._remember(
+            rolled=(*(name for name in self.state.rolled if name not in shown), *shown)[-MAX_ROLLED:]
+        )
         return rules.after_ends(own, ends)
 
     def _set_nonce(self, said: Optional[Said]) -> None:
@@ -125,9 +130,17 @@ class OwnClaims(Turns):
                 fitting[queue] = rules.released(claim._replace(again=()))
                 if moves:
                     self._move(claim, fitting)
-        for queue in {*fitting, *dict(self.state.seen)} if self.context.leaving else ():
+        for queue in self._queues_left(fitting) if self.context.leaving else ():
             fitting[queue] = fitting.get(queue, self._no_claim)._replace(ended=MAX_TOKEN)
         return fitting
+
+    def _queues_left(self, own: Mapping[str, Claim]) -> Set[str]:
+        """Return the queues in which a unit that leaves may have a ticket, also one that it has not seen."""
+        if self.policy.per_lock and not self.ledger_read:
+            self._read_ledger()
+        tickets = self.ledger.tickets if self.ledger else ()
+        mine = {ticket.queue for ticket in tickets if ticket.unit == self.context.unit}
+        return {ALL_LOCKS, *own, *dict(self.state.seen), *mine}
 
     def _moves(self, queue: str, claim: Claim) -> bool:
         waits = claim.outstanding and not claim.begun

@@ -73,6 +73,7 @@ import json
 from typing import AbstractSet, Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from charms.layer.coordinator.values import (
+    ALL_LOCKS,
     MAX_BYTES,
     MAX_COUNT,
     MAX_TOKEN,
@@ -310,13 +311,14 @@ def appended(
     there = tuple(ticket for ticket in ledger.tickets if ticket.unit not in gone)
     standing = tuple(ticket for ticket in there if not finished(ticket, committed))
     token, added, room = ledger.token, [], room_after(standing)  # type: int, List[Ticket], int
-    stage = max((ticket.stage for ticket in standing), default=0)
     if room < 0:
         return ledger
     for queue, requests in sorted(unserved(ledger, claims).items()):
         unfinished = sum(ticket.queue == queue and not finished(ticket, claims) for ticket in there)
         if unfinished > slots and queue not in every:
             continue
+        excluding = (each for each in standing if each.queue == queue or ALL_LOCKS in (each.queue, queue))
+        stage = max((each.stage for each in excluding), default=0)
         for unit, claim in requests:
             requested_at = first_asked_at(claim) if dated else ''
             ask = claim.asked, slots, '', None, requested_at, claim.nonce, stage
@@ -324,8 +326,16 @@ def appended(
             if unit not in gone and bytes_of(ticket) <= room and token < MAX_TOKEN:
                 token, room = ticket.token, room - bytes_of(ticket)
                 added.append(ticket)
-    changed = added or there != ledger.tickets or next_by_own_turn(ledger, committed)
+    # On Juju 4 a new unit may never hear of one that leaves. A write brings it a hook.
+    left = any(_has_left(each, committed) for each in there)
+    changed = added or there != ledger.tickets or next_by_own_turn(ledger, committed) or (left and standing)
     return ledger._replace(token=token, tickets=standing + tuple(added)) if changed else ledger
+
+
+def _has_left(ticket: Ticket, claims: Claims) -> bool:
+    """Return whether a ticket's unit gave up everything when it left."""
+    claim = claims.get((ticket.unit, ticket.queue), NO_CLAIM)
+    return claim.ended == MAX_TOKEN and finished(ticket, claims)
 
 
 def next_by_own_turn(ledger: Ledger, claims: Claims) -> Units:
@@ -389,13 +399,6 @@ def unfinished_units(ledger: Optional[Ledger], claims: Claims) -> Tuple[str, ...
 def behind_all(queue: str, unit: str, slots: int = 1) -> Ticket:
     """Return a stand-in for a ticket that is not given: it waits for all others, and is never finished."""
     return Ticket(0, queue, unit, 0, slots, raw='not given')
-
-
-def blocking_units(ledger: Optional[Ledger], claims: Claims) -> Tuple[str, ...]:
-    """Return the units whose unfinished tickets keep a request of another unit waiting."""
-    unfinished = unfinished_units(ledger, claims)
-    asking = {unit for (unit, _), claim in claims.items() if claim.outstanding}.union(unfinished)
-    return tuple(unit for unit in unfinished if asking - {unit})
 
 
 def pruned(ledger: Ledger, dropped: Iterable[Ticket]) -> Ledger:

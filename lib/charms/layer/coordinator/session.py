@@ -34,10 +34,11 @@ class Session(Holding):
     """One coordinator in the hook or action that runs; arguments as for View.
 
     Attributes:
-        show: called with the locks requested, granted and rolled each time they may have changed.
+        show: called with the locks requested, granted and rolled each time they may have changed, and with
+            whether all handlers have run.
     """
 
-    show: Optional[Callable[[Units, Units, Units], None]] = None
+    show: Optional[Callable[[Units, Units, Units, bool], None]] = None
     _own_at_look: Tuple[Tuple[str, Claim], ...] = ()
 
     def explain(self, lock: str, look: bool = True) -> str:
@@ -295,6 +296,8 @@ class Session(Holding):
             self._end_turns(own)
             if self.context.aside:
                 self._bring_next_turn(own)
+                if self._has_unseen_end():
+                    self._bring_hook(written=False)
             if self.phase is not Phase.HANDLERS and self._policy_must_decide():
                 self._append()
                 if self._asks_class_later:
@@ -350,7 +353,7 @@ class Session(Holding):
             self._show_locks()
             self._save()
             self._bring_own_turn()
-            if self._asks_class_later:
+            if self._asks_class_later or self._has_unseen_end():
                 self._bring_hook()
         return refused
 
@@ -442,4 +445,4 @@ class Session(Holding):
         if self.show:
             over = self.phase is Phase.OVER
             rolled = frozenset(roll.lock for roll in self.rolled)
-            self.show(self.requested, NOBODY if over else self.granted, NOBODY if over else rolled)
+            self.show(self.requested, NOBODY if over else self.granted, NOBODY if over else rolled, over)

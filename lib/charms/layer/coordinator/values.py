@@ -145,7 +145,8 @@ class Order(NamedTuple):
         since: when it was given (UTC, as text that sorts).
         reason: why, in the words of whoever gave it.
         first: the first token it is about: of a roll, or of the tickets that are paused.
-        last: the last token it is about: of a roll, of the tickets that are cancelled, or of a unit's.
+        last: the last token it is about: of a roll, of the pause between its stages, of the tickets that are
+            cancelled, or of a unit's. 0 where there is none.
         unit: the unit that is freed.
         nonce: its incarnation.
         asks: the last ask of each queue that is over by this word, for a unit that is freed.

@@ -6,7 +6,7 @@ not: a decision of the leader, an answer to the charm, a hook tool.
 
 from typing import TYPE_CHECKING, Any, Collection, Dict, FrozenSet, Mapping, NamedTuple, Optional, Tuple
 
-from charms.layer.coordinator import merging, orders, rules, terms
+from charms.layer.coordinator import merging, orders, plan, rules, terms
 from charms.layer.coordinator.context import HookContext, Log, Phase
 from charms.layer.coordinator.policy import Policy
 from charms.layer.coordinator.values import (
@@ -278,28 +278,35 @@ class View:
         )
 
     def _gone(self) -> FrozenSet[str]:
-        """Return the units that will never run again, among those that block others or must be reported on.
+        """Return the units that will never run again, among those with unfinished tickets.
+
+        Also where nobody waits for them: a request may come before the next full check.
 
         Absence from relation-list does not mean gone: a new leader's is empty.
         Neither does relation-departed: on Juju 2.9-3.x it runs while the leaver
         may still be inside its critical hook. goal-state does tell (R23).
         """
-        found = rules.unfinished_units if self.policy.reports_releases else rules.blocking_units
-        return self._gone_among(set(found(self.ledger, self.claims)) - {self.context.unit, UNNAMED})
+        unfinished = rules.unfinished_units(self.ledger, self.claims)
+        return self._gone_among(set(unfinished) - {self.context.unit, UNNAMED})
 
     def _gone_among(self, units: Units) -> FrozenSet[str]:
         """Return those of the units that goal-state no longer lists.
 
         It does not list a subordinate's units, but their principals, which each unit names.
-        A principal stays there until its subordinate has run `remove` (seen on Juju 4.0.14).
+        A principal stays there until its subordinate has run `remove` (seen on Juju 4.0.14). If their
+        relation was removed and made again, the principal has a new unit, with a higher number: Juju
+        makes none while the former one is there (juju/juju, state/relationunit.go).
         """
         living = self.port.living() if units else None
         if living is None:
             return frozenset()
         if self.context.unit in living:
             return frozenset(units - living)
-        principals = ((unit, self.about(unit).principal) for unit in units)
-        return frozenset(unit for unit, principal in principals if principal and principal not in living)
+        beside = {unit: about.principal for unit, about in self.state.about if about.principal}
+        beside[self.context.unit] = self.port.principal
+        newest = {beside[unit]: unit for unit in sorted(beside, key=plan.number)}
+        known = (unit for unit in units if unit in beside)
+        return frozenset(unit for unit in known if beside[unit] not in living or newest[beside[unit]] != unit)
 
     def staying(self) -> FrozenSet[str]:
         """Return the other units that may have claims and stay.

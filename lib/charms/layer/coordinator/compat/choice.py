@@ -71,7 +71,7 @@ class Choice(NamedTuple):
 
     def begin(self) -> None:
         """Run the start of the charm's own class, if there is one; then let handlers use turns."""
-        self.session.show, self.session.gate = flags.show, gates.closed
+        self.session.show, self.session.gate = flags.Shown().show, gates.closed
         for step in (self.instance.initialize, self.instance.handle) if self.own else ():
             self.instance.tolerating(step)
         self.session.begin()
@@ -143,7 +143,8 @@ def _choice(options: Mapping[str, Any]) -> Choice:
             port.believed((None, (NEEDS_MORE.format(cls.__name__, reason(missing)),)))
         else:
             type(cls)._instances[cls] = own  # whoever builds one from now on gets this one
-            return Choice(own.use(port, own.policy(), own.msg), own, own=True)
+            decides = own.policy()._replace(every_hook=by_options.every_hook)
+            return Choice(own.use(port, decides, own.msg), own, own=True)
     ours = _made(CLASSES.get(path, SimpleCoordinator))
     if isinstance(ours, Serial):
         by_options = ours.policy()._replace(every_hook=by_options.every_hook)

@@ -304,7 +304,8 @@ class Coordinator:
 
     def msg(self, msg: str) -> None:
         """Log a sentence. Override it to say less."""
-        hookenv.log('coordinator.{} {}'.format(type(self).__name__, msg), hookenv.INFO)
+        log, by = (self._session.port.log if self._session else None), 'coordinator.' + type(self).__name__
+        log(msg, by=by) if log else hookenv.log('{} {}'.format(by, msg), hookenv.INFO)
 
 
 def reason(error: BaseException) -> str:
