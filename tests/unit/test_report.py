@@ -343,7 +343,7 @@ def test_a_turn_of_a_roll_that_began_is_not_taken_for_that_of_the_units_own_requ
     ids=['before', 'after'],
 )
 def test_a_roll_that_waits_after_its_first_stage_says_so_and_names_the_command(claims, waits, words, turn):
-    pause = Order(PAUSE, 'r-stage', 'restart', at(13), 'stage 1 of 2 is done', 2)
+    pause = Order(PAUSE, 'r-stage', 'restart', at(13), 'stage 1 of 2 is done', 2, 2)
     found = seen(claims, roll_of(['app/0'], ['app/1'], orders=[pause]), unit='app/1')
 
     data, text = report.data(found), shown(found)
@@ -353,7 +353,8 @@ def test_a_roll_that_waits_after_its_first_stage_says_so_and_names_the_command(c
     ]
     assert 'restart: ' + words in text
     assert '  app/1  {} '.format(turn) in text
-    assert '    juju run app/leader coordinator-resume lock=restart' in text.splitlines()
+    resume = '    juju run app/leader coordinator-resume lock=restart'
+    assert (resume in text.splitlines()) == (waits == 'now'), 'before that, it would end the trial'
     assert data['this_unit'] == {
         'restart': 'waits for the operator: stage 1 of 2 is done' if claims else
         'app/0 holds it, 1 ahead of this unit; 0 of 2 done; then the roll waits for the operator'
@@ -383,11 +384,11 @@ def test_a_pause_says_who_paused_why_and_that_a_unit_may_have_begun():
 
 
 def test_units_that_were_freed_what_was_cancelled_and_what_is_not_written_are_told():
-    orders = (
-        Order(FREE, 'f', since=at(12), reason='its machine is off', last=9, unit='app/7', nonce='bb'),
-        Order(CANCEL, 'c', 'backup', at(14), '', 1, 9),
-    )
-    found = seen({}, Ledger(9, term=1, orders=orders), wishes=(Wish(Order(PAUSE, 'p', 'restart', at(16))),))
+    freed = {'reason': 'its machine is off', 'last': 9, 'unit': 'app/7', 'nonce': 'bb', 'asks': (('', 3),)}
+    orders = Order(FREE, 'f', since=at(12), **freed), Order(CANCEL, 'c', 'backup', at(14), '', 1, 12)
+    claims = {'app/0': asks(), 'app/2': asks('backup')}
+    ledger = ledger_for('app/0', 'app/2', orders=orders)
+    found = seen(claims, ledger, wishes=(Wish(Order(PAUSE, 'p', 'restart', at(16))),))
 
     text = shown(found)
 
@@ -397,6 +398,9 @@ def test_units_that_were_freed_what_was_cancelled_and_what_is_not_written_are_to
     assert report.data(found)['to_write'] == [
         {'order': 'pause', 'lock': 'restart', 'unit': '', 'since': at(16)}
     ]
+    obeyed = {'app/0': asks(), 'app/2': DONE, 'app/7': Claim(3, 3, nonce='bb', ended=9)}
+    data = report.data(seen(obeyed, ledger))
+    assert (data['freed'], data['cancelled']) == ([], []), 'each unit has heard'
 
 
 # How much

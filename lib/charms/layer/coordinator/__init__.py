@@ -405,7 +405,7 @@ def cancel(name: str, reason: str = '') -> str:
     """On the leader, withdraw all requests for a lock, and the rest of a roll of it.
 
     Each unit withdraws its own in its next hook, and clears the flag `coordinator.requested.NAME`. A turn
-    that has begun goes on. A unit may ask again at once.
+    that has begun goes on. A unit may ask again when it has withdrawn (on Juju 4, a leader: a hook later).
 
     Args:
         name: the lock: 1 to 200 printable characters, without braces and

@@ -100,7 +100,7 @@ def text(found: Dict[str, Any], app: str, juju: int, why_not: str = '', paused: 
         lines += wrap(LEFT_OUT.format(_some(found['left_out'])), table.WIDTH)
     if not found['written']:
         lines += wrap(NOT_WRITTEN.format(why_not).strip(), table.WIDTH)
-    for why, action, parameters in _next(found):
+    for why, action, parameters in _next(found, bool(paused)):
         lines += ['', why, '    ' + table.command(juju, app, action, parameters)]
     return '\n'.join(lines)
 
@@ -118,11 +118,11 @@ def _stages(stages: Sequence[Sequence[str]], pause_after: int) -> List[str]:
     return lines
 
 
-def _next(found: Dict[str, Any]) -> Iterable[Tuple[str, str, Dict[str, str]]]:
+def _next(found: Dict[str, Any], paused: bool) -> Iterable[Tuple[str, str, Dict[str, str]]]:
     kind, lock = found['order'], {'lock': found['lock']} if found['lock'] else {}
     if kind == PAUSE:
         yield 'To let turns begin again:', 'coordinator-resume', lock
-    if kind == ROLL:
+    if kind == ROLL and not paused:
         yield 'To let no further turn begin:', 'coordinator-pause', lock
     if kind == ROLL and 0 < found['pause_after'] < len(found['stages']):
         yield 'To go on after that stage:', 'coordinator-resume', lock

@@ -20,7 +20,7 @@ MOST_STAGES = 10000
 OWN_CLASS = "a class of the charm's own gives the tickets, and no roll can pass it by; let each unit ask"
 NOT_DOWN = 'this unit itself gives the order, so it is not down'
 RISK = 'if it is alive and in its turn, two units will work at once; make sure that it is down, and confirm'
-NO_BATCHES = 'batches beside it, since without them all units are in one stage'
+NO_BATCHES = 'batches beside it: it counts the stages that they make'
 TOO_FEW_STAGES = 'the roll has {}, so it would not wait after stage {}'
 
 

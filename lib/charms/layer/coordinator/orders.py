@@ -133,7 +133,7 @@ def _ends_with(cancel: Order, other: Order) -> bool:
 
 
 def _cancelled(roll: Order, by: Order) -> Order:
-    return roll._replace(kind=CANCEL, reason=by.reason)
+    return roll._replace(kind=CANCEL, since=by.since, reason=by.reason)
 
 
 def _said_of(ledger: Ledger, unit: str, claims: Claims) -> Tuple[str, Tuple[Tuple[str, int], ...]]:
@@ -156,11 +156,12 @@ def tidied(ledger: Ledger, claims: Claims, gone: Units, rolled: Collection[str])
         gone: units that will never run again.
         rolled: the names of the rolls whose end handlers have seen.
     """
-    kept = tuple(order for order in ledger.orders if _matters(order, ledger, claims, gone, rolled))
+    kept = tuple(order for order in ledger.orders if matters(order, ledger, claims, gone, rolled))
     return ledger if kept == ledger.orders else ledger._replace(orders=kept)
 
 
-def _matters(order: Order, ledger: Ledger, claims: Claims, gone: Units, rolled: Collection[str]) -> bool:
+def matters(order: Order, ledger: Ledger, claims: Claims, gone: Units, rolled: Collection[str]) -> bool:
+    """Return whether somebody still needs an order; arguments as for `tidied`."""
     if order.kind == ROLL:
         return order.name not in rolled or not is_over(ledger, order, claims)
     if order.kind == CANCEL:

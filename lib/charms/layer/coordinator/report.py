@@ -58,6 +58,7 @@ from charms.layer.coordinator.values import (
     NO_CLAIM,
     NOBODY,
     PAUSE,
+    ROLL,
     Claim,
     Claims,
     Ledger,
@@ -175,7 +176,8 @@ def _about_ledger(seen: Seen) -> str:
 
 def _orders(seen: Seen) -> Dict[str, List[Data]]:
     """Return the orders that stand, and those that the leader has still to write."""
-    ledger, standing = seen.ledger, seen.ledger.orders if seen.ledger else ()
+    ledger = seen.ledger or Ledger()
+    standing = [order for order in ledger.orders if _is_pending(seen, ledger, order)]
 
     def of_kind(kind: str, name: str) -> List[Data]:
         found = (order for order in standing if order.kind == kind)
@@ -185,9 +187,8 @@ def _orders(seen: Seen) -> Dict[str, List[Data]]:
     pauses = [order for order in standing if order.kind == PAUSE]
     waits = [_waits_for_operator(seen, order) for order in pauses]
     wanted = (wish.order for wish in seen.wishes)
-    rolls = [roll for roll in orders.rolls(ledger) if not (ledger and _has_been_shown(seen, ledger, roll))]
     return {
-        'rolls': [_roll(seen, ledger, roll) for roll in rolls] if ledger else [],
+        'rolls': [_roll(seen, ledger, order) for order in standing if order.kind == ROLL],
         'pauses': [{**data, 'waits': now} for data, now in zip(of_kind(PAUSE, 'lock'), waits)],
         'cancelled': of_kind(CANCEL, 'lock'),
         'freed': of_kind(FREE, 'unit'),
@@ -198,9 +199,13 @@ def _orders(seen: Seen) -> Dict[str, List[Data]]:
     }
 
 
-def _has_been_shown(seen: Seen, ledger: Ledger, roll: Order) -> bool:
-    """Return whether handlers have seen that a roll is over, as far as this unit knows."""
-    return roll.name in seen.rolled and orders.is_over(ledger, roll, seen.claims)
+def _is_pending(seen: Seen, ledger: Ledger, order: Order) -> bool:
+    """Return whether a unit has still to obey an order, as far as this unit knows."""
+    if order.kind != CANCEL:
+        return orders.matters(order, ledger, seen.claims, NOBODY, seen.rolled)
+    tickets = (each for each in _unfinished(seen) if order.first <= each.token <= order.last)
+    waiting = (each for each in tickets if not rules.is_turn(ledger, each, seen.claims))
+    return any(order.lock in _said_of(seen, each).names | {each.roll} for each in waiting)
 
 
 def _roll(seen: Seen, ledger: Ledger, roll: Order) -> Data:

@@ -18,6 +18,7 @@ from charms.layer.coordinator.values import (
     FREE,
     NO_CLAIM,
     NOBODY,
+    ROLL,
     ROLLED,
     Claim,
     Claims,
@@ -303,7 +304,7 @@ class Session(Holding):
                 if self._asks_class_later:
                     self._bring_hook()
         self._show_locks()
-        if was_requested:
+        if was_requested and (held or lock not in self.requested):
             self.log('{}: released'.format(lock))
 
     def _withdraw_again(self, lock: str, queues: Units) -> None:
@@ -336,7 +337,7 @@ class Session(Holding):
             return orders.NOT_HERE if self.context.restricted else orders.NOT_LEADING
         if not self.ledger_read:
             self._read_ledger()
-        if wish.order.kind in (CANCEL, FREE):
+        if wish.order.kind in (ROLL, CANCEL, FREE):
             self._read_claims(sorted(self.port.everybody()))  # hooks that brought them may not have run
         refused = orders.refused(self._with_wishes(self.ledger or Ledger()), wish, self.claims)
         if not refused and wish.order.kind == FREE and self.ledger is None:
@@ -369,7 +370,8 @@ class Session(Holding):
 
     def why_not_written(self) -> str:
         """Return, as a sentence, what keeps the leader from writing the ledger; '' if nothing is known to."""
-        reason = self.port.awaiting(self.awaited) if self.awaited else self._why_no_ledger()
+        reason = self.port.awaiting(self.awaited) if self.awaited else ''
+        reason = reason or (self._why_no_ledger() if self.ledger is None else '')
         return reason and reason[0].upper() + reason[1:] + '.'
 
     # A hook ends

@@ -240,7 +240,7 @@ def _next(data: Data) -> Iterable[Tuple[str, str]]:
         which = others[0] if len(others) == 1 else 'one of them, such as {},'.format(others[0])
         yield IN_ERROR.format(app, which), 'juju resolve ' + others[0]
         yield DOWN.format(others[0]), command(data['juju'], app, 'coordinator-free', {'unit': others[0]})
-    for pause in data['pauses']:
+    for pause in (each for each in data['pauses'] if each['waits'] != 'later'):
         lock = {'lock': pause['lock']} if pause['lock'] else {}
         yield (
             RESUME.format(pause['lock'] or EVERYTHING),

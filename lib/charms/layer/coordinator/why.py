@@ -82,7 +82,7 @@ def _waits(ledger: Ledger, ticket: Ticket, claims: Claims) -> str:
     """Return who holds it and how many are ahead of this unit; who they are, if they are few."""
     before = [each.unit or UNREADABLE_TICKET for each in ahead(ledger, ticket, claims)]
     holders = _holders(ledger, ticket, claims)
-    few = ' ({})'.format(', '.join(before)) if len(holders) < len(before) <= FEW else ''
+    few = ' ({})'.format(', '.join(dict.fromkeys(before))) if len(holders) < len(before) <= FEW else ''
     holds = hold(holders, reasons(holders, ticket.queue, claims))
     return '{}, {} ahead of this unit{}{}'.format(holds, len(before), few, _progress(ledger, ticket, claims))
 
