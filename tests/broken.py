@@ -623,6 +623,83 @@ def living_by_goal_state(self):
 
 
 @broken(
+    'gone', 'a unit whose ticket holds up nobody is not gone', 'view.View._gone',
+    'hooks/test_found_removed.py::'
+    'test_a_holder_that_nobody_waits_for_is_gone_at_update_status[a request-3]',
+)  # fmt: skip
+def gone_where_blocking(self):
+    unfinished = set(rules.unfinished_units(self.ledger, self.claims))
+    asking = unfinished | {unit for (unit, _), claim in self.claims.items() if claim.outstanding}
+    blocking = {unit for unit in unfinished if asking - {unit}}
+    return self._gone_among(blocking - {self.context.unit, UNNAMED})
+
+
+@broken(
+    'gone', 'a subordinate in whose place another runs is not gone', 'view.View._gone_among',
+    'hooks/test_found_removed.py::test_a_percentage_counts_no_unit_in_whose_place_another_runs[4]',
+)  # fmt: skip
+def gone_with_its_principal(self, units):
+    living = self.port.living() if units else None
+    if living is None or self.context.unit in living:
+        return unbroken(self, units)
+    principals = ((unit, self.about(unit).principal) for unit in units)
+    return frozenset(unit for unit, principal in principals if principal and principal not in living)
+
+
+@broken(
+    'rule 10', 'a unit that leaves gives up only the places that it has seen', 'own.OwnClaims._queues_left',
+    'hooks/test_found_removed.py::'
+    'test_a_unit_that_leaves_before_it_sees_its_place_in_a_roll_gives_it_up[0.5-one]',
+)  # fmt: skip
+def queues_seen(self, own):
+    return {*own, *dict(self.state.seen)}
+
+
+@broken(
+    'rule 19', 'the leader writes nothing where one that leaves was in the way', 'rules._has_left',
+    'hooks/test_found_removed.py::'
+    'test_the_leader_s_write_brings_a_hook_where_a_leaver_was_in_the_way[options1]',
+)  # fmt: skip
+def has_left_unseen(ticket, claims):
+    return False
+
+
+@broken(
+    'rule 14', 'a new subordinate waits only beside the applications that it has met',
+    'leading.Leading._unheard_principals',
+    'hooks/test_found_removed.py::'
+    'test_a_new_leader_waits_for_a_unit_beside_an_application_that_it_has_not_met[beta/0-4-0]',
+)  # fmt: skip
+def principals_of_known_applications(self, any_application):
+    return unbroken(self, any_application=False)
+
+
+@broken(
+    'rule 21', 'the pause between two stages outlives the roll', 'orders._stops',
+    'hooks/test_found_shown.py::test_the_pause_between_two_stages_holds_up_no_request_behind_the_roll[3]',
+)  # fmt: skip
+def stops_all_that_come_later(pause, ticket):
+    return ticket.token >= pause.first
+
+
+@broken(
+    'flags', 'what a handler clears is set again', 'flags.Shown.show',
+    "hooks/test_found_shown.py::"
+    "test_a_flag_that_the_charm_clears_stays_so_in_that_hook[granted-coordinator.request_again('a')-3]",
+)  # fmt: skip
+def show_what_is_cleared(self, requested, granted, rolled=frozenset(), over=False):
+    unbroken(self, requested, granted, rolled, True)
+
+
+@broken(
+    'rolled', 'no hook comes to show the end that an order brings', 'holding.Holding._has_unseen_end',
+    'hooks/test_found_shown.py::test_a_roll_whose_last_unit_is_freed_is_shown_as_over[3]',
+)  # fmt: skip
+def unseen_end_of_a_turn(self):
+    return bool(self.ends) and unbroken(self)
+
+
+@broken(
     'new leader', 'it takes the units that it has met for all there are', 'leading.Leading._must_answer',
     'hooks/test_found_new_leader.py::test_a_leader_that_is_new_makes_no_ledger_while_goal_state_fails[None-removed-3]',
     'hooks/test_found_new_leader.py::test_a_subordinate_that_is_new_and_leads_waits_for_those_that_it_has_not_met[0-removed-3]',
@@ -633,7 +710,7 @@ def answered_by_those_it_has_met(self, answer):
     first = terms.is_first(answer) and not self.port.store.get('moved')
     members = self.port.related_units() if first else everyone
     silent = terms.silent(dict(self.state.about), everyone, members, answer)
-    return silent if first else silent | self._unheard_principals()
+    return silent if first else silent | self._unheard_principals(any_application=True)
 
 
 @broken(
@@ -1469,7 +1546,7 @@ def freed_in_vain(order, claim, ask):
 
 
 @broken(
-    'rule 23', 'the leader forgets that a unit was freed before that unit knows', 'orders._matters',
+    'rule 23', 'the leader forgets that a unit was freed before that unit knows', 'orders.matters',
     'unit/test_orders.py::test_the_ledger_remembers_that_a_unit_was_freed_until_the_unit_knows',
 )  # fmt: skip
 def forgotten_at_once(order, ledger, claims, gone, rolled):

@@ -145,32 +145,59 @@ def test_a_unit_that_leaves_before_it_sees_its_place_in_a_roll_gives_it_up(
 
 # A unit that comes while another leaves, on Juju 4: it may never run relation-joined for that one
 
-ASKS = """
-@when_not('asked')
+TWO_ASK = """
+@when('config.changed.go')
 def ask():
-    if hookenv.config('go'):
-        reactive.set_flag('asked')
+    if hookenv.config('go') and hookenv.local_unit() in ('app/4', 'app/5'):
         coordinator.request_lock('a')
+"""
+BUSY = """
+from subprocess import check_call
+check_call(['reshape'])
 """
 
 
 def comes_while_one_leaves(model, charm):
-    """Return a model in which app/5 comes while app/4 works and leaves; only app/3 hears of that."""
-    options = {'juju': 4, 'update_status_s': NO_UPDATE_STATUS_S, 'machine': lambda unit, argv: (60.0, 0)}
-    made = begun(model, charm, units=5, **options)
+    """Return a model in which app/5 comes while app/4 works and leaves; only app/5 hears that it has left."""
+    work_s = {'work': (60.0, 0), 'reshape': (90.0, 0)}
+    options = {'juju': 4, 'update_status_s': NO_UPDATE_STATUS_S}
+    made = begun(model, charm, units=5, machine=lambda unit, argv: work_s.get(argv[0]), **options)
     made._chance = SimpleNamespace(random=iter([1, 1, 1, 1, 0]).__next__)
     made.configure(go=1)
-    until(made, lambda: any((e.unit, e.what) == ('app/4', 'works') for e in made.history))
+    until(made, lambda: any((e.unit, e.text) == ('app/4', 'work 60') for e in made.history))
     made.add_unit()
     made.remove_unit('app/4')
     return made
 
 
-def test_a_unit_watches_nobody_whose_news_it_never_gets(model, charm_with):
-    made = comes_while_one_leaves(model, charm_with(ASKS + WORK, slots=4))
+def works_in(made, unit):
+    return (unit, 'worked', 'work 60') in [(e.unit, e.what, e.text) for e in made.history]
+
+
+@pytest.mark.parametrize('options', [{'queues': 'per-lock'}, {'slots': '20%'}])
+def test_a_unit_watches_nobody_whose_news_it_never_gets(model, charm_with, options):
+    reshapes = """
+@when('config.changed.memory')
+def reshape():
+    if hookenv.config('memory') > 1 and hookenv.local_unit() != 'app/4':
+        check_call(['reshape'])  # it needs no lock
+"""
+    made = comes_while_one_leaves(model, charm_with(TWO_ASK + reshapes + WORK, **options))
+    until(made, lambda: any(e.unit == 'app/5' and '(app/0)' in e.text for e in made.history))
+    made.configure(memory=2)
     made.run(seconds=3000)
 
-    assert ('app/5', 'worked') in [(e.unit, e.what) for e in made.history], made.story()
+    assert works_in(made, 'app/5'), made.story()
+
+
+@pytest.mark.parametrize('options', [{'queues': 'per-lock'}, {'slots': '20%'}])
+def test_the_leader_s_write_brings_a_hook_where_a_leaver_was_in_the_way(model, charm_with, options):
+    made = comes_while_one_leaves(model, charm_with(TWO_ASK + WORK, **options))
+    until(made, lambda: any(e.unit == 'app/5' and 'changed (app/3)' in e.text for e in made.history))
+    made.run_exec('app/5', BUSY, as_action=True)  # app/4 is gone when it is over
+    made.run(seconds=3000)
+
+    assert works_in(made, 'app/5'), made.story()
 
 
 # A subordinate of which one principal has a new unit, while the principal stays

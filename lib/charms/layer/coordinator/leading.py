@@ -67,7 +67,7 @@ class Leading(OwnClaims):
         if not self.context.aside:
             self._find_rolled()
         gone = self._gone() if full_check or self.context.departed else frozenset()
-        if self.context.full_check and (asked or self.state.rolling):
+        if self.context.full_check and asked:
             gone |= self._left_for_good()
         self._forget(gone | {self.context.departed})
         if self._is_due(gone):

@@ -37,9 +37,8 @@ class Waking(Leading):
         if store:
             return wake.Wake(frozenset(), rest=NO_REQUEST, store=store)
         needed = wake.both(parts)
-        if needed and needed.units:
-            # No hook brings what a unit says after its relation-departed (Juju 2.9 - 3.x), or if it leaves
-            # before this one has run its relation-joined (Juju 4).
+        if needed and needed.units and self.port.durable_at_once:
+            # On Juju 2.9 - 3.x no hook brings what a unit says after its relation-departed.
             return needed if needed.units <= self.port.related_units() else None
         return needed
 
