@@ -683,6 +683,19 @@ def stops_all_that_come_later(pause, ticket):
 
 
 @broken(
+    'request', 'one that a program of the hook has numbered, and given up, is lost',
+    'session.Session.request',
+    'hooks/test_found_shown.py::'
+    'test_what_a_hook_asks_for_after_its_program_gave_it_up_is_not_lost[request_lock-False-3]',
+)  # fmt: skip
+def request_once(self, lock):
+    if lock not in self._asked and not self.context.leaving:
+        self._ask(lock)
+        self._show_locks()
+    return self.turn(lock) is not None
+
+
+@broken(
     'flags', 'what a handler clears is set again', 'flags.Shown.show',
     "hooks/test_found_shown.py::"
     "test_a_flag_that_the_charm_clears_stays_so_in_that_hook[granted-coordinator.request_again('a')-3]",

@@ -1,4 +1,6 @@
-"""Found by playing what charms and operators do: flags, the ends of rolls, and what outlives a roll."""
+"""Found by playing what charms and operators do: flags, the ends of rolls, requests that were lost."""
+
+import os
 
 import pytest
 
@@ -242,3 +244,39 @@ def has_b():
 
     assert made.log_of('app/1', 'HAS a')
     assert not made.log_of('app/1', 'HAS b')
+
+
+# A program that a hook runs
+
+TRIES = """#!/usr/bin/env python3
+from charms.layer import coordinator
+coordinator.request_lock('a')
+coordinator.release_lock('a')
+"""
+RUNS = """
+import os
+
+@when('config.changed.go')
+def run():
+    if hookenv.config('go') == 1 and hookenv.local_unit() == 'app/0' and not os.path.exists('once'):
+        open('once', 'w').close()
+        check_call(['hooks/tries'])
+        coordinator.{}('a')
+        assert coordinator.is_requested('a')
+        {}
+"""
+
+
+@both
+@pytest.mark.parametrize('fails', [True, False])
+@pytest.mark.parametrize('asks', ['request_lock', 'request_again'])
+def test_what_a_hook_asks_for_after_its_program_gave_it_up_is_not_lost(model, charm_with, juju, asks, fails):
+    charm = charm_with(RUNS.format(asks, 'raise SystemExit(1)' if fails else '') + WORK)
+    child = charm / 'hooks' / 'tries'
+    child.write_text(TRIES)
+    os.chmod(str(child), 0o755)
+    made = at_rest(model, charm, 2, juju, retry_automatically=True)
+    made.configure(go=1)
+    made.run(seconds=300)
+
+    assert worked(made, 'app/0') == 1, made.story()

@@ -35,8 +35,7 @@ class Session(Holding):
     """One coordinator in the hook or action that runs; arguments as for View.
 
     Attributes:
-        show: called with the locks requested, granted and rolled each time they may have changed, and with
-            whether all handlers have run.
+        show: called with the locks requested, granted and rolled, and whether all handlers have run.
     """
 
     show: Optional[Callable[[Units, Units, Units, bool], None]] = None
@@ -222,6 +221,8 @@ class Session(Holding):
         """Ask for a lock once; return whether this unit holds it now."""
         if lock not in self._asked and not self.context.leaving:
             self._ask(lock)
+            if lock not in self._asked:  # a program of this hook has numbered a request so, and given it up
+                self._ask(lock)
             self._show_locks()
             self.log(self.explain(lock, look=False))
         return self.turn(lock) is not None
@@ -431,8 +432,7 @@ class Session(Holding):
     def _policy_must_decide(self) -> bool:
         """Return whether this unit leads, has a policy of its own, and has changed its claims.
 
-        Nothing wakes the leader for its own release, so its policy decides in
-        the hook that releases.
+        Nothing wakes the leader for its own release, so its policy decides in the hook that releases.
         """
         changed = rules.frozen(self.own) != self.state.committed
         return self.leading and self.policy.grow is not None and changed
