@@ -54,10 +54,8 @@ class Leading(OwnClaims):
         asked = any(claim.outstanding for claim in self.claims.values())
         # Otherwise there is no ledger, or a claim is in its way.
         settled = self.state.opened == self.state.term > 0
-        stand = (
-            full_check and self.ledger and self.ledger.orders
-        )  # one of them may be about a unit that is gone
-        busy = asked or self.state.rolling or self.state.wishes or stand
+        ordered = full_check and self.ledger and self.ledger.orders  # perhaps about a unit that is gone
+        busy = asked or self.state.rolling or self.state.wishes or ordered
         if settled and not (busy or self.policy.reports_releases):
             return
         if not self.ledger_read:

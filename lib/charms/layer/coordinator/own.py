@@ -9,7 +9,7 @@ from charms.layer.coordinator import merging, orders, rules
 from charms.layer.coordinator.turns import Turns
 from charms.layer.coordinator.values import ALL_LOCKS, ANEW, MAX_TOKEN, ROLLED, About, Claim, Said, UnitState
 
-# So many rolls are remembered whose end was shown: more than charms have locks.
+# Of so many rolls a leader remembers that it has shown their end: more than a charm has locks.
 MAX_ROLLED = 100
 
 
@@ -64,9 +64,8 @@ class OwnClaims(Turns):
                 last = Claim(end.ask, end.ask - bool(left), left, nonce=claim.nonce)
                 own[queue] = merging.merged(claim, last._replace(token=claim.token, ended=claim.ended))
         shown = ends[ROLLED].locks if ROLLED in ends else ()
-        self._remember(
-            rolled=(*(name for name in self.state.rolled if name not in shown), *shown)[-MAX_ROLLED:]
-        )
+        before = (name for name in self.state.rolled if name not in shown)
+        self._remember(rolled=(*before, *shown)[-MAX_ROLLED:])
         return rules.after_ends(own, ends)
 
     def _set_nonce(self, said: Optional[Said]) -> None:
