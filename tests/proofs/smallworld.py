@@ -577,7 +577,7 @@ def _beginnings(kind: Kind, unit: int, me: U, around: Around, who: str) -> Itera
         bag = me.bag._replace(about=me.bag.about._replace(failed=me.turn[0]))
         said = '{} says that its hook failed'.format(who)
         yield Option(said, _heard_of(kind, me, bag)._replace(bag=bag), effect=TOLD * (bag != me.bag))
-    if not me.related and me.store is not None and calm:
+    if not me.related and me.installed and calm:
         yield _entering(kind, unit, me, around)
     if kind.gates and me.shut:
         yield Option('the gate of {} opens'.format(who), me._replace(shut=False, due=True), calm=CALM)
