@@ -247,7 +247,7 @@ def test_what_cannot_be_is_refused_in_a_sentence_and_changes_nothing(model, char
             {'lock': 'r', 'by-zone': 'x'},
             "by_zone: expected true or false, found 'x'; nothing is changed",
         ),
-        ('roll', {'lock': 'r', 'pause-after': 1}, 'pause_after: expected batches beside it, since without'),
+        ('roll', {'lock': 'r', 'pause-after': 1}, 'pause_after: expected batches beside it: it counts'),
         (
             'roll',
             {'lock': 'r', 'pause-after': -1},
