@@ -174,6 +174,15 @@ def ask(juju: Juju, unit: str, *locks: str) -> None:
     juju.run_exec(unit, 'from charms.layer import coordinator\n' + words, as_action=True)
 
 
+def answered(juju: Juju, name: str, on: str = 'app/0', **parameters: Any) -> str:
+    """Run an action of the layer to its end; return what it answered, in one line."""
+    before = len(juju.history)
+    juju.run_action(on, 'coordinator-' + name, **parameters)
+    juju.run(seconds=8)
+    ran = (e for e in juju.history[before:] if (e.unit, e.what) == (on, 'ran') and name in e.text)
+    return ' '.join([event.text for event in ran][-1].split())
+
+
 def worked(juju: Juju, unit: str) -> int:
     """Return how often a unit has run a program to its end."""
     return sum((event.unit, event.what) == (unit, 'worked') for event in juju.history)

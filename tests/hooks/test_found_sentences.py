@@ -1,6 +1,6 @@
 """Found by playing what operators do: sentences of answers and of the log that were not so."""
 
-from tests.cases import ask, at_rest, both
+from tests.cases import answered, ask, at_rest, both
 from tests.deploy import said
 
 WORK = """
@@ -13,15 +13,6 @@ def rolled():
     hookenv.log('ROLLED')
 """
 SHORT = WORK.replace("'300'", "'10'")
-
-
-def answered(made, name, on='app/0', **parameters):
-    """Run an action of the layer to its end, and return what it answered, in one line."""
-    before = len(made.history)
-    made.run_action(on, 'coordinator-' + name, **parameters)
-    made.run(seconds=8)
-    ran = (e for e in made.history[before:] if (e.unit, e.what) == (on, 'ran') and name in e.text)
-    return ' '.join([event.text for event in ran][-1].split())
 
 
 # coordinator-show

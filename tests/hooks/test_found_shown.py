@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.cases import ask, at_rest, both, until
+from tests.cases import answered, ask, at_rest, both, until, worked
 from tests.deploy import said
 
 WORK = """
@@ -18,24 +18,11 @@ def rolled():
 """
 
 
-def answered(made, name, on='app/0', **parameters):
-    """Run an action of the layer to its end, and return what it answered."""
-    before = len(made.history)
-    made.run_action(on, 'coordinator-' + name, **parameters)
-    made.run(seconds=8)
-    ran = (e for e in made.history[before:] if (e.unit, e.what) == (on, 'ran') and name in e.text)
-    return [event.text for event in ran][-1]
-
-
 def gives_up(made, unit, lock):
     """Let an action of a unit call release_lock."""
     script = "from charms.layer import coordinator\ncoordinator.release_lock('{}')\n".format(lock)
     made.run_exec(unit, script, as_action=True)
     made.run(seconds=8)
-
-
-def worked(made, unit):
-    return sum((e.unit, e.what) == (unit, 'worked') for e in made.history)
 
 
 # What outlives a roll
