@@ -32,6 +32,7 @@ EVER_FAILED = (
     (4404315, ()),
     (4406166, ()),
     (4408913, ()),
+    (4440223, ()),
 )
 """Seeds, each with its strokes, in which the layer, or the account of it, was once found wrong."""
 

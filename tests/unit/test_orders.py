@@ -146,10 +146,10 @@ def test_a_roll_with_a_pause_goes_on_when_the_operator_resumes():
     second = ledger.tickets[1]
     resume = Wish(Order(RESUME, 'o2', 'restart'))
 
-    assert orders.pause_of(ledger, ledger.tickets[0], frozenset()) is None
+    assert orders.pause_of(ledger, ledger.tickets[0], frozenset(), {}) is None
     sentence = 'waits for the operator: stage 1 of 2 is done'
     assert why.refusal(ledger, second, over(ledger, 'app/0')) == sentence
-    assert orders.pause_of(orders.applied(ledger, resume, 3, '', {}), second, frozenset()) is None
+    assert orders.pause_of(orders.applied(ledger, resume, 3, '', {}), second, frozenset(), {}) is None
 
 
 def test_a_unit_without_a_ticket_reads_what_would_stop_its_next_one():
@@ -193,9 +193,9 @@ def test_a_pause_is_about_its_lock_or_about_all_and_says_since_when_and_why():
     claims = {('app/1', ''): asked('app/1')}
 
     assert why.refusal(ledger, ticket, claims) == 'paused since 2026-11-27 02:13 UTC: disk swap'
-    assert orders.pause_of(ledger, ticket, frozenset({'upgrade'})) is None
+    assert orders.pause_of(ledger, ticket, frozenset({'upgrade'}), {}) is None
     everything = ledger._replace(orders=(one._replace(lock=''),))
-    assert orders.pause_of(everything, ticket, frozenset({'upgrade'}))
+    assert orders.pause_of(everything, ticket, frozenset({'upgrade'}), {})
 
 
 def test_what_is_paused_already_or_not_at_all_is_said_so():

@@ -128,7 +128,7 @@ class Holding(Waking):
         return self._shut & frozenset(others) | frozenset(
             lock
             for lock, only in others.items()
-            if orders.pause_of(self.ledger, turn, only) or (early and self.has_gate(only))
+            if orders.pause_of(self.ledger, turn, only, self.claims) or (early and self.has_gate(only))
         )
 
     def _ask_gates(self) -> None:
@@ -177,7 +177,7 @@ class Holding(Waking):
         lock_only = frozenset([lock])
         if ticket is not None and orders.is_cancelled(self.ledger, ticket, lock):
             return True
-        paused = ticket is not None and orders.pause_of(self.ledger, ticket, lock_only)
+        paused = ticket is not None and orders.pause_of(self.ledger, ticket, lock_only, self.claims)
         return claim.holds and bool(paused or self._asked_gate(lock_only))
 
     def _leave_word(self) -> None:

@@ -171,10 +171,7 @@ def matters(order: Order, ledger: Ledger, claims: Claims, gone: Units, rolled: C
         anew = any(claim.nonce not in ('', order.nonce) for claim in said)
         over = all(claim.ended >= order.last for claim in said)  # it has read this
         return not (order.unit in gone or anew or over)
-    if order.first:  # a pause between two stages
-        left = rules.unfinished(ledger, claims)
-        return any(_stops(order, each) and each.roll == order.lock for each in left)
-    return True
+    return order.kind != PAUSE or _goes_on(ledger, order, claims)
 
 
 # Rolls
@@ -251,28 +248,30 @@ def may_end(ledger: Optional[Ledger], ticket: Ticket, claim: Claim) -> bool:
 # What units do
 
 
-def pause_of(ledger: Optional[Ledger], ticket: Ticket, locks: Units) -> Optional[Order]:
+def pause_of(ledger: Optional[Ledger], ticket: Ticket, locks: Units, claims: Claims) -> Optional[Order]:
     """Return the pause because of which no turn begins by this ticket, None if there is none."""
     named = locks | {ticket.roll or ticket.queue} if ticket.roll or ticket.queue else locks
     for order in ledger.orders if ledger else ():
-        if order.kind == PAUSE and _stops(order, ticket) and (not order.lock or order.lock in named):
+        about = (
+            order.kind == PAUSE and ticket.token >= order.first and (not order.lock or order.lock in named)
+        )
+        if about and ledger and _goes_on(ledger, order, claims):
             return order
     return None
 
 
-def _stops(pause: Order, ticket: Ticket) -> bool:
-    """Return whether a pause is about a ticket. One between two stages is about the rest of its roll."""
-    return ticket.token >= pause.first and (
-        not pause.last or (bool(ticket.roll) and ticket.token <= pause.last)
-    )
+def _goes_on(ledger: Ledger, pause: Order, claims: Claims) -> bool:
+    """Return whether a pause goes on. One between two stages ends when nobody behind it is left."""
+    left = (each for each in rules.unfinished(ledger, claims) if each.roll == pause.lock)
+    return not pause.last or any(pause.first <= each.token <= pause.last for each in left)
 
 
-def pause_before(ledger: Optional[Ledger], ticket: Ticket, claim: Claim) -> Optional[Order]:
+def pause_before(ledger: Optional[Ledger], ticket: Ticket, claim: Claim, claims: Claims) -> Optional[Order]:
     """Return the pause because of which a unit's next turn does not begin, None if there is none.
 
     Only the lock of a roll counts in its turn: what else the unit has asked for may come after that.
     """
-    return pause_of(ledger, ticket, NO_CLAIM.names if ticket.roll else claim.names)
+    return pause_of(ledger, ticket, NO_CLAIM.names if ticket.roll else claim.names, claims)
 
 
 def stopped_by(ledger: Ledger, ticket: Ticket, claims: Claims, failed: Mapping[str, int]) -> str:

@@ -351,7 +351,7 @@ def _rolled_since(seen: Seen, ticket: Ticket) -> str:
 
 
 def _pause(seen: Seen, ticket: Ticket) -> Optional[Order]:
-    return orders.pause_before(seen.ledger, ticket, _said_of(seen, ticket))
+    return orders.pause_before(seen.ledger, ticket, _said_of(seen, ticket), seen.claims)
 
 
 def _request(seen: Seen, queue: str, unit: str, claim: Claim) -> Data:

@@ -65,7 +65,7 @@ class Session(Holding):
         if not look:
             ticket = rules.ticket_of(ledger, self.context.unit, queue, self.claim(lock))
         if not asked:
-            pause = orders.pause_of(ledger, ticket, frozenset([lock])) if ticket else None
+            pause = orders.pause_of(ledger, ticket, frozenset([lock]), claims) if ticket else None
             more = [why.who_holds(ledger, ticket, claims), why.paused(pause) if pause else '']
             return '; '.join(['{}: not asked for by this unit'.format(lock), *filter(None, more)])
         refusal = why.refusal(ledger, ticket, claims, self.failed)
@@ -211,7 +211,7 @@ class Session(Holding):
         if self.policy.grow:
             return True  # only the charm's class can tell
         ledger, ticket, claims = self._told(queue, self._slots())
-        if not ledger or not ticket or orders.pause_before(ledger, ticket, self.own[queue]):
+        if not ledger or not ticket or orders.pause_before(ledger, ticket, self.own[queue], claims):
             return False
         return rules.is_turn(ledger, ticket, claims)
 

@@ -45,7 +45,7 @@ class Turns(View):
 
     def _has_come(self, ticket: Ticket) -> bool:
         """Return whether the turn of an own ticket has come, as far as claims are known, and may begin."""
-        paused = orders.pause_before(self.ledger, ticket, self.own.get(ticket.queue, NO_CLAIM))
+        paused = orders.pause_before(self.ledger, ticket, self.own.get(ticket.queue, NO_CLAIM), self.claims)
         come = self.ledger and rules.is_turn(self.ledger, ticket, self.claims)
         stopped = self.ledger and orders.stopped_by(self.ledger, ticket, self.claims, self.failed)
         return bool(come) and not (paused or stopped) and self._may_use(ticket)

@@ -57,5 +57,5 @@ class Waking(Leading):
             return None
         needed = wake.waiting(ledger, ticket, self.claims, self.heard)
         # A pause, and its end, changes what this unit says of itself, though not yet whose turn it is.
-        paused = orders.pause_before(ledger, ticket, claim)
+        paused = orders.pause_before(ledger, ticket, claim, self.claims)
         return needed._replace(data=True) if needed and paused else needed

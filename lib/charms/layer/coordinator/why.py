@@ -39,7 +39,7 @@ def refusal(
     claim = claims.get((ticket.unit, ticket.queue), NO_CLAIM)
     if ticket.raw:
         return '; '.join([NO_TICKET, *_without(ledger, ticket, claim.names, claims)])
-    pause = orders.pause_before(ledger, ticket, claim) or _pause_ahead(ledger, ticket, claim.names, claims)
+    pause = orders.pause_before(ledger, ticket, claim, claims)
     if is_turn(ledger, ticket, claims):
         return paused(pause) if pause else _not_begun(ledger, ticket, claims, failed)
     waits = _waits(ledger, ticket, claims)
@@ -61,16 +61,9 @@ def _not_begun(ledger: Ledger, ticket: Ticket, claims: Claims, failed: Mapping[s
 def _without(ledger: Ledger, ticket: Ticket, names: Units, claims: Claims) -> List[str]:
     """Return what a unit waits for that has no ticket: who holds it, and what would stop its next ticket."""
     holds = who_holds(ledger, ticket, claims)
-    pause = orders.pause_of(ledger, ticket._replace(token=ledger.token + 1), names)
-    pause = pause or _pause_ahead(ledger, ticket, names, claims)
+    pause = orders.pause_of(ledger, ticket._replace(token=ledger.token + 1), names, claims)
     stops = [_then(pause) if holds else paused(pause)] if pause else []
     return [holds or 'a leader in error gives none', *stops]
-
-
-def _pause_ahead(ledger: Ledger, ticket: Ticket, names: Units, claims: Claims) -> Optional[Order]:
-    """Return the pause of a roll of one of these locks that goes before a ticket, None if there is none."""
-    rolls = (each for each in ahead(ledger, ticket, claims) if each.roll in names)
-    return next(filter(None, (orders.pause_of(ledger, each, NO_CLAIM.names) for each in rolls)), None)
 
 
 def _then(pause: Order) -> str:
@@ -97,7 +90,7 @@ def progress(ledger: Ledger, roll: Order, claims: Claims) -> str:
     """Return how far a roll is, and who has the lock or what the roll waits for, for the leader's log."""
     left, now = orders.left_in(ledger, roll, claims), ''
     if left:
-        pause = orders.pause_of(ledger, left[0], NO_CLAIM.names)
+        pause = orders.pause_of(ledger, left[0], NO_CLAIM.names, claims)
         last = left[0]._replace(token=0, unit='', raw='not given')  # a stand-in, behind all others
         behind = ledger._replace(tickets=(*ledger.tickets, last))
         now = paused(pause) if pause else who_holds(behind, last, claims)
