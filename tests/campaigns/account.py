@@ -285,7 +285,7 @@ class Account:
         self.word.woken_in_vain |= doing.woken and failed
         if doing.woken and self._saved(event.unit).startswith(doing.context + '#'):
             self._succeeds(event.unit, doing)  # it counted, and its flags are saved, even if it failed then
-        counted = not (doing.woken and ': exit 75' in event.text)
+        counted = not (doing.woken and ': exit 75' in event.text) and not doing.unanswered
         if failed and counted and self.model.logs:
             why = self.model.logs[-1]
             last = why[3].strip().splitlines()[-1:] if why[1] == event.unit else []
@@ -310,7 +310,9 @@ class Account:
             self.loses_everything(event.unit)
 
     def _cannot_use(self, event: Event) -> None:
-        self.word.woken_in_vain |= self._now(event.unit).woken  # its script leaves at once: docs/limits.md
+        doing = self._now(event.unit)
+        self.word.woken_in_vain |= doing.woken  # its script leaves at once: docs/limits.md
+        doing.unanswered = doing is not NOTHING
 
     def _dies(self, event: Event) -> None:
         self._is_cut_short(event.unit, self.doing.pop(event.unit, NOTHING))

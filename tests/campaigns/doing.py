@@ -45,6 +45,7 @@ class Doing:
         operation = execution.operation if execution else None
         self.woken = bool(operation and is_wake_up(operation.script))  # a hook of its own: rule 12
         self.aside = bool(operation and operation.aside) and not self.woken
+        self.unanswered = False  # a tool was made to fail in it
         self.emptied = False  # store and databag of its unit were lost in it
         self.turns: Dict[str, Any] = {}  # by lock, queue and token
         self.worked: Set[str] = set()

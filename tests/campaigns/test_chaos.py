@@ -33,6 +33,7 @@ EVER_FAILED = (
     (4406166, ()),
     (4408913, ()),
     (4440223, ()),
+    (4460168, ()),
 )
 """Seeds, each with its strokes, in which the layer, or the account of it, was once found wrong."""
 
