@@ -174,6 +174,14 @@ def ask(juju: Juju, unit: str, *locks: str) -> None:
     juju.run_exec(unit, 'from charms.layer import coordinator\n' + words, as_action=True)
 
 
+def with_child(charm: Path, words: str) -> None:
+    """Give a charm the program hooks/child, which says these words to the layer."""
+    child = charm / 'hooks' / 'child'
+    form = '#!/usr/bin/env python3\nfrom charms.layer import coordinator\ncoordinator.{}\n'
+    child.write_text(form.format(words))
+    child.chmod(0o755)
+
+
 def answered(juju: Juju, name: str, on: str = 'app/0', **parameters: Any) -> str:
     """Run an action of the layer to its end; return what it answered, in one line."""
     before = len(juju.history)

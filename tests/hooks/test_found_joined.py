@@ -1,7 +1,5 @@
 """What a review of 2026-11-28 found where a unit has several locks, or a gate, or imports its handlers."""
 
-import os
-
 import pytest
 
 from tests.cases import (
@@ -15,6 +13,7 @@ from tests.cases import (
     order,
     tells,
     until,
+    with_child,
     worked,
 )
 
@@ -156,11 +155,6 @@ def test_a_roll_is_over_soon_also_if_a_unit_that_has_had_its_turn_is_removed(
     assert made.log_of('app/0', 'ROLLED'), made.story(30)
 
 
-CHILD = """#!/usr/bin/env python3
-from charms.layer import coordinator
-coordinator.release_lock('b')
-"""
-
 RUNS_CHILD = """
 import os
 
@@ -184,9 +178,7 @@ def test_what_a_program_of_a_hook_withdraws_beside_another_lock_stays_withdrawn(
     model, charm_with, juju, asks
 ):
     charm = charm_with(RUNS_CHILD)
-    child = charm / 'hooks' / 'child'
-    child.write_text(CHILD)
-    os.chmod(str(child), 0o755)
+    with_child(charm, "release_lock('b')")
     made = at_rest(model, charm, 2, juju)
     ask_and_look(made, 'app/0', 'a')
     ask(made, 'app/1', *asks)

@@ -1,7 +1,5 @@
 """Orders and requests that were lost, or that nothing brought the leader a hook for; found by reading."""
 
-import os
-
 import pytest
 
 from tests.cases import (
@@ -15,6 +13,7 @@ from tests.cases import (
     in_error,
     order,
     until,
+    with_child,
 )
 from tests.deploy import begun, machine, said
 
@@ -36,15 +35,6 @@ def acts(made, action, **parameters):
 def asks(made, unit, *locks):
     ask(made, unit, *locks)
     made.run(seconds=10)
-
-
-def with_child(charm, words):
-    """Give a charm the program hooks/child, which says these words to the layer."""
-    child = charm / 'hooks' / 'child'
-    child.write_text(
-        '#!/usr/bin/env python3\nfrom charms.layer import coordinator\ncoordinator.{}\n'.format(words)
-    )
-    os.chmod(str(child), 0o755)
 
 
 def two_at_once(charm_with, plan):

@@ -1,6 +1,6 @@
 """Found by playing what operators do: sentences of answers and of the log that were not so."""
 
-from tests.cases import answered, ask, at_rest, both
+from tests.cases import RELEASE, answered, ask, at_rest, both
 from tests.deploy import said
 
 WORK = """
@@ -68,9 +68,7 @@ def test_a_roll_that_is_over_waits_for_nobody(model, charm_with, juju):
     made = at_rest(model, charm_with(SHORT), 2, juju)
     answered(made, 'roll', lock='a', batches='1', order='leader-first', **{'pause-after': 1})
     made.run(seconds=60)
-    made.run_exec(
-        'app/1', "from charms.layer import coordinator\ncoordinator.release_lock('a')\n", as_action=True
-    )
+    made.run_exec('app/1', RELEASE, as_action=True)
     made.run(seconds=60)
 
     assert made.log_of('app/0', 'ROLLED')

@@ -1,10 +1,8 @@
 """Found by playing what charms and operators do: flags, the ends of rolls, requests that were lost."""
 
-import os
-
 import pytest
 
-from tests.cases import answered, ask, at_rest, both, until, worked
+from tests.cases import RELEASE, answered, ask, at_rest, both, until, with_child, worked
 from tests.deploy import said
 
 WORK = """
@@ -18,10 +16,9 @@ def rolled():
 """
 
 
-def gives_up(made, unit, lock):
-    """Let an action of a unit call release_lock."""
-    script = "from charms.layer import coordinator\ncoordinator.release_lock('{}')\n".format(lock)
-    made.run_exec(unit, script, as_action=True)
+def gives_up(made, unit):
+    """Let an action of a unit give up the lock a."""
+    made.run_exec(unit, RELEASE, as_action=True)
     made.run(seconds=8)
 
 
@@ -37,7 +34,7 @@ def trial_whose_rest_is_given_up(model, charm, juju, asks_first):
         ask(made, 'app/0', 'a')
         made.run(seconds=20)
     for unit in ('app/1', 'app/2'):
-        gives_up(made, unit, 'a')
+        gives_up(made, unit)
     made.run(seconds=60)
     assert made.log_of('app/0', 'ROLLED')
     return made
@@ -117,7 +114,7 @@ def test_a_roll_whose_last_place_the_leader_gives_up_in_an_action_is_shown_as_ov
     made = at_rest(model, charm_with(WORK), 2, juju)
     answered(made, 'roll', lock='a', batches='1', **{'pause-after': 1})
     made.run(seconds=60)
-    gives_up(made, 'app/0', 'a')
+    gives_up(made, 'app/0')
     made.run(seconds=600)
 
     assert made.log_of('app/0', 'ROLLED'), answered(made, 'show')
@@ -235,11 +232,6 @@ def has_b():
 
 # A program that a hook runs
 
-TRIES = """#!/usr/bin/env python3
-from charms.layer import coordinator
-coordinator.request_lock('a')
-coordinator.release_lock('a')
-"""
 RUNS = """
 import os
 
@@ -247,7 +239,7 @@ import os
 def run():
     if hookenv.config('go') == 1 and hookenv.local_unit() == 'app/0' and not os.path.exists('once'):
         open('once', 'w').close()
-        check_call(['hooks/tries'])
+        check_call(['hooks/child'])
         coordinator.{}('a')
         assert coordinator.is_requested('a')
         {}
@@ -259,9 +251,7 @@ def run():
 @pytest.mark.parametrize('asks', ['request_lock', 'request_again'])
 def test_what_a_hook_asks_for_after_its_program_gave_it_up_is_not_lost(model, charm_with, juju, asks, fails):
     charm = charm_with(RUNS.format(asks, 'raise SystemExit(1)' if fails else '') + WORK)
-    child = charm / 'hooks' / 'tries'
-    child.write_text(TRIES)
-    os.chmod(str(child), 0o755)
+    with_child(charm, "request_lock('a')\ncoordinator.release_lock('a')")
     made = at_rest(model, charm, 2, juju, retry_automatically=True)
     made.configure(go=1)
     made.run(seconds=300)

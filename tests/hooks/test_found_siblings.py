@@ -1,7 +1,5 @@
 """Faults that were found by asking what else is of the kind of a known case; each as a short history."""
 
-import os
-
 import pytest
 
 from tests.cases import (
@@ -20,6 +18,7 @@ from tests.cases import (
     in_error,
     lose_ledger,
     until,
+    with_child,
     with_metrics,
     worked,
 )
@@ -96,11 +95,7 @@ def test_a_program_that_collect_metrics_runs_may_ask_for_a_lock(model, charm_wit
     """Juju was asked there who leads, and refused to answer."""
     words = "is_granted('a')\n    check_call(['hooks/child'])"
     charm = with_metrics(charm_with(WORK + METRICS.format(words)))
-    child = charm / 'hooks' / 'child'
-    child.write_text(
-        "#!/usr/bin/env python3\nfrom charms.layer import coordinator\ncoordinator.request_lock('a')\n"
-    )
-    os.chmod(str(child), 0o755)
+    with_child(charm, "request_lock('a')")
     made = begun(model, charm, units=2)
     made.collect_metrics('app/1')
     made.run(seconds=10)

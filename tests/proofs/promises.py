@@ -124,8 +124,8 @@ def begins_again(kind: Kind, who: str, turns: Iterable[Ticket], before: U) -> st
     ends = dict(before.flags) if len(kind.locks) == 1 and not kind.words else {}
     for turn in turns:
         end = ends.get(turn.queue)
-        over = end and (end.locks or not end.again)  # else it only withdraws what was to come after the turn
-        if end and over and end.nonce == turn.nonce and end.ask >= turn.ask:
+        # An end without locks may only withdraw what was to come after the turn.
+        if end and (end.locks or not end.again) and end.nonce == turn.nonce and end.ask >= turn.ask:
             return '{} begins turn {}, which its flags know to be over'.format(who, turn.ask)
     return ''
 

@@ -183,7 +183,7 @@ def is_over(ledger: Ledger, roll: Order, claims: Claims) -> bool:
 
 
 def left_in(ledger: Ledger, roll: Order, claims: Claims) -> Tuple[Ticket, ...]:
-    """Return the tickets of a roll that are not finished."""
+    """Return the tickets of a roll, or of its stages behind a pause, that are not finished."""
     tickets = (each for each in rules.unfinished(ledger, claims) if each.roll == roll.lock)
     return tuple(ticket for ticket in tickets if roll.first <= ticket.token <= roll.last)
 
@@ -250,20 +250,19 @@ def may_end(ledger: Optional[Ledger], ticket: Ticket, claim: Claim) -> bool:
 
 def pause_of(ledger: Optional[Ledger], ticket: Ticket, locks: Units, claims: Claims) -> Optional[Order]:
     """Return the pause because of which no turn begins by this ticket, None if there is none."""
+    if ledger is None:
+        return None
     named = locks | {ticket.roll or ticket.queue} if ticket.roll or ticket.queue else locks
-    for order in ledger.orders if ledger else ():
-        about = (
-            order.kind == PAUSE and ticket.token >= order.first and (not order.lock or order.lock in named)
-        )
-        if about and ledger and _goes_on(ledger, order, claims):
+    for order in ledger.orders:
+        about = ticket.token >= order.first and (not order.lock or order.lock in named)
+        if order.kind == PAUSE and about and _goes_on(ledger, order, claims):
             return order
     return None
 
 
 def _goes_on(ledger: Ledger, pause: Order, claims: Claims) -> bool:
     """Return whether a pause goes on. One between two stages ends when nobody behind it is left."""
-    left = (each for each in rules.unfinished(ledger, claims) if each.roll == pause.lock)
-    return not pause.last or any(pause.first <= each.token <= pause.last for each in left)
+    return not pause.last or bool(left_in(ledger, pause, claims))
 
 
 def pause_before(ledger: Optional[Ledger], ticket: Ticket, claim: Claim, claims: Claims) -> Optional[Order]:

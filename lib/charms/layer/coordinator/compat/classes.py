@@ -304,8 +304,11 @@ class Coordinator:
 
     def msg(self, msg: str) -> None:
         """Log a sentence. Override it to say less."""
-        log, by = (self._session.port.log if self._session else None), 'coordinator.' + type(self).__name__
-        log(msg, by=by) if log else hookenv.log('{} {}'.format(by, msg), hookenv.INFO)
+        by = 'coordinator.' + type(self).__name__
+        if self._session:
+            self._session.port.log(msg, by=by)
+        else:
+            hookenv.log('{} {}'.format(by, msg), hookenv.INFO)
 
 
 def reason(error: BaseException) -> str:
