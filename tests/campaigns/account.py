@@ -286,10 +286,9 @@ class Account:
         if doing.woken and self._saved(event.unit).startswith(doing.context + '#'):
             self._succeeds(event.unit, doing)  # it counted, and its flags are saved, even if it failed then
         counted = not (doing.woken and ': exit 75' in event.text) and not doing.unanswered
-        if failed and counted and self.model.logs:
-            why = self.model.logs[-1]
-            last = why[3].strip().splitlines()[-1:] if why[1] == event.unit else []
-            self._must_be_made_to(event.unit, event.text + ' '.join(last))
+        if failed and counted:
+            said = next((log[3] for log in reversed(self.model.logs) if log[1] == event.unit), '')
+            self._must_be_made_to(event.unit, event.text + ' '.join(said.strip().splitlines()[-1:]))
 
     def _fails(self, event: Event) -> None:
         doing = self.doing.pop(event.unit, NOTHING)

@@ -34,6 +34,7 @@ EVER_FAILED = (
     (4408913, ()),
     (4440223, ()),
     (4460168, ()),
+    (4502143, ()),
 )
 """Seeds, each with its strokes, in which the layer, or the account of it, was once found wrong."""
 
