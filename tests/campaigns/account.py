@@ -44,6 +44,7 @@ class Account:
         self.over: Set[Pair] = set()  # by a hook that saved its flags, and then failed
         self.unsaid: Set[Pair] = set()  # asked for, and no hook has succeeded since
         self.forgetful: Set[Any] = set()  # hooks in which the unit's store was lost
+        self.unknown: Set[Pair] = set()  # turns that began, and what knew it is lost with the unit's store
         self.doing: Dict[str, Doing] = {}
         self.beside: Dict[str, Doing] = {}
         self.leavers: Set[str] = set()
@@ -103,6 +104,7 @@ class Account:
     def loses_store(self, unit: str) -> None:
         """Note that the layer's own store of a unit is lost: what no hook has said yet may be forgotten."""
         self.forgetful |= {self._now(unit).execution} - {None}
+        self.unknown |= {(unit, lock) for lock in self.holders if self._holds(unit, lock)}
         for pair in [pair for pair in self.unsaid if pair[0] == unit]:
             owed = self.owed.get(pair, Owed())
             self.owed[pair] = Owed(owed.turn and 'maybe', owed.more and 'maybe')
@@ -222,6 +224,7 @@ class Account:
 
     def _takes(self, unit: str, lock: str, how: str) -> None:
         turn = self._now(unit).turns[lock] = self.word.takes(unit, lock)
+        self.unknown -= {(unit, lock)} if self._now(unit).execution not in self.forgetful else set()
         if self.word.excepts(unit, turn[1] if turn else None):
             return
         for name in [lock, ''] if self.one_queue else [lock]:
@@ -403,6 +406,8 @@ class Account:
         if not under_way:  # an action cannot see whether the turn has come: it may ask for one after that
             more = 'maybe' if doing.aside and way == 'again' and owed.turn else ''
             self.owed[pair] = Owed('yes' if sure == 'yes' else owed.turn or sure, owed.more or more)
+        elif pair in self.unknown and way == 'again':  # its turn begins anew, after this
+            self.owed[pair] = Owed('yes' if sure == 'yes' else owed.turn or sure, owed.more or 'maybe')
         elif way == 'again' or lock in doing.released:
             self.owed[pair] = Owed(owed.turn, 'yes' if sure == 'yes' else owed.more or sure)
         self.unsaid.add(pair)

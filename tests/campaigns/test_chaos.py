@@ -35,6 +35,7 @@ EVER_FAILED = (
     (4440223, ()),
     (4460168, ()),
     (4502143, ()),
+    (4505020, ()),
 )
 """Seeds, each with its strokes, in which the layer, or the account of it, was once found wrong."""
 
