@@ -339,9 +339,10 @@ class Account:
 
     def _ends_beside(self, event: Event) -> None:
         unit, doing = event.unit, self.beside.pop(event.unit, NOTHING)
-        for lock in doing.worked:  # it logs nothing without its agent: it may have asked once more
+        other = {'reindex'} if self.kind.plan == 'two locks' else set()
+        for lock in doing.worked | other:  # it logs nothing without its agent: it may have asked for more
             owed = self.owed.get((unit, lock), Owed())
-            self.owed[unit, lock] = Owed(owed.turn, owed.more or 'maybe')
+            self.owed[unit, lock] = Owed(owed.turn or 'maybe', owed.more or 'maybe')
         if 'kept' in self.kind.plan and 'kept' in self.model.flags_of(unit):
             doing.kept.add('restart')
         self._is_cut_short(unit, doing)

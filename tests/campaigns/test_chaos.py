@@ -36,6 +36,8 @@ EVER_FAILED = (
     (4460168, ()),
     (4502143, ()),
     (4505020, ()),
+    (4508168, ()),
+    (4528679, ()),
 )
 """Seeds, each with its strokes, in which the layer, or the account of it, was once found wrong."""
 

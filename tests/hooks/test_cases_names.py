@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.cases import ASK, WORK, StrictWatch, both, until
+from tests.cases import ASK, RESTART, WORK, StrictWatch, both, each_worked, order, until
 from tests.deploy import begun
 
 files = pytest.mark.parametrize('keep_files', [False, True], ids=['an empty disk', 'the old disk'])
@@ -63,6 +63,28 @@ def test_a_name_used_three_times_costs_nobody_a_turn(model, charm_with, juju, ke
 
     watch.check()
     assert all(watch.served(unit) >= 1 for unit in made.units), made.story(80)
+
+
+@both
+@files
+def test_a_unit_that_left_before_it_joined_leaves_nothing_to_the_next_of_its_name(
+    model, charm_with, juju, keep_files
+):
+    """Campaign, seed 4528679: the new unit went on saying that it leaves, so no roll had a place for it."""
+    made = begun(model, charm_with(RESTART), units=2, juju=juju)
+    watch = StrictWatch(made)
+    name = made.add_unit()
+    until(made, lambda: name in made.running)
+    made.remove_unit(name)
+    made.run(seconds=60)
+    take_over(made, name, keep_files)
+    made.run(seconds=900)
+
+    order(made, "request_roll('restart')")
+    made.run(seconds=3000)
+
+    watch.check()
+    assert each_worked(made) == [1, 1, 1], made.story(80)
 
 
 @both

@@ -110,7 +110,7 @@ class Session(Holding):
         """Find out what is true at the start of the hook: who leads, what units claim, whose turn it is."""
         self.port.when_handlers_succeeded(self.handlers_succeeded)
         stored = self.port.load()
-        if stored and self.context.newborn and stored.spoken:
+        if stored and self.context.newborn and (stored.spoken or stored.gave_all_up):
             stored = None  # a former unit of this name left it behind: this one has not said anything yet
         self._recall(stored or UnitState())
         if self.context.restricted:

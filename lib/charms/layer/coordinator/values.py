@@ -346,6 +346,11 @@ class UnitState(NamedTuple):
     wishes: Tuple[Wish, ...] = ()
     progress: Tuple[Tuple[str, int], ...] = ()
 
+    @property
+    def gave_all_up(self) -> bool:
+        """Whether this is the state of a unit that has left, and takes no place in any roll any more."""
+        return any(claim.ended == MAX_TOKEN for _, claim in self.own)
+
 
 class End(NamedTuple):
     """The end of a turn, or of a request: these locks of this ask are given up.
