@@ -39,6 +39,7 @@ EVER_FAILED = (
     (4508168, ()),
     (4528679, ()),
     (4600256, ('reuse', 'roll', 'remove', 'leader', 'add')),
+    (4601285, ('reuse', 'roll', 'remove', 'leader', 'add')),
 )
 """Seeds, each with its strokes, in which the layer, or the account of it, was once found wrong."""
 

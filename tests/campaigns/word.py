@@ -374,6 +374,7 @@ class Word:
         self._names.add(unit)
         self.due = {key: due for key, due in self.due.items() if key[0] != unit}
         self.freed.pop(unit, None)
+        self.starts = {each: start._replace(known=start.known - {unit}) for each, start in self.starts.items()}
 
     def unserved(self) -> List[str]:
         waiting = {(unit, lock) for (unit, lock, _), due in self.due.items() if due.sure == 'yes'}
