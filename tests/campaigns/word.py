@@ -374,7 +374,8 @@ class Word:
         self._names.add(unit)
         self.due = {key: due for key, due in self.due.items() if key[0] != unit}
         self.freed.pop(unit, None)
-        self.starts = {each: start._replace(known=start.known - {unit}) for each, start in self.starts.items()}
+        for each, start in list(self.starts.items()):
+            self.starts[each] = start._replace(known=start.known - {unit})
 
     def unserved(self) -> List[str]:
         waiting = {(unit, lock) for (unit, lock, _), due in self.due.items() if due.sure == 'yes'}
