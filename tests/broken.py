@@ -1081,7 +1081,7 @@ def left_for_good_on_3(self):
     'rule 20',
     'a roll is for all units that Juju lists',
     'view.View.staying',
-    LEAVERS + 'test_a_unit_that_has_left_is_in_no_roll',
+    LEAVERS + 'test_a_unit_that_has_left_is_in_no_roll[True-True-4]',
 )
 def staying_as_juju_says(self):
     return self.port.everybody()
@@ -1294,7 +1294,7 @@ def finished_by_no_ask(ticket, claims):
 
 @broken(
     'rule 20', 'a unit does not remember that a roll waits for it', 'orders.is_rolling',
-    history(FOR_EVER, world='roll-3', most=2000000),
+    'hooks/test_rolls.py::test_a_roll_is_one_write_one_hook_for_each_release_and_no_time_lost[1-3]',
 )  # fmt: skip
 def rolling_never(ledger, unit, leads, own):
     return False

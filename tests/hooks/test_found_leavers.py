@@ -58,12 +58,13 @@ def test_a_leaver_that_a_waiting_unit_cannot_read_any_more_holds_it_up_no_longer
 
 @both
 @pytest.mark.parametrize('subordinate', [True, False])
-def test_a_unit_that_has_left_is_in_no_roll(model, charm_with, juju, subordinate):
+@pytest.mark.parametrize('by_force', [True, False])
+def test_a_unit_that_has_left_is_in_no_roll(model, charm_with, juju, subordinate, by_force):
     """Juju 4 lists a subordinate's former units for ever, and their databags can be read."""
     options = {'subordinate': subordinate, 'update_status_s': NO_UPDATE_STATUS_S}
     made = begun(model, charm_with(RESTART), units=4, juju=juju, **options)
     made.hear_of_leavers = 0.0
-    made.remove_unit('app/2')
+    made.lose_unit('app/2', force=True) if by_force else made.remove_unit('app/2')
     made.run()
     order(made, "request_roll('restart')")
     made.run()
