@@ -1071,7 +1071,9 @@ def read_all_claims_and_forget_leavers(self):
     'rule 16',
     'who has left and released its ticket is dropped on Juju 2.9 - 3.x only',
     'leading.Leading._left_for_good',
-    LEAVERS + 'test_a_leaver_that_a_waiting_unit_cannot_read_any_more_holds_it_up_no_longer',
+    LEAVERS
+    + 'test_a_leaver_that_a_waiting_unit_cannot_read_any_more_holds_it_up_no_longer'
+    + '[by force, after it had withdrawn-4]',
 )
 def left_for_good_on_3(self):
     return unbroken(self) if self.port.durable_at_once else frozenset()

@@ -31,7 +31,10 @@ def test_a_percentage_counts_no_unit_that_has_left(model, charm_with, juju, subo
 
 
 @both
-def test_a_leaver_that_a_waiting_unit_cannot_read_any_more_holds_it_up_no_longer(model, charm_with, juju):
+@pytest.mark.parametrize('goes', ['in its last hooks', 'by force, after it had withdrawn'])
+def test_a_leaver_that_a_waiting_unit_cannot_read_any_more_holds_it_up_no_longer(
+    model, charm_with, juju, goes
+):
     """The leader had heard of its release; then the peer relation got another id (campaign, seed 4361717)."""
     made = begun(model, charm_with(WORK), units=5, juju=juju, update_status_s=NO_UPDATE_STATUS_S)
     made.hear_of_leavers = 0.0
@@ -42,8 +45,17 @@ def test_a_leaver_that_a_waiting_unit_cannot_read_any_more_holds_it_up_no_longer
     assert watch.at_work == {'app/1'}
     made.update_status('app/0')  # gives three more tickets
     made.run(seconds=5)
-    made.remove_unit('app/2')
-    made.run(seconds=15)
+    if goes == 'in its last hooks':
+        made.remove_unit('app/2')
+        made.run(seconds=15)
+    else:
+        made.partition('app/3', 30.0)
+        made.partition('app/4', 30.0)
+        withdraw = "from charms.layer import coordinator\ncoordinator.release_lock('a')\n"
+        made.run_exec('app/2', withdraw, as_action=True)
+        made.run(seconds=5)
+        made.lose_unit('app/2', force=True)
+        made.run(seconds=5)
     made.update_status('app/0')  # hears of its release
     made.run(seconds=5)
     made.change_relation_id()
