@@ -126,9 +126,10 @@ class Operating:
         """Let an operator free each unit of which nobody can tell that it is gone."""
         ledger, leader = self.account.word.ledger, self.model.controller.leader
         with_tickets = {ticket.unit for ticket in ledger.tickets} if ledger and leader else set()
-        units, left = self.model.controller.units, self.account.leavers if self.kind.subordinate else set()
-        silent = {unit for unit in left if unit in self.account.spoilt or not units[unit].entered_scope}
-        for unit in sorted((self.unnamed | silent) & with_tickets):
+        left = self.account.leavers if self.kind.subordinate else set()
+        units = self.model.controller.units
+        unread = {unit for unit in left if unit in self.account.spoilt or not units[unit].entered_scope}
+        for unit in sorted((self.unnamed | unread) & with_tickets):
             self.model.note('calm:', 'an operator frees {}'.format(unit))
             self.model.run_action(leader, 'coordinator-free', format='json', unit=unit, confirm='yes')
             self.model.run()

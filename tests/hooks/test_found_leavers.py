@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.cases import NO_UPDATE_STATUS_S, RESTART, WORK, StrictWatch, ask, both, each_worked, order
+from tests.cases import NO_UPDATE_STATUS_S, RELEASE, RESTART, WORK, StrictWatch, ask, both, each_worked, order
 from tests.deploy import begun
 
 
@@ -51,8 +51,7 @@ def test_a_leaver_that_a_waiting_unit_cannot_read_any_more_holds_it_up_no_longer
     else:
         made.partition('app/3', 30.0)
         made.partition('app/4', 30.0)
-        withdraw = "from charms.layer import coordinator\ncoordinator.release_lock('a')\n"
-        made.run_exec('app/2', withdraw, as_action=True)
+        made.run_exec('app/2', RELEASE, as_action=True)
         made.run(seconds=5)
         made.lose_unit('app/2', force=True)
         made.run(seconds=5)
@@ -76,7 +75,10 @@ def test_a_unit_that_has_left_is_in_no_roll(model, charm_with, juju, subordinate
     options = {'subordinate': subordinate, 'update_status_s': NO_UPDATE_STATUS_S}
     made = begun(model, charm_with(RESTART), units=4, juju=juju, **options)
     made.hear_of_leavers = 0.0
-    made.lose_unit('app/2', force=True) if by_force else made.remove_unit('app/2')
+    if by_force:
+        made.lose_unit('app/2', force=True)
+    else:
+        made.remove_unit('app/2')
     made.run()
     order(made, "request_roll('restart')")
     made.run()
